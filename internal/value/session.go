@@ -1,0 +1,113 @@
+package value
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+// OwnPrefix begins the names of the values that the kit and its stores keep for
+// themselves. Code that uses gin-contrib/sessions directly does not see them.
+const OwnPrefix = "_kit:"
+
+// keyPrefix begins the name of a value whose key is not a string, or is one that
+// would be taken for another name.
+const keyPrefix = "_key:"
+
+// Name returns the name under which a store keeps the value of key. A string is
+// its own name. gin-contrib/sessions also takes keys of other types.
+func Name(key any) (string, error) {
+	s, ok := key.(string)
+	if ok && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 &&
+		!strings.HasPrefix(s, keyPrefix) && !strings.HasPrefix(s, OwnPrefix) {
+		return s, nil
+	}
+	text, err := Encode(key)
+	if err != nil {
+		return "", fmt.Errorf("key of type %T: %w", key, err)
+	}
+	return keyPrefix + text, nil
+}
+
+// Key is the inverse of [Name].
+func Key(name string) (any, error) {
+	text, ok := strings.CutPrefix(name, keyPrefix)
+	if !ok {
+		return name, nil
+	}
+	key, err := Decode(text)
+	if err != nil {
+		return nil, err
+	}
+	if key != nil && !reflect.TypeOf(key).Comparable() {
+		return nil, errMalformed
+	}
+	return key, nil
+}
+
+// Unpack puts the values that the texts stand for into values, under their keys.
+// It leaves out what does not decode, and the kit's own.
+func Unpack(texts map[string]string, values map[any]any) {
+	for name, text := range texts {
+		if strings.HasPrefix(name, OwnPrefix) {
+			continue
+		}
+		key, keyErr := Key(name)
+		v, err := Decode(text)
+		if keyErr == nil && err == nil {
+			values[key] = v
+		}
+	}
+}
+
+// Diff returns the texts to put and the names to drop that turn the stored texts
+// into values. What [Unpack] leaves out stays stored.
+func Diff(texts map[string]string, values map[any]any) (set map[string]string, drop []string, err error) {
+	kept := make(map[string]bool, len(values))
+	var errs []error
+	for key, v := range values {
+		name, err := Name(key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		kept[name] = true
+		if text, ok := texts[name]; ok && Equal(text, v) {
+			continue
+		}
+		text, err := Encode(v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("value of %q: %w", name, err))
+			continue
+		}
+		if set == nil {
+			set = make(map[string]string)
+		}
+		set[name] = text
+	}
+	for name, text := range texts {
+		if kept[name] || strings.HasPrefix(name, OwnPrefix) {
+			continue
+		}
+		if _, err := Decode(text); err == nil {
+			drop = append(drop, name)
+		}
+	}
+	return set, drop, errors.Join(errs...)
+}
+
+// Apply returns a copy of texts with drop dropped and set put.
+func Apply(texts, set map[string]string, drop []string) map[string]string {
+	next := maps.Clone(texts)
+	if next == nil {
+		next = make(map[string]string, len(set))
+	}
+	for _, name := range drop {
+		delete(next, name)
+	}
+	maps.Copy(next, set)
+	return next
+}

@@ -1,0 +1,297 @@
+// Package value turns session values into text and back.
+//
+// The text of a value is JSON, so that an operator can read it in any database.
+// It is never an object and never null: a database that merges by RFC 7396
+// (JSON merge patch) would merge an object into the one it replaces, and would
+// take null for a deletion.
+//
+//	"text"  true  42          a string, a bool, an int
+//	["int64",7]               another basic kind, its name in front
+//	["json",{"Name":"tea"}]   a value that the kit encoded: see [JSON]
+//	["gob","…"]               anything else, if its type was given to gob.Register
+package value
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/gob"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// JSON is a value in its JSON form. It is what typed keys put into the session
+// where T is not a basic kind.
+type JSON string
+
+// String returns the JSON text.
+func (j JSON) String() string { return string(j) }
+
+func init() {
+	// Stores of gin-contrib encode with gob, which must know the type by name.
+	gob.RegisterName("sessionkit.JSON", JSON(""))
+}
+
+var errMalformed = errors.New("malformed value")
+
+// Encode returns the text of v.
+func Encode(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return encodeString(v), nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case nil:
+		return `["nil"]`, nil
+	case JSON:
+		return encodeJSON(v)
+	case int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr:
+		return fmt.Sprintf(`["%T","%d"]`, v, v), nil
+	case float64:
+		return `["float64","` + strconv.FormatFloat(v, 'g', -1, 64) + `"]`, nil
+	case float32:
+		return `["float32","` + strconv.FormatFloat(float64(v), 'g', -1, 32) + `"]`, nil
+	case complex64:
+		return `["complex64","` + strconv.FormatComplex(complex128(v), 'g', -1, 64) + `"]`, nil
+	case complex128:
+		return `["complex128","` + strconv.FormatComplex(v, 'g', -1, 128) + `"]`, nil
+	case []byte:
+		return tagged("bytes", v), nil
+	case time.Time:
+		text, err := v.MarshalText()
+		if err != nil {
+			return "", err
+		}
+		return `["time","` + string(text) + `"]`, nil
+	}
+	return encodeGob(v)
+}
+
+// encodeString quotes s. What JSON or a database cannot hold (bytes that are no
+// UTF-8, NUL, which PostgreSQL refuses in jsonb) is kept in base64.
+func encodeString(s string) string {
+	if plain(s) {
+		return `"` + s + `"`
+	}
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		return tagged("string", []byte(s))
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return tagged("string", []byte(s)) // unreachable: every valid UTF-8 string encodes
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// plain reports whether s stands in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func encodeJSON(j JSON) (string, error) {
+	if !json.Valid([]byte(j)) {
+		return "", errors.New("invalid JSON")
+	}
+	if strings.Contains(string(j), `\u0000`) || !utf8.ValidString(string(j)) {
+		return tagged("json64", []byte(j)), nil
+	}
+	return `["json",` + string(j) + `]`, nil
+}
+
+func encodeGob(v any) (string, error) {
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(&v); err != nil {
+		return "", fmt.Errorf("%T can be stored only as a typed key or after gob.Register: %w", v, err)
+	}
+	return tagged("gob", b.Bytes()), nil
+}
+
+func tagged(tag string, b []byte) string {
+	return `["` + tag + `","` + base64.StdEncoding.EncodeToString(b) + `"]`
+}
+
+// Decode returns the value that text stands for.
+func Decode(text string) (any, error) {
+	switch {
+	case strings.HasPrefix(text, `"`):
+		if s, ok := String(text); ok {
+			return s, nil
+		}
+		return nil, errMalformed
+	case text == "true":
+		return true, nil
+	case text == "false":
+		return false, nil
+	case !strings.HasPrefix(text, "["):
+		if n, ok := Int(text); ok {
+			return n, nil
+		}
+		return nil, errMalformed
+	}
+	var parts []json.RawMessage
+	if err := json.Unmarshal([]byte(text), &parts); err != nil {
+		return nil, errMalformed
+	}
+	var tag, payload string
+	if len(parts) == 0 || len(parts) > 2 || json.Unmarshal(parts[0], &tag) != nil {
+		return nil, errMalformed
+	}
+	switch {
+	case len(parts) == 1:
+		if tag == "nil" {
+			return nil, nil //nolint:nilnil // nil is the value
+		}
+		return nil, errMalformed
+	case tag == "json":
+		return JSON(parts[1]), nil
+	case json.Unmarshal(parts[1], &payload) != nil:
+		return nil, errMalformed
+	}
+	return decodeTagged(tag, payload)
+}
+
+func decodeTagged(tag, payload string) (any, error) {
+	switch tag {
+	case "int8", "int16", "int32", "int64":
+		return parseInt(tag, payload)
+	case "uint", "uint8", "uint16", "uint32", "uint64", "uintptr":
+		return parseUint(tag, payload)
+	case "float64":
+		return strconv.ParseFloat(payload, 64)
+	case "float32":
+		f, err := strconv.ParseFloat(payload, 32)
+		return float32(f), err
+	case "complex64":
+		c, err := strconv.ParseComplex(payload, 64)
+		return complex64(c), err
+	case "complex128":
+		return strconv.ParseComplex(payload, 128)
+	case "time":
+		var t time.Time
+		err := t.UnmarshalText([]byte(payload))
+		return t, err
+	}
+	b, err := base64.StdEncoding.DecodeString(payload)
+	if err != nil {
+		return nil, errMalformed
+	}
+	switch tag {
+	case "bytes":
+		return b, nil
+	case "string":
+		return string(b), nil
+	case "json64":
+		if !json.Valid(b) {
+			return nil, errMalformed
+		}
+		return JSON(b), nil
+	case "gob":
+		return decodeGob(b)
+	}
+	return nil, errMalformed
+}
+
+func parseInt(kind, payload string) (any, error) {
+	t := map[string]reflect.Type{
+		"int8": reflect.TypeFor[int8](), "int16": reflect.TypeFor[int16](),
+		"int32": reflect.TypeFor[int32](), "int64": reflect.TypeFor[int64](),
+	}[kind]
+	n, err := strconv.ParseInt(payload, 10, t.Bits())
+	if err != nil {
+		return nil, errMalformed
+	}
+	return reflect.ValueOf(n).Convert(t).Interface(), nil
+}
+
+func parseUint(kind, payload string) (any, error) {
+	t := map[string]reflect.Type{
+		"uint": reflect.TypeFor[uint](), "uint8": reflect.TypeFor[uint8](), "uint16": reflect.TypeFor[uint16](),
+		"uint32": reflect.TypeFor[uint32](), "uint64": reflect.TypeFor[uint64](), "uintptr": reflect.TypeFor[uintptr](),
+	}[kind]
+	n, err := strconv.ParseUint(payload, 10, t.Bits())
+	if err != nil {
+		return nil, errMalformed
+	}
+	return reflect.ValueOf(n).Convert(t).Interface(), nil
+}
+
+func decodeGob(b []byte) (v any, err error) {
+	defer func() {
+		if recover() != nil { // gob calls GobDecode methods of the application's types
+			v, err = nil, errMalformed
+		}
+	}()
+	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&v); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return v, nil
+}
+
+// String reads the text of a string without allocating where it can: most
+// strings stand in their text as they are.
+func String(text string) (string, bool) {
+	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
+		return taggedString(text)
+	}
+	if inner := text[1 : len(text)-1]; plain(inner) {
+		return inner, true
+	}
+	var s string
+	if json.Unmarshal([]byte(text), &s) != nil {
+		return "", false
+	}
+	return s, true
+}
+
+func taggedString(text string) (string, bool) {
+	if !strings.HasPrefix(text, `["string"`) {
+		return "", false
+	}
+	v, err := Decode(text)
+	s, ok := v.(string)
+	return s, err == nil && ok
+}
+
+// Int reads the text of an int.
+func Int(text string) (int, bool) {
+	if text == "" || text[0] == '+' || len(text) > len(strconv.Itoa(math.MinInt)) {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil
+}
+
+// Equal reports whether text stands for v.
+func Equal(text string, v any) bool {
+	switch v := v.(type) {
+	case string:
+		s, ok := String(text)
+		return ok && s == v
+	case int:
+		n, ok := Int(text)
+		return ok && n == v
+	case bool:
+		return text == strconv.FormatBool(v)
+	case time.Time:
+		stored, err := Decode(text)
+		t, ok := stored.(time.Time)
+		return err == nil && ok && t.Equal(v)
+	}
+	stored, err := Decode(text)
+	return err == nil && reflect.DeepEqual(stored, v)
+}

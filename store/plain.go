@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	gsessions "github.com/gorilla/sessions"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// plainLifetime is how long a session lives that is used without the kit and
+// without a MaxAge of its own.
+const plainLifetime = 24 * time.Hour
+
+func defaultOptions() *gsessions.Options {
+	return &gsessions.Options{Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode}
+}
+
+// Options sets the attributes of the cookies that the store writes when it is
+// used without the kit. Until then they are Path=/; Secure; HttpOnly;
+// SameSite=Lax and no Max-Age; a call replaces all of them. A MaxAge is also the
+// time, in seconds, that the server keeps the session after it was last saved;
+// without one that is 24 hours. The kit has its own Config and does not read
+// these.
+func (s *Store) Options(o sessions.Options) { s.options.Store(o.ToGorillaOptions()) }
+
+// held is a session as it was loaded for one request.
+type held struct {
+	id, secret string
+	record     Record
+}
+
+type heldKey struct{}
+
+// heldIn returns the sessions that were loaded for the request, by session.
+func heldIn(r *http.Request) map[*gsessions.Session]held {
+	if m, ok := r.Context().Value(heldKey{}).(map[*gsessions.Session]held); ok {
+		return m
+	}
+	m := make(map[*gsessions.Session]held)
+	*r = *r.WithContext(context.WithValue(r.Context(), heldKey{}, m)) // as gorilla's registry does
+	return m
+}
+
+// Get returns the session of the request, loading it at most once. It is called
+// by gin-contrib/sessions.
+func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
+	return gsessions.GetRegistry(r).Get(s, name)
+}
+
+// New returns the session that the request's cookie names, or a new one. A
+// cookie that names no live session is no error.
+func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
+	session := gsessions.NewSession(s, name)
+	options := *s.options.Load()
+	session.Options = &options
+	session.IsNew = true
+	for i, cookie := range r.CookiesNamed(name) {
+		if i == maxCookies {
+			break
+		}
+		id, record, found, err := s.Load(r.Context(), cookie.Value, false)
+		if err != nil {
+			return session, err
+		}
+		if found && time.Now().Before(record.Expires) {
+			session.ID, session.IsNew = id, false
+			value.Unpack(record.Values, session.Values)
+			heldIn(r)[session] = held{id: id, secret: cookie.Value, record: record}
+			break
+		}
+	}
+	return session, nil
+}
+
+// maxCookies bounds the cookies of one name that are tried. Sibling domains and
+// longer paths may have added some to the session's own.
+const maxCookies = 4
+
+// Save writes what changed since the session was loaded and sends its cookie. A
+// MaxAge below zero ends the session. The error is [ErrEnded] if the session was
+// ended meanwhile: nothing brings it back.
+func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
+	was, loaded := heldIn(r)[session]
+	if session.Options.MaxAge < 0 {
+		if loaded {
+			if _, err := s.End(r.Context(), was.id, was.record); err != nil {
+				return err
+			}
+		}
+		setCookie(w, session, "")
+		return nil
+	}
+	set, drop, err := value.Diff(was.record.Values, session.Values)
+	if err != nil {
+		return fmt.Errorf("store: saving a session: %w", err)
+	}
+	change := Change{Set: set, Delete: drop, Seen: time.Now()}
+	change.Expires = change.Seen.Add(plainLifetime)
+	if age := session.Options.MaxAge; age > 0 {
+		change.Expires = change.Seen.Add(time.Duration(age) * time.Second)
+	}
+	if loaded {
+		found, err := s.Update(r.Context(), was.id, was.record, change)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("store: saving a session: %w", ErrEnded)
+		}
+	} else {
+		record := Record{Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: change.Set}
+		if was.secret, was.id, err = s.Create(r.Context(), record); err != nil {
+			return err
+		}
+		session.ID, session.IsNew = was.id, false
+	}
+	was.record.Values = value.Apply(was.record.Values, set, drop)
+	heldIn(r)[session] = was
+	setCookie(w, session, was.secret)
+	return nil
+}
+
+func setCookie(w http.ResponseWriter, session *gsessions.Session, value string) {
+	http.SetCookie(w, gsessions.NewCookie(session.Name(), value, session.Options))
+}
