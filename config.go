@@ -1,0 +1,262 @@
+package sessionkit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Config adjusts [Sessions]. The zero value is safe and right for most
+// applications; each field says what it changes.
+type Config struct {
+	// Name is the name of the session cookie without its prefix. Default: "session".
+	// On the wire it is __Host-Http-session, or __Secure-session where Domain or
+	// another Path is set, or plain session on a developer's own machine.
+	Name string
+
+	// IdleTimeout ends a session that is not used for so long. Default: 1 h, the
+	// figure of NIST SP 800-63B-4 section 2.2.3 for AAL2. Use is recorded once a
+	// minute, or every tenth of a shorter IdleTimeout, so a session may live that
+	// much longer, and never shorter.
+	IdleTimeout time.Duration
+
+	// Lifetime ends a session so long after the sign-in, or after its creation
+	// where nobody signed in. Default: 24 h (NIST SP 800-63B-4 section 2.2.3).
+	Lifetime time.Duration
+
+	// RememberFor is the Lifetime of a sign-in with [Remember], which has no idle
+	// timeout. Default: 30 days. At most 400 days: browsers keep no cookie longer.
+	RememberFor time.Duration
+
+	// Domain lets subdomains see the cookie. Default: "", this host alone.
+	Domain string
+
+	// Path is the part of the site that sees the cookie. Default: "/".
+	Path string
+
+	// SameSite is the cookie's SameSite attribute. Default: Lax.
+	SameSite http.SameSite
+
+	// Partitioned keeps a cookie jar for each site that embeds this one (CHIPS).
+	Partitioned bool
+
+	// InsecureHTTP lets cookies go over plain HTTP to hosts other than localhost,
+	// where anybody on the network can read them and sign in with them.
+	InsecureHTTP bool
+
+	// MaxSessions is how many sessions a user may have at a time. Past it the
+	// oldest sign-in ends. Default: 0, no limit. It needs a store that knows a
+	// user's sessions, as those of this module do.
+	MaxSessions int
+
+	// ClearSiteData names what the browser is asked to delete at [Logout], such as
+	// "cache" and "storage" (the Clear-Site-Data header). Default: nothing.
+	ClearSiteData []string
+
+	// Secrets are the keys of Signed and Encrypted cookies, 32 bytes or more each.
+	// The first one writes, all of them read: put a new one in front to rotate.
+	Secrets [][]byte
+
+	// TrustedOrigins are the origins, such as "https://app.example.com", whose
+	// cross-origin POST, PUT, PATCH and DELETE requests are let through.
+	TrustedOrigins []string
+
+	// OnEvent hears of what happens to sessions. It runs inside the request.
+	// Default: nothing hears.
+	OnEvent func(*gin.Context, Event)
+
+	// OnError hears of every error of a session. It runs inside the request.
+	// Default: the error is logged with [log/slog].
+	OnError func(*gin.Context, error)
+}
+
+const (
+	defaultName        = "session"
+	defaultIdleTimeout = time.Hour
+	defaultLifetime    = 24 * time.Hour
+	defaultRememberFor = 30 * 24 * time.Hour
+
+	// maxCookieAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
+	maxCookieAge = 400 * 24 * time.Hour
+
+	minSecretBytes = 32 // of HMAC-SHA-256 and AES-256
+)
+
+// ConfigError is one reason why a configuration cannot work.
+type ConfigError struct {
+	Field  string // such as "Config.Domain"
+	Value  string // what it was set to; a secret is not shown
+	Reason string // what is wrong with it, and the remedy
+}
+
+// Error returns the field, the value and the reason in one line.
+func (e *ConfigError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("sessionkit: %s: %s", e.Field, e.Reason)
+	}
+	return fmt.Sprintf("sessionkit: %s is %s: %s", e.Field, e.Value, e.Reason)
+}
+
+// Validate returns nil if [Sessions] accepts the Config. Otherwise the error
+// joins a [*ConfigError] for each field that is wrong.
+func (c Config) Validate() error {
+	p := problems{prefix: "Config."}
+	c = c.withDefaults()
+	p.cookieName("Name", c.Name)
+	if hasCookiePrefix(c.Name) {
+		p.add("Name", quote(c.Name), "the prefix is added by the kit; give the name without it")
+	}
+	p.positive("IdleTimeout", c.IdleTimeout)
+	p.positive("Lifetime", c.Lifetime)
+	p.positive("RememberFor", c.RememberFor)
+	if c.RememberFor > maxCookieAge {
+		p.add("RememberFor", c.RememberFor.String(), "browsers keep no cookie over 400 days; make it shorter")
+	}
+	p.scope(c.Domain, c.Path, c.SameSite)
+	if c.InsecureHTTP && c.SameSite == http.SameSiteNoneMode {
+		p.add("SameSite", "None", "browsers take SameSite=None from Secure cookies only; drop InsecureHTTP or use Lax")
+	}
+	if c.InsecureHTTP && c.Partitioned {
+		p.add("Partitioned", "true", "browsers partition Secure cookies only; drop InsecureHTTP or Partitioned")
+	}
+	if c.MaxSessions < 0 {
+		p.add("MaxSessions", fmt.Sprint(c.MaxSessions), "must not be negative; 0 means no limit")
+	}
+	for _, directive := range c.ClearSiteData {
+		if directive != "*" && (directive == "" || strings.Trim(directive, asciiLetters) != "") {
+			p.add("ClearSiteData", quote(directive), `must be a bare directive such as "cache", "cookies", "storage" or "*"`)
+		}
+	}
+	for i, secret := range c.Secrets {
+		if len(secret) < minSecretBytes {
+			p.add(fmt.Sprintf("Secrets[%d]", i), fmt.Sprintf("%d bytes long", len(secret)),
+				"must have 32 bytes or more of randomness, such as from openssl rand -base64 32")
+		}
+	}
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range c.TrustedOrigins {
+		if err := protection.AddTrustedOrigin(origin); err != nil || origin != strings.ToLower(origin) {
+			p.add("TrustedOrigins", quote(origin), "must be scheme://host[:port] in lower case, without a path")
+		}
+	}
+	return errors.Join(p.errs...)
+}
+
+const asciiLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = defaultName
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = defaultIdleTimeout
+	}
+	if c.Lifetime == 0 {
+		c.Lifetime = defaultLifetime
+	}
+	if c.RememberFor == 0 {
+		c.RememberFor = defaultRememberFor
+	}
+	if c.Path == "" {
+		c.Path = "/"
+	}
+	if c.SameSite == 0 || c.SameSite == http.SameSiteDefaultMode {
+		c.SameSite = http.SameSiteLaxMode
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(*gin.Context, Event) {}
+	}
+	if c.OnError == nil {
+		c.OnError = func(c *gin.Context, err error) { slog.ErrorContext(c, "session error", "err", err) }
+	}
+	return c
+}
+
+// Format implements [fmt.Formatter], so that no verb prints the secrets.
+func (c Config) Format(f fmt.State, _ rune) {
+	c = c.withDefaults()
+	_, _ = fmt.Fprintf(f, "sessionkit.Config{Name: %q, IdleTimeout: %v, Lifetime: %v, RememberFor: %v, Secrets: %d, not shown}",
+		c.Name, c.IdleTimeout, c.Lifetime, c.RememberFor, len(c.Secrets))
+}
+
+// LogValue implements [slog.LogValuer], so that no log shows the secrets.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// problems collects what is wrong with a configuration.
+type problems struct {
+	prefix string
+	errs   []error
+}
+
+func (p *problems) add(field, value, reason string) {
+	p.errs = append(p.errs, &ConfigError{Field: p.prefix + field, Value: value, Reason: reason})
+}
+
+func quote(s string) string { return fmt.Sprintf("%q", s) }
+
+func (p *problems) positive(field string, d time.Duration) {
+	if d < 0 {
+		p.add(field, d.String(), "must be positive; 0 means the default")
+	}
+}
+
+func (p *problems) cookieName(field, name string) {
+	if !isToken(name) {
+		p.add(field, quote(name), "must be letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)")
+	}
+}
+
+// scope judges the attributes that all cookies share.
+func (p *problems) scope(domain, path string, sameSite http.SameSite) {
+	if domain != "" && !isDomain(domain) {
+		p.add("Domain", quote(domain), "must be a host name such as example.com, without scheme, port or leading dot")
+	}
+	if path != "" && (path[0] != '/' || strings.ContainsAny(path, ";") || !isPrintable(path)) {
+		p.add("Path", quote(path), "must begin with / and hold no semicolon")
+	}
+	if sameSite < 0 || sameSite > http.SameSiteNoneMode {
+		p.add("SameSite", fmt.Sprint(int(sameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")
+	}
+}
+
+// isToken reports whether s is a token of RFC 9110 section 5.6.2, as a cookie's
+// name must be.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isDomain reports whether a cookie's Domain can be s: a host name of two labels
+// or more, for browsers refuse others, and no IP address.
+func isDomain(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil || len(s) > 253 || !strings.Contains(s, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, asciiLetters+"0123456789-") != "" ||
+			label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return true
+}

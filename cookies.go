@@ -1,0 +1,407 @@
+package sessionkit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// The errors of cookies. A cookie that did not come is [http.ErrNoCookie].
+var (
+	// ErrCookieTooLarge is the error of a cookie whose name and value together
+	// exceed 4096 bytes, which browsers drop (RFC 6265bis section 5.6).
+	ErrCookieTooLarge = errors.New("the cookie is larger than the 4096 bytes that browsers keep")
+
+	// ErrCookieTampered is the error of a Signed or Encrypted cookie that was not
+	// sealed with one of Config.Secrets under this name.
+	ErrCookieTampered = errors.New("the cookie was not sealed by this site")
+
+	// ErrCookieExpired is the error of a Signed or Encrypted cookie that was sent
+	// back after its MaxAge.
+	ErrCookieExpired = errors.New("the cookie has expired")
+
+	// ErrCookieMalformed is the error of a cookie whose value is not of its type.
+	ErrCookieMalformed = errors.New("the cookie is malformed")
+)
+
+// maxCookieBytes is what browsers keep of a cookie's name and value.
+const maxCookieBytes = 4096
+
+// Protection says who may read and change a cookie's value.
+type Protection uint8
+
+const (
+	Plain     Protection = iota // the browser's user may read and change it
+	Signed                      // they may read it: HMAC-SHA-256
+	Encrypted                   // they may do neither: AES-256-GCM
+)
+
+// CookieOptions are the attributes of a cookie. The zero value is a cookie for the
+// whole of this host, until the browser closes, that no script can read and no
+// other site's requests carry: Secure; HttpOnly; SameSite=Lax; Path=/ (OWASP ASVS
+// 5.0 section 3.3). On a developer's own machine it goes without Secure.
+type CookieOptions struct {
+	// MaxAge is how long the browser keeps the cookie, at most 400 days (RFC
+	// 6265bis section 5.5). It is bound into Signed and Encrypted cookies.
+	// Default: 0, until the browser closes.
+	MaxAge time.Duration
+
+	Domain         string        // lets subdomains see the cookie; default: this host alone
+	Path           string        // default: "/"
+	SameSite       http.SameSite // default: Lax
+	Partitioned    bool          // a jar for each site that embeds this one (CHIPS)
+	ScriptReadable bool          // leaves HttpOnly out
+	Protection     Protection    // default: Plain
+}
+
+func (o CookieOptions) withDefaults() CookieOptions {
+	if o.Path == "" {
+		o.Path = "/"
+	}
+	if o.SameSite == 0 || o.SameSite == http.SameSiteDefaultMode {
+		o.SameSite = http.SameSiteLaxMode
+	}
+	return o
+}
+
+// validate judges the options of a cookie of this name.
+func (o CookieOptions) validate(name string) error {
+	p := problems{prefix: "CookieOptions."}
+	p.cookieName("name", name)
+	p.scope(o.Domain, o.Path, o.SameSite)
+	if o.MaxAge < 0 {
+		p.add("MaxAge", o.MaxAge.String(), "must be positive; to delete a cookie call Delete")
+	}
+	if o.MaxAge > maxCookieAge {
+		p.add("MaxAge", o.MaxAge.String(), "browsers keep no cookie over 400 days; make it shorter")
+	}
+	if o.MaxAge > 0 && o.MaxAge < time.Second {
+		p.add("MaxAge", o.MaxAge.String(), "cookies count whole seconds; make it 1 s or more")
+	}
+	if o.Protection > Encrypted {
+		p.add("Protection", fmt.Sprint(uint8(o.Protection)), "must be Plain, Signed or Encrypted")
+	}
+	lower := strings.ToLower(name)
+	if strings.HasPrefix(lower, strings.ToLower(prefixHost)) && (o.Domain != "" || o.Path != "/") {
+		p.add("name", quote(name), "the prefix __Host- excludes Domain and any Path but /; drop them or the prefix")
+	}
+	if o.ScriptReadable && (strings.HasPrefix(lower, strings.ToLower(prefixHTTP)) || strings.HasPrefix(lower, strings.ToLower(prefixHostHTTP))) {
+		p.add("ScriptReadable", "true", "the prefix "+prefixHTTP+" promises HttpOnly; drop one of them")
+	}
+	return errors.Join(p.errs...)
+}
+
+// Cookie is a cookie of the application's own, with its type and its attributes.
+// Make it once, at package level, with [NewCookie].
+//
+// A string stands in the cookie as it is, another basic kind as its text, and any
+// other type as JSON; bytes that a cookie cannot hold are percent-encoded.
+type Cookie[T any] struct {
+	name    string
+	options CookieOptions
+}
+
+// NewCookie returns a cookie. It panics on options that browsers would refuse, and
+// where T can never be stored. The options are one value at most.
+func NewCookie[T any](name string, options ...CookieOptions) Cookie[T] {
+	newCodec[T]("NewCookie", name)
+	o, err := oneOption(options)
+	if err == nil {
+		err = o.validate(name)
+	}
+	if err != nil {
+		panic(fmt.Errorf("sessionkit: NewCookie(%q): %w", name, err))
+	}
+	return Cookie[T]{name: name, options: o}
+}
+
+func oneOption(options []CookieOptions) (CookieOptions, error) {
+	switch len(options) {
+	case 0:
+		return CookieOptions{}.withDefaults(), nil
+	case 1:
+		return options[0].withDefaults(), nil
+	}
+	return CookieOptions{}, errors.New("one CookieOptions is taken; give all fields in it")
+}
+
+// Set sends the cookie with the response, in place of one of the same name. The
+// error is [ErrCookieTooLarge], or says that the response has begun or that
+// Config.Secrets is empty; then no cookie is sent.
+func (k Cookie[T]) Set(c *gin.Context, v T) error {
+	text, err := cookieText(v)
+	if err != nil {
+		return fmt.Errorf("sessionkit: setting cookie %q: %w", k.name, err)
+	}
+	return setCookie(c, k.name, text, k.options)
+}
+
+// Get returns the value that came with the request. The error is
+// [http.ErrNoCookie], [ErrCookieTampered], [ErrCookieExpired] or
+// [ErrCookieMalformed], and then the value is the zero T.
+func (k Cookie[T]) Get(c *gin.Context) (T, error) {
+	var v T
+	text, err := getCookie(c, k.name, k.options.Protection)
+	if err == nil {
+		err = parseCookieText(text, &v)
+	}
+	if err != nil {
+		var zero T
+		return zero, fmt.Errorf("sessionkit: reading cookie %q: %w", k.name, err)
+	}
+	return v, nil
+}
+
+// Delete has the browser drop the cookie. After the response has begun it does
+// nothing, and that is reported to Config.OnError.
+func (k Cookie[T]) Delete(c *gin.Context) { deleteCookie(c, k.name, k.options) }
+
+// SetCookie sends a cookie whose name or options are known only now; [NewCookie]
+// is for the others. The error is that of [Cookie.Set], or joins a [*ConfigError]
+// for each option that browsers would refuse.
+func SetCookie(c *gin.Context, name, value string, options ...CookieOptions) error {
+	o, err := oneOption(options)
+	if err == nil {
+		err = o.validate(name)
+	}
+	if err != nil {
+		return fmt.Errorf("sessionkit: setting cookie %q: %w", name, err)
+	}
+	return setCookie(c, name, value, o)
+}
+
+// GetCookie returns the value of a Plain cookie. The error is [http.ErrNoCookie],
+// or [ErrCookieMalformed] for a percent sign that begins no escape.
+func GetCookie(c *gin.Context, name string) (string, error) {
+	text, err := getCookie(c, name, Plain)
+	if err != nil {
+		return "", fmt.Errorf("sessionkit: reading cookie %q: %w", name, err)
+	}
+	return text, nil
+}
+
+// DeleteCookie has the browser drop a cookie. Path, Domain and Partitioned must be
+// those that it was set with, or browsers keep it. What cannot be done, because
+// the options are wrong or the response has begun, is reported to Config.OnError.
+func DeleteCookie(c *gin.Context, name string, options ...CookieOptions) {
+	o, err := oneOption(options)
+	if err == nil {
+		err = o.validate(name)
+	}
+	if err != nil {
+		requestOf(c, "DeleteCookie").reportCookie(c, fmt.Errorf("sessionkit: deleting cookie %q: %w", name, err))
+		return
+	}
+	deleteCookie(c, name, o)
+}
+
+func setCookie(c *gin.Context, name, value string, o CookieOptions) error {
+	q := requestOf(c, "SetCookie")
+	cookie, err := q.newCookie(name, o)
+	if err == nil {
+		cookie.Value, err = q.kit.seal(name, value, o)
+	}
+	if err == nil && len(name)+len(cookie.Value) > maxCookieBytes {
+		err = ErrCookieTooLarge
+	}
+	if err != nil {
+		return fmt.Errorf("sessionkit: setting cookie %q: %w", name, err)
+	}
+	cookie.MaxAge = int(o.MaxAge / time.Second)
+	putCookie(q.writer.Header(), cookie)
+	return nil
+}
+
+func deleteCookie(c *gin.Context, name string, o CookieOptions) {
+	q := requestOf(c, "DeleteCookie")
+	cookie, err := q.newCookie(name, o)
+	if err != nil {
+		q.reportCookie(c, fmt.Errorf("sessionkit: deleting cookie %q: %w", name, err))
+		return
+	}
+	putCookie(q.writer.Header(), expireCookie(cookie))
+}
+
+// reportCookie hands an error to OnError.
+func (q *request) reportCookie(c *gin.Context, err error) {
+	pendingCalls{errs: []error{err}}.make(q.kit, c)
+}
+
+// newCookie returns a cookie without a value, fit for the connection.
+func (q *request) newCookie(name string, o CookieOptions) (*http.Cookie, error) {
+	switch {
+	case name == q.kit.cookieName(q.r):
+		return nil, errors.New("this is the session's own cookie; choose another name")
+	case q.writer.sent || q.writer.Written():
+		return nil, errors.New("the response has begun; set cookies before writing")
+	}
+	return q.kit.cookieFor(q.r, http.Cookie{
+		Name: name, Domain: o.Domain, Path: o.Path, SameSite: o.SameSite, Partitioned: o.Partitioned, HttpOnly: !o.ScriptReadable,
+	}), nil
+}
+
+// seal returns what goes on the wire.
+func (k *kit) seal(name, value string, o CookieOptions) (string, error) {
+	if o.Protection == Plain {
+		return escapeCookie(value), nil
+	}
+	if len(k.sealers) == 0 {
+		return "", errNoSecrets
+	}
+	var expiry time.Time
+	if o.MaxAge > 0 {
+		expiry = time.Now().Add(o.MaxAge)
+	}
+	if o.Protection == Signed {
+		return k.sealers[0].sign(name, []byte(value), expiry), nil
+	}
+	return k.sealers[0].encrypt(name, []byte(value), expiry), nil
+}
+
+var errNoSecrets = errors.New("Signed and Encrypted cookies need Config.Secrets, which is empty") //nolint:revive,staticcheck // names of constants
+
+// getCookie returns the value that came. Of several cookies of one name the first
+// one counts that this site sealed: a sibling domain may have put its own before.
+func getCookie(c *gin.Context, name string, protection Protection) (string, error) {
+	q := requestOf(c, "GetCookie")
+	if protection != Plain && len(q.kit.sealers) == 0 {
+		return "", errNoSecrets
+	}
+	err := http.ErrNoCookie
+	tried := 0
+	for raw := range cookieValues(q.r.Header["Cookie"], name) {
+		if tried++; tried > maxCookies {
+			break
+		}
+		if len(raw) > maxCookieBytes {
+			err = ErrCookieMalformed
+			continue
+		}
+		if protection == Plain {
+			return unescapeCookie(raw)
+		}
+		value, openErr := q.kit.open(name, raw, protection)
+		if openErr == nil {
+			return value, nil
+		}
+		if !errors.Is(err, ErrCookieExpired) { // it says more than that another was not ours
+			err = openErr
+		}
+	}
+	return "", err
+}
+
+// open returns the value of a sealed cookie.
+func (k *kit) open(name, raw string, protection Protection) (string, error) {
+	sealed, err := sealedText.DecodeString(raw)
+	if err != nil || strings.ContainsAny(raw, "\r\n") { // which base64 would pass over
+		return "", ErrCookieTampered
+	}
+	for _, s := range k.sealers {
+		open := s.verify
+		if protection == Encrypted {
+			open = s.decrypt
+		}
+		value, expiry, ok := open(name, sealed)
+		switch {
+		case !ok:
+			continue
+		case !expiry.IsZero() && !time.Now().Before(expiry):
+			return "", ErrCookieExpired
+		}
+		return string(value), nil
+	}
+	return "", ErrCookieTampered
+}
+
+// escapeCookie percent-encodes what a cookie's value cannot hold, and the percent
+// sign (RFC 6265 section 4.1.1). JavaScript's decodeURIComponent reads it.
+func escapeCookie(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c > ' ' && c < 0x7f && strings.IndexByte(`",;\%`, c) < 0 {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}
+
+func unescapeCookie(s string) (string, error) {
+	text, err := url.PathUnescape(s)
+	if err != nil {
+		return "", ErrCookieMalformed
+	}
+	return text, nil
+}
+
+// cookieText returns the text of a value.
+func cookieText[T any](v T) (string, error) {
+	rv := reflect.ValueOf(&v).Elem()
+	switch kind := rv.Kind(); {
+	case marshals(rv.Type()):
+	case kind == reflect.String:
+		return rv.String(), nil
+	case kind == reflect.Bool:
+		return strconv.FormatBool(rv.Bool()), nil
+	case rv.CanInt():
+		return strconv.FormatInt(rv.Int(), 10), nil
+	case rv.CanUint():
+		return strconv.FormatUint(rv.Uint(), 10), nil
+	case rv.CanFloat():
+		return strconv.FormatFloat(rv.Float(), 'g', -1, rv.Type().Bits()), nil
+	case rv.CanComplex():
+		return strconv.FormatComplex(rv.Complex(), 'g', -1, rv.Type().Bits()), nil
+	}
+	j, err := json.Marshal(v)
+	return string(j), err
+}
+
+// parseCookieText reads the text of a value. On an error v is of no use.
+func parseCookieText[T any](text string, v *T) error {
+	rv := reflect.ValueOf(v).Elem()
+	var err error
+	switch kind := rv.Kind(); {
+	case marshals(rv.Type()):
+		err = json.Unmarshal([]byte(text), v)
+	case kind == reflect.String:
+		rv.SetString(text)
+	case kind == reflect.Bool:
+		rv.SetBool(text == "true")
+		if text != "true" && text != "false" {
+			err = strconv.ErrSyntax
+		}
+	case rv.CanInt():
+		var n int64
+		n, err = strconv.ParseInt(text, 10, rv.Type().Bits())
+		rv.SetInt(n)
+	case rv.CanUint():
+		var n uint64
+		n, err = strconv.ParseUint(text, 10, rv.Type().Bits())
+		rv.SetUint(n)
+	case rv.CanFloat():
+		var f float64
+		f, err = strconv.ParseFloat(text, rv.Type().Bits())
+		rv.SetFloat(f)
+	case rv.CanComplex():
+		var x complex128
+		x, err = strconv.ParseComplex(text, rv.Type().Bits())
+		rv.SetComplex(x)
+	default:
+		err = json.Unmarshal([]byte(text), v)
+	}
+	if err != nil {
+		return ErrCookieMalformed
+	}
+	return nil
+}

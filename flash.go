@@ -1,0 +1,204 @@
+package sessionkit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// Level says how good or bad the news of a flash message is.
+type Level string
+
+// The levels. Any other text is fine too.
+const (
+	Info    Level = "info"
+	Success Level = "success"
+	Warning Level = "warning"
+	Error   Level = "error"
+)
+
+// FlashMessage is a message that is shown once.
+type FlashMessage struct {
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
+}
+
+// flashes is what one request knows of flash messages beside the stored ones.
+type flashes struct {
+	now  []FlashMessage // for this request only
+	read []FlashMessage // were read, and are gone unless kept
+	n    int            // makes names unique
+}
+
+// Every message is a value of its own, so that requests that run at the same time
+// lose none of each other's. The names sort by age.
+const flashPrefix = value.OwnPrefix + "flash:"
+
+// messages is the key of flash messages among those of typed flashes, whose names
+// are never empty.
+var messages = FlashKey[FlashMessage]{codec: codec[FlashMessage]{form: formJSON}}
+
+// Flash leaves a message for the next request that reads it. It survives any
+// number of redirects until then.
+func Flash(c *gin.Context, level Level, text string) {
+	messages.Add(c, FlashMessage{level, text})
+}
+
+// FlashNow leaves a message for this request only: the next call of [Flashes]
+// returns it, and nothing is stored.
+func FlashNow(c *gin.Context, level Level, text string) {
+	q := requestOf(c, "FlashNow")
+	q.lock()
+	defer q.unlock(c)
+	q.flashes.now = append(q.flashes.now, FlashMessage{level, text})
+}
+
+// Flashes returns the messages, oldest first and those of [FlashNow] last, and
+// consumes them. Where there are none, nothing changes. Texts that were left with
+// AddFlash of gin-contrib/sessions are among them, as Info.
+func Flashes(c *gin.Context) []FlashMessage {
+	q := requestOf(c, "Flashes")
+	q.lock()
+	defer q.unlock(c)
+	q.load(false)
+	stored := append(q.takeGinFlashes(), messages.take(q)...)
+	q.flashes.read = append(q.flashes.read, stored...)
+	all := append(stored, q.flashes.now...)
+	q.flashes.now = nil
+	return all
+}
+
+// KeepFlashes leaves the messages that this request has read with [Flashes] for
+// one more request.
+func KeepFlashes(c *gin.Context) {
+	q := requestOf(c, "KeepFlashes")
+	q.lock()
+	defer q.unlock(c)
+	for _, m := range q.flashes.read {
+		messages.add(q, m)
+	}
+	q.flashes.read = nil
+}
+
+// ginFlashes is where gin-contrib/sessions keeps what AddFlash is given.
+const ginFlashes = "_flash"
+
+// takeGinFlashes takes the texts left with gin-contrib's AddFlash. What is not
+// text stays for whoever understands it.
+func (q *request) takeGinFlashes() []FlashMessage {
+	var stored any
+	if q.view != nil {
+		stored = q.view.Values[ginFlashes]
+	} else if text, ok := q.text(ginFlashes); ok {
+		stored, _ = value.Decode(text) // what does not decode is not text either
+	}
+	list, _ := stored.([]any)
+	var taken []FlashMessage
+	var left []any
+	for _, item := range list {
+		if text, ok := item.(string); ok {
+			taken = append(taken, FlashMessage{Info, text})
+		} else {
+			left = append(left, item)
+		}
+	}
+	if len(taken) > 0 {
+		q.putGinFlashes(left)
+	}
+	return taken
+}
+
+func (q *request) putGinFlashes(left []any) {
+	switch {
+	case q.view != nil && len(left) > 0:
+		q.view.Values[ginFlashes] = left
+	case q.view != nil:
+		delete(q.view.Values, ginFlashes)
+	case len(left) > 0:
+		if text, err := value.Encode(left); err == nil { // it was decoded from such a text
+			q.put(ginFlashes, text)
+		}
+	default:
+		q.remove(ginFlashes)
+	}
+}
+
+// FlashKey is the name of typed flashes: values of any type that are read once.
+// Make it once, at package level, with [NewFlash].
+type FlashKey[T any] struct {
+	name  string
+	codec codec[T]
+}
+
+// NewFlash returns the key of typed flashes. It panics where [NewKey] would.
+func NewFlash[T any](name string) FlashKey[T] {
+	return FlashKey[T]{name: checkName("NewFlash", name), codec: newCodec[T]("NewFlash", name)}
+}
+
+// Add leaves a value for the next request that takes it.
+func (k FlashKey[T]) Add(c *gin.Context, v T) {
+	q := requestOf(c, "FlashKey.Add")
+	q.lock()
+	defer q.unlock(c)
+	q.load(false)
+	k.add(q, v)
+}
+
+func (k FlashKey[T]) add(q *request, v T) {
+	text, err := k.codec.encode(v)
+	if err != nil {
+		q.refuse(fmt.Errorf("sessionkit: storing a flash %q: %w", k.name, err))
+		return
+	}
+	q.flashes.n++
+	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix(), time.Now().UnixNano(), q.flashes.n, newToken()[:6]), text)
+}
+
+// prefix begins the names of the key's flashes. The name's length comes first, so
+// that no name is the beginning of another.
+func (k FlashKey[T]) prefix() string { return fmt.Sprintf("%s%d:%s:", flashPrefix, len(k.name), k.name) }
+
+// Take returns the values, oldest first, and consumes them. One that is not a T
+// is left out. Where there are none, nothing changes.
+func (k FlashKey[T]) Take(c *gin.Context) []T {
+	q := requestOf(c, "FlashKey.Take")
+	q.lock()
+	defer q.unlock(c)
+	q.load(false)
+	return k.take(q)
+}
+
+func (k FlashKey[T]) take(q *request) []T {
+	names := q.ownNames(k.prefix())
+	var taken []T
+	for _, name := range names {
+		text, _ := q.text(name)
+		if v, ok := k.codec.decode(text); ok {
+			taken = append(taken, v)
+		}
+		q.remove(name)
+	}
+	return taken
+}
+
+// ownNames returns the names of the values that begin with prefix, in order.
+func (q *request) ownNames(prefix string) []string {
+	var names []string
+	for _, texts := range []map[string]string{q.base, q.set} {
+		for name := range texts {
+			if !strings.HasPrefix(name, prefix) || slices.Contains(names, name) {
+				continue
+			}
+			if _, ok := q.text(name); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,233 @@
+package sessionkit
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gorilla/securecookie"
+	gsessions "github.com/gorilla/sessions"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// foreign keeps sessions in a store that knows sessions.Store and no more. The
+// rules that need the store's help are beyond it: two requests that save at the
+// same time overwrite each other, and one that saves after a logout brings the
+// session back.
+type foreign struct {
+	store     sessions.Store
+	name      string
+	seenEvery time.Duration
+}
+
+// ledgerKey is the session value in which the kit keeps what a record of its own
+// stores has fields for.
+const ledgerKey = value.OwnPrefix + "session"
+
+// ledger is that value.
+type ledger struct {
+	ID      string    `json:"id"` // public handle
+	User    string    `json:"user,omitempty"`
+	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen"`
+	Expires time.Time `json:"expires"`
+	// Own are the kit's other values, such as flash messages.
+	Own map[string]string `json:"own,omitempty"`
+}
+
+// maxForeignCookie is the longest cookie that a store is asked about: what
+// browsers keep at most (RFC 6265bis section 5.6).
+const maxForeignCookie = 4096
+
+func (f *foreign) load(r *http.Request, cookie string, _ bool) (kept, error) {
+	if len(cookie) > maxForeignCookie {
+		return kept{}, nil
+	}
+	session, err := f.open(r, cookie)
+	switch {
+	case err != nil && unknown(err):
+		return kept{}, nil
+	case err != nil:
+		return kept{}, fmt.Errorf("%T: %w", f.store, err)
+	case session.IsNew:
+		return kept{}, nil
+	}
+	l, ok := readLedger(session)
+	if !ok { // it was made by gin-contrib/sessions alone: it begins now, and is due to be marked as seen
+		now := time.Now()
+		l = ledger{ID: newToken(), Created: now, Seen: now.Add(-f.seenEvery), Expires: now.Add(store.Retention)}
+	}
+	values := make(map[string]string, len(session.Values))
+	for key, v := range session.Values {
+		name, nameErr := value.Name(key)
+		text, err := value.Encode(v)
+		if nameErr == nil && err == nil && key != ledgerKey {
+			values[name] = text
+		}
+	}
+	maps.Copy(values, l.Own)
+	return kept{
+		id: l.ID, cookie: cookie, foreign: session,
+		record: store.Record{User: l.User, Created: l.Created, Seen: l.Seen, Expires: l.Expires, Values: values},
+	}, nil
+}
+
+// open has the store read the one session that a cookie names, or begin one.
+func (f *foreign) open(r *http.Request, cookie string) (*gsessions.Session, error) {
+	only := r.WithContext(r.Context())
+	only.Header = http.Header{}
+	if cookie != "" {
+		only.Header.Set("Cookie", f.name+"="+cookie)
+	}
+	session, err := f.store.New(only, f.name)
+	if err == nil && session == nil {
+		err = errors.New("the store returned no session")
+	}
+	return session, err
+}
+
+// unknown reports whether an error of a store means that there is no such
+// session, rather than that the store could not tell.
+func unknown(err error) bool {
+	var invalid securecookie.Error
+	if errors.As(err, &invalid) {
+		return invalid.IsDecode()
+	}
+	return errors.Is(err, sql.ErrNoRows) || errors.Is(err, fs.ErrNotExist)
+}
+
+func readLedger(session *gsessions.Session) (ledger, bool) {
+	var l ledger
+	text, _ := session.Values[ledgerKey].(string)
+	if text == "" || json.Unmarshal([]byte(text), &l) != nil {
+		return ledger{}, false
+	}
+	return l, true
+}
+
+func (f *foreign) create(r *http.Request, record store.Record) (kept, error) {
+	session, err := f.open(r, "")
+	if err != nil {
+		return kept{}, fmt.Errorf("%T: %w", f.store, err)
+	}
+	return f.write(r, session, newToken(), record)
+}
+
+func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, bool, error) {
+	record := k.record
+	record.Values = value.Apply(record.Values, change.Set, change.Delete)
+	if !change.Expires.IsZero() {
+		record.Seen, record.Expires = change.Seen, change.Expires
+	}
+	for _, name := range change.Delete {
+		if key, err := value.Key(name); err == nil {
+			delete(k.foreign.Values, key)
+		}
+	}
+	next, err := f.write(r, k.foreign, k.id, record)
+	return next, err == nil, err
+}
+
+func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []string) (kept, bool, error) {
+	session, err := f.open(r, "")
+	if err != nil {
+		return kept{}, false, fmt.Errorf("%T: %w", f.store, err)
+	}
+	for key, v := range k.foreign.Values { // also what the kit cannot read
+		session.Values[key] = v
+	}
+	for _, name := range drop {
+		if key, err := value.Key(name); err == nil {
+			delete(session.Values, key)
+		}
+	}
+	changed := record.Values
+	record.Values = value.Apply(k.record.Values, changed, drop)
+	next, err := f.write(r, session, newToken(), record)
+	if err != nil {
+		return kept{}, false, err
+	}
+	if _, err := f.end(r, k); err != nil {
+		_, undoErr := f.end(r, next)
+		return kept{}, false, errors.Join(err, undoErr)
+	}
+	next.record.Values = changed
+	return next, true, nil
+}
+
+func (f *foreign) end(r *http.Request, k kept) (bool, error) {
+	k.foreign.Options = &gsessions.Options{Path: "/", MaxAge: -1}
+	_, err := f.save(r, k.foreign)
+	return err == nil, err
+}
+
+// write saves a session with the record's values, and returns it with its new
+// cookie.
+func (f *foreign) write(r *http.Request, session *gsessions.Session, id string, record store.Record) (kept, error) {
+	l := ledger{ID: id, User: record.User, Created: record.Created, Seen: record.Seen, Expires: record.Expires}
+	for name, text := range record.Values {
+		if isOwn(name) {
+			if l.Own == nil {
+				l.Own = make(map[string]string)
+			}
+			l.Own[name] = text
+			continue
+		}
+		key, err := value.Key(name)
+		if err != nil {
+			continue
+		}
+		v, err := value.Decode(text)
+		if err != nil {
+			continue // it stands in the session as it was read
+		}
+		session.Values[key] = v
+	}
+	text, _ := json.Marshal(l) // its fields all encode
+	session.Values[ledgerKey] = string(text)
+
+	// Stores take MaxAge for the record's life, and some delete at 0.
+	life := time.Until(record.Expires.Add(store.Retention))
+	session.Options = &gsessions.Options{Path: "/", MaxAge: max(1, int(math.Ceil(life.Seconds())))}
+	cookie, err := f.save(r, session)
+	if err != nil {
+		return kept{}, err
+	}
+	return kept{id: id, cookie: cookie, record: record, foreign: session}, nil
+}
+
+// save has the store save a session, and returns the cookie that it would set.
+// Some stores panic on values that they cannot encode.
+func (f *foreign) save(r *http.Request, session *gsessions.Session) (cookie string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%T: panic: %v", f.store, v)
+		}
+	}()
+	response := headerOnly{}
+	if err := f.store.Save(r.WithContext(committing(r)), response, session); err != nil {
+		return "", fmt.Errorf("%T: %w", f.store, err)
+	}
+	for _, line := range response.Header()["Set-Cookie"] {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Name == f.name {
+			cookie = c.Value
+		}
+	}
+	return cookie, nil
+}
+
+// headerOnly is a response of which only the header is of interest.
+type headerOnly http.Header
+
+func (h headerOnly) Header() http.Header       { return http.Header(h) }
+func (h headerOnly) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
+func (h headerOnly) WriteHeader(int)           {}

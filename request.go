@@ -1,0 +1,538 @@
+package sessionkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// request is the session of one request: what was loaded, and what is to become
+// of it at the commit.
+type request struct {
+	kit    *kit
+	c      *gin.Context // used while the request runs
+	r      *http.Request
+	writer writer
+
+	mu      sync.Mutex
+	pending pendingCalls
+
+	loaded  bool
+	loadErr error  // the stored session could not be read: it must not be written
+	bad     error  // a change that cannot be saved, such as a value that does not encode
+	saveErr error  // the commit failed
+	expired bool   // the cookie names a sign-in that has run out
+	cookie  string // the session cookie that came, "" if none did
+	closed  bool   // the middleware has returned
+	passive bool   // the request does not count as use
+	guarded bool   // the response is for this user alone
+
+	// old is the stored session that stands until the commit; its id is "" where
+	// there is none. ending and renewing say what the commit does to it.
+	old      kept
+	ending   bool // ends it; what follows is another session
+	renewing bool // gives it a new ID
+	clearing bool // takes the cookie from the browser, unless another one follows
+	event    EventKind
+
+	// record is the session as it will be, but for its values, which are base with
+	// set put and drop dropped.
+	record store.Record
+	signIn store.SignIn
+	base   map[string]string
+	set    map[string]string
+	drop   []string
+
+	view *gsessions.Session // base, set and drop as gin-contrib/sessions sees them; nil until asked for
+
+	flashes flashes
+}
+
+func (q *request) lock() { q.mu.Lock() }
+
+// unlock makes the calls of OnEvent and OnError that came up.
+func (q *request) unlock(c *gin.Context) {
+	calls := q.pending
+	q.pending = pendingCalls{}
+	if !q.closed {
+		c = q.c
+	}
+	q.mu.Unlock()
+	calls.make(q.kit, c)
+}
+
+// maxCookies bounds the cookies of one name that are tried: sibling domains and
+// longer paths may have put theirs before the right one.
+const maxCookies = 4
+
+// load reads the session, once. With fresh it is read again, past any cache,
+// unless the request has changed it.
+func (q *request) load(fresh bool) {
+	if q.loaded && !(fresh && q.old.id != "" && q.untouched()) {
+		return
+	}
+	q.loaded, q.loadErr = true, nil
+	q.start(kept{})
+	now := time.Now()
+	name := q.kit.cookieName(q.r)
+	tried, rejected, handle := 0, false, ""
+	for value := range cookieValues(q.r.Header["Cookie"], name) {
+		if tried++; tried > maxCookies {
+			break
+		}
+		if q.cookie == "" {
+			q.cookie = value
+		}
+		k, err := q.kit.keeper.load(q.r, value, fresh)
+		switch {
+		case errors.Is(err, store.ErrCorrupt):
+			q.report(fmt.Errorf("sessionkit: loading the session: %w", err))
+			rejected = true
+		case err != nil:
+			q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
+			q.report(q.loadErr)
+			return
+		case k.id == "":
+			rejected = true
+			handle, _ = store.ID(value)
+		case !q.kit.live(k.record, now):
+			q.expired = q.expired || k.record.User != ""
+			q.pending.event(EventExpired, k.record.User, k.id)
+		default:
+			q.cookie = value
+			q.start(k)
+			return
+		}
+	}
+	if rejected {
+		q.pending.event(EventRejected, "", handle)
+	}
+}
+
+// start begins with a stored session, or with a new one.
+func (q *request) start(k kept) {
+	q.old, q.ending, q.renewing, q.event = k, false, false, ""
+	q.record, q.signIn = k.record, store.SignIn{}
+	q.record.Values = nil
+	q.base, q.set, q.drop = k.record.Values, nil, nil
+	q.refreshView()
+}
+
+// restart drops all there is: what follows is another, new session.
+func (q *request) restart() {
+	q.ending = q.old.id != ""
+	q.renewing, q.event = false, ""
+	q.record, q.signIn = store.Record{}, store.SignIn{}
+	q.base, q.set, q.drop = nil, nil, nil
+	q.refreshView()
+}
+
+func (q *request) untouched() bool {
+	return !q.ending && !q.renewing && len(q.set) == 0 && len(q.drop) == 0 && q.view == nil
+}
+
+// text returns the text of a value.
+func (q *request) text(name string) (string, bool) {
+	if text, ok := q.set[name]; ok {
+		return text, true
+	}
+	text, ok := q.base[name]
+	if !ok {
+		return "", false
+	}
+	for _, dropped := range q.drop {
+		if dropped == name {
+			return "", false
+		}
+	}
+	return text, true
+}
+
+// put changes a value. Putting what is there already changes nothing.
+func (q *request) put(name, text string) {
+	if old, ok := q.text(name); ok && old == text {
+		return
+	}
+	q.undrop(name)
+	if q.base[name] == text && text != "" {
+		delete(q.set, name)
+		return
+	}
+	if q.set == nil {
+		q.set = make(map[string]string, 1)
+	}
+	q.set[name] = text
+	q.changed()
+}
+
+// remove drops a value.
+func (q *request) remove(name string) {
+	if _, ok := q.text(name); !ok {
+		return
+	}
+	delete(q.set, name)
+	if _, ok := q.base[name]; ok {
+		q.drop = append(q.drop, name)
+	}
+	q.changed()
+}
+
+func (q *request) undrop(name string) {
+	for i, dropped := range q.drop {
+		if dropped == name {
+			q.drop = append(q.drop[:i], q.drop[i+1:]...)
+			return
+		}
+	}
+}
+
+// changed notes a change that comes when nothing can be saved any more.
+func (q *request) changed() {
+	if q.closed {
+		q.report(errors.New("sessionkit: the session was changed after the request had ended: the change is lost"))
+	}
+}
+
+// refuse notes a change that cannot be saved: the commit fails.
+func (q *request) refuse(err error) {
+	q.bad = errors.Join(q.bad, err)
+	q.changed()
+}
+
+// report hands an error to OnError, and to OnEvent where the store failed.
+func (q *request) report(err error) {
+	q.pending.errs = append(q.pending.errs, err)
+	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errBadChange} {
+		if errors.Is(err, harmless) {
+			return // the store has done its part
+		}
+	}
+	q.pending.events = append(q.pending.events, Event{Kind: EventStoreError, User: q.record.User, SessionID: q.old.id, Err: err})
+}
+
+var (
+	errNoCookie  = errors.New("the session's cookie can no longer be sent")
+	errBadChange = errors.New("the change cannot be saved")
+)
+
+// since returns what the record keeps of the sign-in.
+func (q *request) since() store.SignIn {
+	if q.signIn.Line == "" && q.record.User != "" {
+		q.signIn = store.Record{User: q.record.User, Values: q.base}.SignIn()
+	}
+	return q.signIn
+}
+
+// live reports whether a stored session has not run out. The record says when
+// it does; where the Config has become stricter since, it is asked as well, once
+// a minute.
+func (k *kit) live(r store.Record, now time.Time) bool {
+	if !now.Before(r.Expires) {
+		return false
+	}
+	return now.Sub(r.Seen) < k.seenEvery || now.Before(k.expires(r, r.SignIn(), r.Seen))
+}
+
+// deadline returns the time until which a session lives for certain if it was
+// last used at seen.
+func (k *kit) deadline(r store.Record, in store.SignIn, seen time.Time) time.Time {
+	if in.Remembered {
+		return in.At.Add(k.RememberFor)
+	}
+	start := r.Created
+	if r.User != "" && !in.At.IsZero() {
+		start = in.At
+	}
+	end := start.Add(k.Lifetime)
+	if idle := seen.Add(k.IdleTimeout); idle.Before(end) {
+		return idle
+	}
+	return end
+}
+
+// expires returns the time at which a session ends whose last recorded use is
+// seen: it may have been used later, without a record of it.
+func (k *kit) expires(r store.Record, in store.SignIn, seen time.Time) time.Time {
+	return k.deadline(r, in, seen.Add(k.seenEvery))
+}
+
+// commit saves what the request changed. With header it also sets the header's
+// fields; without, the header has gone out already.
+func (q *request) commit(header bool) error {
+	if !q.loaded {
+		return nil
+	}
+	q.syncView()
+	changed := len(q.set) > 0 || len(q.drop) > 0 || q.renewing || q.ending || q.clearing
+	if !changed && q.bad == nil {
+		q.touch(header)
+		return nil
+	}
+	if err := q.save(header); err != nil {
+		q.saveErr = fmt.Errorf("sessionkit: saving the session: %w", err)
+		q.report(q.saveErr)
+		return q.saveErr
+	}
+	if q.clearing && header {
+		q.clearBrowser()
+	}
+	q.clearing = false
+	return nil
+}
+
+// clearBrowser tells the browser of a sign-out.
+func (q *request) clearBrowser() {
+	if q.old.id == "" && q.cookie != "" {
+		putCookie(q.writer.Header(), expireCookie(q.kit.sessionCookie(q.r)))
+	}
+	if directives := q.kit.ClearSiteData; len(directives) > 0 {
+		q.writer.Header().Set("Clear-Site-Data", `"`+strings.Join(directives, `", "`)+`"`)
+	}
+}
+
+// touch records that the session was used, once a minute. The response does not
+// depend on it: a failure is reported and no more.
+func (q *request) touch(header bool) {
+	now := time.Now()
+	if q.loadErr != nil || q.old.id == "" || !q.due(now) {
+		return
+	}
+	if err := q.update(header, now); err != nil && !errors.Is(err, store.ErrEnded) {
+		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
+	}
+}
+
+// due reports whether it is time to record that the session was used.
+func (q *request) due(now time.Time) bool {
+	return !q.passive && now.Sub(q.record.Seen) >= q.kit.seenEvery
+}
+
+// save carries out what the request wants done.
+func (q *request) save(header bool) error {
+	if q.bad != nil {
+		return fmt.Errorf("%w: %w", errBadChange, q.bad)
+	}
+	if q.loadErr != nil {
+		return fmt.Errorf("it could not be read before: %w", q.loadErr)
+	}
+	now := time.Now()
+	follows := len(q.set) > 0 || q.record.User != ""
+	switch {
+	case q.ending && !follows:
+		return q.finishEnding(header)
+	case q.ending || q.old.id == "":
+		if !follows {
+			return nil // what was put was dropped again
+		}
+		return q.create(header, now)
+	case q.renewing:
+		return q.rotate(header, now)
+	default:
+		return q.update(header, now)
+	}
+}
+
+// next returns the record of the session as it will be.
+func (q *request) next(now time.Time, values map[string]string) store.Record {
+	r := q.record
+	if r.Created.IsZero() {
+		r.Created = now
+	}
+	r.Seen = now
+	in := q.since()
+	r.Expires = q.kit.expires(r, in, now)
+	r.Values = values
+	if r.User != "" {
+		r = r.WithSignIn(in)
+	}
+	return r
+}
+
+// create stores a new session, and ends the one that it replaces.
+func (q *request) create(header bool, now time.Time) error {
+	if err := q.canSendCookie(header); err != nil {
+		return err
+	}
+	k, err := q.kit.keeper.create(q.r, q.next(now, q.set))
+	if err != nil {
+		return err
+	}
+	if q.ending {
+		if _, err := q.kit.keeper.end(q.r, q.old); err != nil {
+			_, undoErr := q.kit.keeper.end(q.r, k)
+			return errors.Join(err, undoErr)
+		}
+	}
+	if q.ending && q.old.record.User != "" {
+		q.pending.event(EventSignedOut, q.old.record.User, q.old.id)
+	}
+	q.pending.event(EventCreated, k.record.User, k.id)
+	q.sendCookie(k)
+	q.committed(k)
+	return nil
+}
+
+// rotate moves the session to a new ID.
+func (q *request) rotate(header bool, now time.Time) error {
+	if err := q.canSendCookie(header); err != nil {
+		return err
+	}
+	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(now, q.set), q.drop)
+	if err != nil {
+		return err
+	}
+	if found {
+		k.record.Values = value.Apply(q.base, k.record.Values, q.drop)
+		q.sendCookie(k)
+		q.committed(k)
+		return nil
+	}
+	if q.event != EventSignedIn {
+		return store.ErrEnded
+	}
+	// Another request ended it meanwhile, or signed in first. The user has shown
+	// who they are, so this sign-in stands; it takes along what a visitor had, and
+	// nothing that a signed-in session held.
+	q.old.id = ""
+	if q.old.record.User == "" {
+		q.set = value.Apply(q.base, q.set, q.drop)
+	}
+	q.base, q.drop = nil, nil
+	return q.create(header, now)
+}
+
+// update changes the session in place.
+func (q *request) update(header bool, now time.Time) error {
+	change := store.Change{Set: q.set, Delete: q.drop}
+	if q.due(now) {
+		change.Seen, change.Expires = now, q.kit.expires(q.record, q.since(), now)
+	}
+	if q.old.foreign != nil && q.old.foreign.ID == "" { // the cookie is the session
+		if err := q.canSendCookie(header); err != nil {
+			return err
+		}
+	}
+	k, found, err := q.kit.keeper.update(q.r, q.old, change)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return store.ErrEnded
+	}
+	switch {
+	case k.cookie == "":
+		k.cookie = q.old.cookie
+	case header:
+		q.sendCookie(k)
+	}
+	if !change.Seen.IsZero() {
+		k.record.Seen, k.record.Expires = change.Seen, change.Expires
+	}
+	k.record.Values = q.texts()
+	q.committed(k)
+	return nil
+}
+
+// finishEnding ends the session, and nothing follows it.
+func (q *request) finishEnding(header bool) error {
+	if q.old.foreign != nil && q.old.foreign.ID == "" {
+		if err := q.canSendCookie(header); err != nil {
+			return err
+		}
+	}
+	if _, err := q.kit.keeper.end(q.r, q.old); err != nil {
+		return err
+	}
+	if q.old.record.User != "" {
+		q.pending.event(EventSignedOut, q.old.record.User, q.old.id)
+	}
+	q.start(kept{})
+	return nil
+}
+
+// sendCookie gives the browser the session's cookie.
+func (q *request) sendCookie(k kept) {
+	cookie := q.kit.sessionCookie(q.r)
+	cookie.Value = k.cookie
+	if in := k.record.SignIn(); in.Remembered {
+		cookie.MaxAge = int(time.Until(k.record.Expires).Seconds())
+	}
+	putCookie(q.writer.Header(), cookie)
+}
+
+// canSendCookie returns an error where a new cookie would not reach the browser:
+// the header has gone out, or the client is gone. Without it a new session would
+// be nobody's, and a renewed one nobody's any more.
+func (q *request) canSendCookie(header bool) error {
+	if !header {
+		return fmt.Errorf("%w: the response has begun; change the session before writing", errNoCookie)
+	}
+	if err := context.Cause(q.r.Context()); err != nil {
+		return fmt.Errorf("%w: the client is gone: %w", errNoCookie, err)
+	}
+	return nil
+}
+
+// committed makes the saved session the one that the request goes on with.
+func (q *request) committed(k kept) {
+	switch q.event {
+	case EventSignedIn, EventRenewed:
+		q.pending.event(q.event, k.record.User, k.id)
+	}
+	signedIn := q.event == EventSignedIn
+	q.old, q.ending, q.renewing, q.event = k, false, false, ""
+	q.base, q.set, q.drop = k.record.Values, nil, nil
+	q.record = k.record
+	q.record.Values = nil
+	if q.view != nil {
+		q.view.ID, q.view.IsNew = k.id, false
+	}
+	if signedIn && q.kit.MaxSessions > 0 {
+		q.trim(k)
+	}
+}
+
+// trim ends the oldest sign-ins past MaxSessions. Its failure does not undo the
+// sign-in; the next one tries again.
+func (q *request) trim(k kept) {
+	ended, err := q.kit.directory.Trim(committing(q.r), k.record.User, q.kit.MaxSessions)
+	for _, id := range ended {
+		q.pending.event(EventRevoked, k.record.User, id)
+	}
+	if err != nil {
+		q.report(fmt.Errorf("sessionkit: ending sessions past MaxSessions: %w", err))
+	}
+}
+
+// finish ends the request's part in the session. A handler that panicked saves
+// nothing.
+func (q *request) finish(panicking bool) {
+	if panicking {
+		q.lock()
+		q.discard()
+		q.closed = true
+		q.unlock(q.c)
+		return
+	}
+	q.writer.finish()
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+}
+
+// discard forgets what the request changed.
+func (q *request) discard() {
+	q.bad, q.view, q.clearing = nil, nil, false
+	q.start(q.old)
+	q.passive = true
+}

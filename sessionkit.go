@@ -1,0 +1,176 @@
+// Package sessionkit gives Gin handlers sessions that are safe without
+// configuration: typed values, flash messages, cookies, sign-in and sign-out, and
+// a guard.
+//
+//	r.Use(sessionkit.Sessions(memstore.New()))
+//
+// It wraps github.com/gin-contrib/sessions and works over every store of it. With
+// the stores of this module (store/memstore and its siblings) it also keeps what
+// others cannot: parallel requests lose nothing of each other, a request that is
+// under way when the user logs out cannot bring the session back, and a user's
+// sessions can be listed and revoked.
+//
+// # Saving
+//
+// Nothing needs to be saved by hand. What a handler changed is saved once, right
+// before the first byte of the response goes out. If that fails, the response
+// becomes a 503 and nothing of the handler's answer is sent. A handler that
+// panics saves nothing. A visitor who stores nothing gets no cookie.
+//
+// # Beside gin-contrib/sessions
+//
+// sessions.Default(c) returns the same session under the same rules. Its Save is
+// no longer needed and does no harm. Clear drops the values and does not sign
+// out; Options with a negative MaxAge ends the session, as [Logout] does, and its
+// other fields have no effect: the kit decides the cookie's attributes.
+//
+// # Concurrency
+//
+// Every function that takes a *gin.Context may be called by several goroutines of
+// that request at the same time. What sessions.Default(c) returns may not.
+package sessionkit
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+)
+
+// Sessions returns the middleware. Handlers after it have a session: typed values
+// ([Key]), flash messages ([Flash]), cookies ([Cookie]), sign-in ([Login]) and
+// the guard ([RequireSession]).
+//
+// It refuses cross-origin POST, PUT, PATCH and DELETE requests of browsers with a
+// 403, as [http.CrossOriginProtection] does (OWASP ASVS 5.0 section 3.5.3), unless
+// Config.TrustedOrigins names the origin.
+//
+// It panics on a store or a [Config] that cannot work, and the message names each
+// bad field and the remedy. [Config.Validate] gives the same verdict as an error.
+func Sessions(store sessions.Store, config ...Config) gin.HandlerFunc {
+	k, err := newKit(store, config)
+	if err != nil {
+		panic(err)
+	}
+	return k.serve
+}
+
+// kit is a Config that has been judged, and what follows from it. It does not
+// change.
+type kit struct {
+	Config
+	keeper     keeper
+	directory  directory // nil: the store does not know the sessions of a user
+	seenEvery  time.Duration
+	protection *http.CrossOriginProtection
+	sealers    []sealer // one for each of Config.Secrets
+	warnOnce   sync.Once
+
+	hostName string // the cookie's name where it is Secure
+}
+
+func newKit(store sessions.Store, config []Config) (*kit, error) {
+	var c Config
+	switch len(config) {
+	case 0:
+	case 1:
+		c = config[0]
+	default:
+		return nil, errors.New("sessionkit: Sessions takes one Config; give all fields in it")
+	}
+	if store == nil || reflect.ValueOf(store).Kind() == reflect.Pointer && reflect.ValueOf(store).IsNil() {
+		return nil, errors.New("sessionkit: Sessions needs a store; memstore.New() is one")
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	k := &kit{
+		Config:     c,
+		seenEvery:  min(time.Minute, c.IdleTimeout/10),
+		protection: http.NewCrossOriginProtection(),
+		hostName:   secureCookieName(c),
+	}
+	if s, ok := store.(server); ok {
+		k.keeper = served{s}
+	} else {
+		k.keeper = &foreign{store: store, name: c.Name, seenEvery: k.seenEvery}
+	}
+	k.directory, _ = store.(directory)
+	if c.MaxSessions > 0 && k.directory == nil {
+		return nil, &ConfigError{
+			Field: "Config.MaxSessions", Value: fmt.Sprint(c.MaxSessions),
+			Reason: fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store),
+		}
+	}
+	for _, origin := range c.TrustedOrigins {
+		if err := k.protection.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	for _, secret := range c.Secrets {
+		k.sealers = append(k.sealers, newSealer(secret))
+	}
+	return k, nil
+}
+
+// serve is the middleware.
+func (k *kit) serve(c *gin.Context) {
+	q := &request{kit: k, c: c, r: c.Request}
+	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: c.Writer.Header().Get("Content-Encoding") != ""}
+	c.Writer = &q.writer
+	c.Set(requestKey{}, q)
+
+	panicking := true
+	defer func() { q.finish(panicking) }()
+	if err := k.protection.Check(c.Request); err != nil {
+		q.refuseOrigin(err)
+	} else {
+		sessions.Sessions(k.Name, (*ginStore)(q))(c)
+	}
+	panicking = false
+}
+
+// refuseOrigin answers a cross-origin request.
+func (q *request) refuseOrigin(cause error) {
+	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins: %w",
+		q.r.Method, shorten(q.r.Header.Get("Origin"), 200), cause)
+	q.c.Abort()
+	writeProblem(q.c.Writer, problem{
+		Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
+		Detail: "The request came from another site.", Reason: "cross-origin",
+	})
+	pendingCalls{
+		events: []Event{{Kind: EventCrossOrigin, Err: err}},
+		errs:   []error{err},
+	}.make(q.kit, q.c)
+}
+
+type requestKey struct{}
+
+// requestOf returns the request's session. It panics where the middleware is
+// missing, which is a programmer's error; call is what the programmer called.
+func requestOf(c *gin.Context, call string) *request {
+	if v, ok := c.Get(requestKey{}); ok {
+		if q, ok := v.(*request); ok {
+			return q
+		}
+	}
+	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")
+}
+
+// Err returns what went wrong with this request's session, nil if nothing did:
+// that the store could not be read, or a change that could not be saved. After a
+// failed read the session looks empty, and nothing is written to it.
+func Err(c *gin.Context) error {
+	q := requestOf(c, "Err")
+	q.lock()
+	defer q.unlock(c)
+	q.load(false)
+	return errors.Join(q.loadErr, q.bad, q.saveErr)
+}

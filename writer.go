@@ -1,0 +1,230 @@
+package sessionkit
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+)
+
+// writer saves the session right before the first byte of the response, in
+// whichever way that comes. If the session cannot be saved it answers in the
+// handler's stead.
+type writer struct {
+	gin.ResponseWriter
+	q       *request
+	sent    bool  // the header has gone out, or is about to
+	failed  error // the session could not be saved: what the handler writes is withheld
+	encoded bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
+}
+
+var (
+	_ gin.ResponseWriter = (*writer)(nil)
+	_ io.ReaderFrom      = (*writer)(nil)
+)
+
+// before runs ahead of each thing that may send the first byte.
+func (w *writer) before() error {
+	if w.sent {
+		return w.failed
+	}
+	w.sent = true
+	w.failed = w.q.beforeHeader(!w.ResponseWriter.Written())
+	if w.failed != nil {
+		w.answerFailure()
+	}
+	return w.failed
+}
+
+// finish saves what is not saved yet, when the handlers have returned.
+func (w *writer) finish() {
+	if !w.sent {
+		_ = w.before() // it answers by itself
+		return
+	}
+	if w.failed == nil {
+		_ = w.q.afterHeader() // it is reported
+	}
+}
+
+// beforeHeader commits the session and sets the header's fields.
+func (q *request) beforeHeader(header bool) error {
+	q.lock()
+	defer q.unlock(q.c)
+	if q.panicked() {
+		q.discard()
+	}
+	err := q.commit(header)
+	if header {
+		q.setHeader()
+	}
+	return err
+}
+
+// afterHeader commits what was changed after the header went out.
+func (q *request) afterHeader() error {
+	q.lock()
+	defer q.unlock(q.c)
+	return q.commit(false)
+}
+
+// setHeader tells caches that the response is not for everybody (RFC 9111, OWASP
+// ASVS 5.0 section 14.3.2).
+func (q *request) setHeader() {
+	header := q.writer.Header()
+	if q.loaded && !varies(header["Vary"]) {
+		header["Vary"] = append(header["Vary"], "Cookie")
+	}
+	if q.guarded && header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+	}
+}
+
+// varies reports whether a Vary header names Cookie already.
+func varies(vary []string) bool {
+	for _, line := range vary {
+		for field := range strings.SplitSeq(line, ",") {
+			if field = strings.TrimSpace(field); field == "*" || strings.EqualFold(field, "Cookie") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// answerFailure withholds the handler's answer and sends a 503 problem instead.
+func (w *writer) answerFailure() {
+	header := w.Header()
+	for field := range header {
+		if describesAnswer(field) && !(w.encoded && field == "Content-Encoding") {
+			header.Del(field)
+		}
+	}
+	if w.ResponseWriter.Written() {
+		return
+	}
+	writeProblem(w.ResponseWriter, unavailable("The session could not be saved. Nothing was changed."))
+}
+
+// describesAnswer reports whether a header field is a part of the handler's
+// answer, rather than of the connection or the site.
+func describesAnswer(field string) bool {
+	switch field {
+	case "Location", "Refresh", "Set-Cookie", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
+		return true
+	}
+	return strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *writer) WriteString(s string) (int, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.WriteString(s)
+}
+
+// ReadFrom is what io.Copy and http.ServeContent call.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
+func (w *writer) WriteHeaderNow() {
+	if w.before() == nil {
+		w.ResponseWriter.WriteHeaderNow()
+	}
+}
+
+func (w *writer) Flush() {
+	if w.before() == nil {
+		w.ResponseWriter.Flush()
+	}
+}
+
+// Hijack saves the session first. A new cookie can be sent along with the
+// handshake only by a handler that writes its header before (WriteHeaderNow).
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !w.sent && !w.ResponseWriter.Written() {
+		w.sent = true
+		if w.failed = w.q.beforeHeader(false); w.failed != nil {
+			w.answerFailure()
+		}
+	}
+	if w.failed != nil {
+		return nil, nil, w.failed
+	}
+	return w.ResponseWriter.Hijack()
+}
+
+// Pusher returns nil where the connection cannot push.
+func (w *writer) Pusher() http.Pusher {
+	if p := w.ResponseWriter.Pusher(); p != nil {
+		return pusher{p, w}
+	}
+	return nil
+}
+
+// pusher saves the session before the first promise goes out.
+type pusher struct {
+	http.Pusher
+	w *writer
+}
+
+func (p pusher) Push(target string, opts *http.PushOptions) error {
+	if err := p.w.before(); err != nil {
+		return err
+	}
+	return p.Pusher.Push(target, opts)
+}
+
+// Unwrap is for http.ResponseController. It finds Flush and Hijack here and the
+// rest below.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// panicked reports whether the response is being written because the handler
+// panicked: by a recovery middleware that stands between this one and the
+// handler. It runs inside the panic, so the panic is on the stack. Only a
+// response that says failure is looked at; a handler that recovers by itself and
+// goes on is not one that panicked.
+func (q *request) panicked() bool {
+	if q.writer.Status() < http.StatusInternalServerError && !q.c.IsAborted() {
+		return false
+	}
+	pcs := make([]uintptr, 64)
+	pcs = pcs[:runtime.Callers(2, pcs)]
+	for _, pc := range pcs {
+		if runtime.FuncForPC(pc-1) == gopanic() {
+			return true
+		}
+	}
+	return false
+}
+
+// gopanic is the function of the runtime that runs deferred calls in a panic.
+var gopanic = sync.OnceValue(func() (f *runtime.Func) {
+	defer func() {
+		_ = recover()
+		pcs := make([]uintptr, 8)
+		frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+		for frame, more := frames.Next(); more; frame, more = frames.Next() {
+			if frame.Function == "runtime.gopanic" {
+				f = frame.Func
+			}
+		}
+	}()
+	panic("to be seen on the stack")
+})
