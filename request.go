@@ -35,6 +35,7 @@ type request struct {
 	cookie  string // the session cookie that came, "" if none did
 	closed  bool   // the middleware has returned
 	passive bool   // the request does not count as use
+	touched bool   // that it does has been recorded, or could not be
 	guarded bool   // the response is for this user alone
 
 	// old is the stored session that stands until the commit; its id is "" where
@@ -304,9 +305,10 @@ func (q *request) clearBrowser() {
 // depend on it: a failure is reported and no more.
 func (q *request) touch(header bool) {
 	now := time.Now()
-	if q.loadErr != nil || q.old.id == "" || !q.due(now) {
+	if q.loadErr != nil || q.old.id == "" || q.touched || !q.due(now) {
 		return
 	}
+	q.touched = true
 	if err := q.update(header, now); err != nil && !errors.Is(err, store.ErrEnded) {
 		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
 	}

@@ -63,15 +63,15 @@ func (k *kit) plainHTTP(r *http.Request) bool {
 // isLocal reports whether a host, with or without a port, is this machine
 // (RFC 6761 section 6.3 for names under localhost).
 func isLocal(hostport string) bool {
-	host := hostport
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && (strings.IndexByte(host, ':') == i || strings.HasPrefix(host, "[")) {
-		host = host[:i]
+	host, _, _ := strings.Cut(hostport, ":")
+	if inner, ok := strings.CutPrefix(hostport, "["); ok { // IPv6
+		host, _, _ = strings.Cut(inner, "]")
 	}
 	const name = "localhost"
 	if n := len(host) - len(name); n >= 0 && strings.EqualFold(host[n:], name) {
 		return n == 0 || host[n-1] == '.'
 	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }
 
