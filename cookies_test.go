@@ -1,0 +1,425 @@
+package sessionkit_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+var (
+	secretA = []byte(strings.Repeat("a", 32))
+	secretB = []byte(strings.Repeat("b", 40))
+)
+
+// within runs a handler in a request that carries cookies.
+func within(t testing.TB, config sessionkit.Config, cookies map[string]string, handler gin.HandlerFunc) *httptest.ResponseRecorder {
+	t.Helper()
+	a := newSite(memstore.New(), config)
+	a.on("/", handler)
+	b := newBrowser(t, a)
+	maps.Copy(b.cookies, cookies)
+	return b.get("/")
+}
+
+// setLine returns the Set-Cookie line that a handler causes.
+func setLine(t testing.TB, config sessionkit.Config, handler gin.HandlerFunc) string {
+	t.Helper()
+	lines := within(t, config, nil, handler).Header()["Set-Cookie"]
+	require.Len(t, lines, 1)
+	return lines[0]
+}
+
+func TestCookieAttributes(t *testing.T) {
+	for want, options := range map[string][]sessionkit.CookieOptions{
+		"theme=dark; Path=/; HttpOnly; Secure; SameSite=Lax":                            nil,
+		"theme=dark; Path=/; Max-Age=31536000; HttpOnly; Secure; SameSite=Lax":          {{MaxAge: 365 * 24 * time.Hour}},
+		"theme=dark; Path=/app; Domain=example.com; HttpOnly; Secure; SameSite=Lax":     {{Domain: "example.com", Path: "/app"}},
+		"theme=dark; Path=/; Secure; SameSite=Strict":                                   {{ScriptReadable: true, SameSite: http.SameSiteStrictMode}},
+		"theme=dark; Path=/; HttpOnly; Secure; SameSite=None; Partitioned":              {{SameSite: http.SameSiteNoneMode, Partitioned: true}},
+		"theme=dark; Path=/; Max-Age=1; HttpOnly; Secure; SameSite=Lax":                 {{MaxAge: 1999 * time.Millisecond}},
+		"theme=dark; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax":          {{MaxAge: 400 * 24 * time.Hour}},
+		"theme=dark; Path=/x; Max-Age=60; Secure; SameSite=Lax":                         {{Path: "/x", MaxAge: time.Minute, ScriptReadable: true}},
+		"theme=dark; Path=/; Domain=sub.example.com; HttpOnly; Secure; SameSite=Strict": {{Domain: "sub.example.com", SameSite: http.SameSiteStrictMode}},
+	} {
+		theme := sessionkit.NewCookie[string]("theme", options...)
+		assert.Equal(t, want, setLine(t, sessionkit.Config{}, func(c *gin.Context) { assert.NoError(t, theme.Set(c, "dark")) }))
+		assert.Equal(t, want, setLine(t, sessionkit.Config{}, func(c *gin.Context) {
+			assert.NoError(t, sessionkit.SetCookie(c, "theme", "dark", options...))
+		}))
+
+		deleted := func(c *gin.Context) { theme.Delete(c) }
+		line := setLine(t, sessionkit.Config{}, deleted)
+		assert.Contains(t, line, "theme=;")
+		assert.Contains(t, line, "Max-Age=0")
+		for attribute := range strings.SplitSeq(want, "; ") {
+			for _, kept := range []string{"Path", "Domain", "Partitioned", "Secure", "SameSite", "HttpOnly"} {
+				if strings.HasPrefix(attribute, kept) {
+					assert.Contains(t, line+";", "; "+attribute+";", "a cookie is deleted by its own attributes")
+				}
+			}
+		}
+		assert.Equal(t, line, setLine(t, sessionkit.Config{}, func(c *gin.Context) { sessionkit.DeleteCookie(c, "theme", options...) }))
+	}
+}
+
+func TestOneCookieOfAName(t *testing.T) {
+	theme := sessionkit.NewCookie[string]("theme")
+	w := within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+		c.SetCookie("other", "x", 0, "/", "", true, true)
+		assert.NoError(t, theme.Set(c, "light"))
+		assert.NoError(t, theme.Set(c, "dark"))
+		theme.Delete(c)
+		assert.NoError(t, sessionkit.SetCookie(c, "theme", "last"))
+		assert.NoError(t, sessionkit.SetCookie(c, "theme2", "x"))
+	})
+	lines := w.Header()["Set-Cookie"]
+	require.Len(t, lines, 3)
+	assert.Contains(t, lines[1], "theme=last;")
+}
+
+// roundTripCookie sets a cookie in one response and reads it in the next request,
+// as a real server and client see it.
+func roundTripCookie[T any](t *testing.T, want T) {
+	t.Helper()
+	for _, protection := range []sessionkit.Protection{sessionkit.Plain, sessionkit.Signed, sessionkit.Encrypted} {
+		cookie := sessionkit.NewCookie[T]("c", sessionkit.CookieOptions{Protection: protection})
+		config := sessionkit.Config{Secrets: [][]byte{secretA}}
+		w := within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, want)) })
+		cookies := setCookies(w)
+		require.Len(t, cookies, 1)
+		require.NoError(t, cookies[0].Valid())
+		within(t, config, map[string]string{"c": cookies[0].Value}, func(c *gin.Context) {
+			got, err := cookie.Get(c)
+			assert.NoError(t, err)
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+func TestCookieRoundTrip(t *testing.T) {
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	for _, v := range []string{"", "plain", "with space", `"quoted"`, "semi;colon,comma", "日本語", "nul\x00", "%", "%41", "a=b", "+", "\\", string(every)} {
+		roundTripCookie(t, v)
+	}
+	roundTripCookie(t, 7)
+	roundTripCookie(t, uint8(255))
+	roundTripCookie(t, -1.5)
+	roundTripCookie(t, true)
+	roundTripCookie(t, complex(1, 2))
+	roundTripCookie(t, userID("x y"))
+	roundTripCookie(t, level(4))
+	roundTripCookie(t, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC))
+	roundTripCookie(t, []item{{"tea; \"x\"", 1}})
+	roundTripCookie(t, map[string]int{"a": 1})
+}
+
+func TestCookieErrors(t *testing.T) {
+	plain := sessionkit.NewCookie[int]("c")
+	for value, want := range map[string]error{"x": sessionkit.ErrCookieMalformed, "5%": sessionkit.ErrCookieMalformed, "": sessionkit.ErrCookieMalformed, "99999999999999999999": sessionkit.ErrCookieMalformed, strings.Repeat("1", 5000): sessionkit.ErrCookieMalformed} {
+		within(t, sessionkit.Config{}, map[string]string{"c": value}, func(c *gin.Context) {
+			v, err := plain.Get(c)
+			assert.ErrorIs(t, err, want, "%.20q", value)
+			assert.Zero(t, v)
+		})
+	}
+	within(t, sessionkit.Config{}, map[string]string{"c": "a%20b", "d": "%zz"}, func(c *gin.Context) {
+		v, err := sessionkit.GetCookie(c, "c")
+		assert.NoError(t, err)
+		assert.Equal(t, "a b", v)
+		_, err = sessionkit.GetCookie(c, "none")
+		assert.ErrorIs(t, err, http.ErrNoCookie)
+		_, err = sessionkit.GetCookie(c, "d")
+		assert.ErrorIs(t, err, sessionkit.ErrCookieMalformed)
+		_, err = plain.Get(c)
+		assert.ErrorIs(t, err, sessionkit.ErrCookieMalformed)
+	})
+	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})
+	w := within(t, sessionkit.Config{}, map[string]string{"c": "x"}, func(c *gin.Context) {
+		assert.ErrorContains(t, signed.Set(c, "x"), "Config.Secrets", "a signed cookie is never sent unsigned")
+		_, err := signed.Get(c)
+		assert.ErrorContains(t, err, "Config.Secrets")
+	})
+	assert.Empty(t, w.Header()["Set-Cookie"])
+
+	w = within(t, sessionkit.Config{Secrets: [][]byte{secretA}}, nil, func(c *gin.Context) {
+		assert.NoError(t, sessionkit.SetCookie(c, "c", strings.Repeat("x", 4095)))
+		assert.ErrorIs(t, sessionkit.SetCookie(c, "d", strings.Repeat("x", 4096)), sessionkit.ErrCookieTooLarge)
+		assert.ErrorIs(t, sessionkit.SetCookie(c, "d", strings.Repeat("ä", 1000)), sessionkit.ErrCookieTooLarge, "as it is on the wire")
+		assert.ErrorIs(t, signed.Set(c, strings.Repeat("x", 3100)), sessionkit.ErrCookieTooLarge)
+		assert.ErrorContains(t, sessionkit.SetCookie(c, sessionCookie, "x"), "session's own")
+		c.String(http.StatusOK, "begun")
+		assert.ErrorContains(t, sessionkit.SetCookie(c, "late", "x"), "before writing")
+	})
+	assert.Len(t, w.Header()["Set-Cookie"], 1)
+}
+
+func TestCookiesThatCannotWork(t *testing.T) {
+	for want, bad := range map[string]struct {
+		name    string
+		options sessionkit.CookieOptions
+	}{
+		"name is \"\"":               {"", sessionkit.CookieOptions{}},
+		"name is \"a b\"":            {"a b", sessionkit.CookieOptions{}},
+		"name is \"a=b\"":            {"a=b", sessionkit.CookieOptions{}},
+		"name is \"a;b\"":            {"a;b", sessionkit.CookieOptions{}},
+		"name is \"a\\r\\nb\"":       {"a\r\nb", sessionkit.CookieOptions{}},
+		"400 days":                   {"a", sessionkit.CookieOptions{MaxAge: 401 * 24 * time.Hour}},
+		"MaxAge is -1s":              {"a", sessionkit.CookieOptions{MaxAge: -time.Second}},
+		"whole seconds":              {"a", sessionkit.CookieOptions{MaxAge: time.Millisecond}},
+		"Domain is \"http://x.org\"": {"a", sessionkit.CookieOptions{Domain: "http://x.org"}},
+		"Domain is \".x.org\"":       {"a", sessionkit.CookieOptions{Domain: ".x.org"}},
+		"Domain is \"127.0.0.1\"":    {"a", sessionkit.CookieOptions{Domain: "127.0.0.1"}},
+		"Domain is \"x.org:80\"":     {"a", sessionkit.CookieOptions{Domain: "x.org:80"}},
+		"Path is \"app\"":            {"a", sessionkit.CookieOptions{Path: "app"}},
+		"Path is \"/a;b\"":           {"a", sessionkit.CookieOptions{Path: "/a;b"}},
+		"SameSite is 9":              {"a", sessionkit.CookieOptions{SameSite: 9}},
+		"Protection is 3":            {"a", sessionkit.CookieOptions{Protection: 3}},
+		"excludes Domain":            {"__Host-a", sessionkit.CookieOptions{Domain: "example.com"}},
+		"any Path but /":             {"__Host-Http-a", sessionkit.CookieOptions{Path: "/app"}},
+		"promises HttpOnly":          {"__Http-a", sessionkit.CookieOptions{ScriptReadable: true}},
+		"__Http- promises":           {"__host-HTTP-a", sessionkit.CookieOptions{ScriptReadable: true}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+				err := sessionkit.SetCookie(c, bad.name, "x", bad.options)
+				assert.ErrorContains(t, err, want)
+				var problem *sessionkit.ConfigError
+				assert.ErrorAs(t, err, &problem)
+			})
+			defer func() { assert.Contains(t, fmt.Sprint(recover()), want) }()
+			sessionkit.NewCookie[string](bad.name, bad.options)
+		})
+	}
+	for _, good := range []struct {
+		name    string
+		options sessionkit.CookieOptions
+	}{
+		{"__Secure-a", sessionkit.CookieOptions{Domain: "example.com", Path: "/app", ScriptReadable: true}},
+		{"__Host-a", sessionkit.CookieOptions{ScriptReadable: true}},
+		{"__Http-a", sessionkit.CookieOptions{Domain: "example.com", Path: "/app"}},
+		{"__Host-Http-a", sessionkit.CookieOptions{}},
+	} {
+		assert.NotPanics(t, func() { sessionkit.NewCookie[string](good.name, good.options) })
+	}
+	assert.Panics(t, func() { sessionkit.NewCookie[string]("a", sessionkit.CookieOptions{}, sessionkit.CookieOptions{}) })
+}
+
+// TestPrefixedCookieOnLocalhost: the prefix demands Secure, also there.
+func TestPrefixedCookieOnLocalhost(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/", func(c *gin.Context) {
+		assert.NoError(t, sessionkit.SetCookie(c, "__Host-a", "x"))
+		assert.NoError(t, sessionkit.SetCookie(c, "b", "x"))
+	})
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/", nil))
+	assert.Equal(t, []string{"__Host-a=x; Path=/; HttpOnly; Secure; SameSite=Lax", "b=x; Path=/; HttpOnly; SameSite=Lax"}, w.Header()["Set-Cookie"])
+}
+
+func TestSealedCookies(t *testing.T) {
+	for name, protection := range map[string]sessionkit.Protection{"signed": sessionkit.Signed, "encrypted": sessionkit.Encrypted} {
+		t.Run(name, func(t *testing.T) {
+			cookie := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: protection})
+			other := sessionkit.NewCookie[string]("d", sessionkit.CookieOptions{Protection: protection})
+			config := sessionkit.Config{Secrets: [][]byte{secretA}}
+			sealed := setCookies(within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "top secret")) }))[0].Value
+			open := func(config sessionkit.Config, cookies map[string]string, k sessionkit.Cookie[string]) (v string, err error) {
+				within(t, config, cookies, func(c *gin.Context) { v, err = k.Get(c) })
+				return v, err
+			}
+			raw, err := base64.RawURLEncoding.DecodeString(sealed)
+			require.NoError(t, err)
+			assert.Equal(t, protection == sessionkit.Signed, strings.Contains(string(raw), "top secret"))
+
+			_, err = open(config, map[string]string{"d": sealed}, other)
+			require.ErrorIs(t, err, sessionkit.ErrCookieTampered, "the name is bound in")
+			_, err = open(sessionkit.Config{Secrets: [][]byte{secretB}}, map[string]string{"c": sealed}, cookie)
+			require.ErrorIs(t, err, sessionkit.ErrCookieTampered)
+			v, err := open(sessionkit.Config{Secrets: [][]byte{secretB, secretA}}, map[string]string{"c": sealed}, cookie)
+			require.NoError(t, err, "all secrets read")
+			assert.Equal(t, "top secret", v)
+			rotated := setCookies(within(t, sessionkit.Config{Secrets: [][]byte{secretB, secretA}}, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0].Value
+			_, err = open(config, map[string]string{"c": rotated}, cookie)
+			require.ErrorIs(t, err, sessionkit.ErrCookieTampered, "the first secret writes")
+
+			for i := range raw {
+				for bit := range 8 {
+					altered := append([]byte(nil), raw...)
+					altered[i] ^= 1 << bit
+					v, err := open(config, map[string]string{"c": base64.RawURLEncoding.EncodeToString(altered)}, cookie)
+					require.ErrorIs(t, err, sessionkit.ErrCookieTampered, "byte %d, bit %d", i, bit)
+					require.Empty(t, v)
+				}
+			}
+			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+			for _, last := range alphabet {
+				spelling := sealed[:len(sealed)-1] + string(last)
+				if spelling == sealed {
+					continue
+				}
+				_, err := open(config, map[string]string{"c": spelling}, cookie)
+				require.ErrorIs(t, err, sessionkit.ErrCookieTampered, "a cookie has one spelling")
+			}
+			for _, text := range []string{"", "x", sealed + "=", sealed[:len(sealed)-1], sealed + sealed} {
+				_, err := open(config, map[string]string{"c": text}, cookie)
+				require.ErrorIs(t, err, sessionkit.ErrCookieTampered)
+			}
+
+			// A sibling domain has put its own before the right one.
+			a := newSite(memstore.New(), config)
+			a.on("/", func(c *gin.Context) {
+				v, err := cookie.Get(c)
+				assert.NoError(t, err)
+				assert.Equal(t, "top secret", v)
+			})
+			r := newBrowser(t, a).request(http.MethodGet, "/")
+			r.Header.Set("Cookie", "c=planted; c="+sealed)
+			a.ServeHTTP(httptest.NewRecorder(), r)
+		})
+	}
+}
+
+func TestSealedCookieExpires(t *testing.T) {
+	for _, protection := range []sessionkit.Protection{sessionkit.Signed, sessionkit.Encrypted} {
+		synctest.Test(t, func(t *testing.T) {
+			cookie := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: protection, MaxAge: time.Hour})
+			config := sessionkit.Config{Secrets: [][]byte{secretA}}
+			sealed := setCookies(within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0].Value
+			get := func() (err error) {
+				within(t, config, map[string]string{"c": sealed}, func(c *gin.Context) { _, err = cookie.Get(c) })
+				return err
+			}
+			time.Sleep(time.Hour - time.Second)
+			require.NoError(t, get())
+			time.Sleep(time.Second)
+			require.ErrorIs(t, get(), sessionkit.ErrCookieExpired, "whatever the browser kept")
+		})
+	}
+}
+
+// TestPurposesAreApart: a signed cookie is not taken for an encrypted one.
+func TestPurposesAreApart(t *testing.T) {
+	config := sessionkit.Config{Secrets: [][]byte{secretA}}
+	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})
+	encrypted := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Encrypted})
+	for _, pair := range [][2]sessionkit.Cookie[string]{{signed, encrypted}, {encrypted, signed}} {
+		sealed := setCookies(within(t, config, nil, func(c *gin.Context) { assert.NoError(t, pair[0].Set(c, "x")) }))[0].Value
+		within(t, config, map[string]string{"c": sealed}, func(c *gin.Context) {
+			_, err := pair[1].Get(c)
+			assert.ErrorIs(t, err, sessionkit.ErrCookieTampered)
+		})
+	}
+}
+
+// FuzzSealedCookie checks that what opens re-encodes to nothing but itself: no
+// text but the one that was sealed is accepted.
+func FuzzSealedCookie(f *testing.F) {
+	config := sessionkit.Config{Secrets: [][]byte{secretA}}
+	options := []sessionkit.CookieOptions{{Protection: sessionkit.Signed}, {Protection: sessionkit.Encrypted}}
+	genuine := make(map[string]bool)
+	for _, o := range options {
+		sealed := setCookies(within(f, config, nil, func(c *gin.Context) { assert.NoError(f, sessionkit.SetCookie(c, "c", "value", o)) }))[0].Value
+		genuine[sealed] = true
+		f.Add(sealed)
+		f.Add(sealed[1:])
+		f.Add(sealed + "A")
+	}
+	f.Add("")
+	var now testing.TB // the run that is under way
+	a := newSite(memstore.New(), config)
+	a.on("/", func(c *gin.Context) {
+		raw, _ := c.Cookie("c")
+		for _, o := range options {
+			v, err := sessionkit.NewCookie[string]("c", o).Get(c)
+			if err == nil {
+				assert.True(now, genuine[raw], "%q was accepted", raw)
+				assert.Equal(now, "value", v)
+				continue
+			}
+			assert.Empty(now, v, "an error leaves the zero value")
+			assert.True(now, errors.Is(err, sessionkit.ErrCookieTampered) || errors.Is(err, http.ErrNoCookie) || errors.Is(err, sessionkit.ErrCookieMalformed))
+		}
+	})
+	f.Fuzz(func(t *testing.T, text string) {
+		now = t
+		if genuine[text] {
+			return
+		}
+		r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+		r.Header["Cookie"] = []string{"c=" + text}
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code)
+	})
+}
+
+// FuzzPlainCookie checks that any bytes come back as they were, through a header
+// that net/http accepts.
+func FuzzPlainCookie(f *testing.F) {
+	f.Add("")
+	f.Add("a b;c\"\\%\x00\xff")
+	a := newSite(memstore.New(), sessionkit.Config{})
+	var value string
+	var now testing.TB // the run that is under way
+	a.on("/set", func(c *gin.Context) {
+		if err := sessionkit.SetCookie(c, "c", value); err != nil {
+			assert.ErrorIs(now, err, sessionkit.ErrCookieTooLarge)
+			c.Status(http.StatusTeapot)
+		}
+	})
+	a.on("/get", func(c *gin.Context) {
+		got, err := sessionkit.GetCookie(c, "c")
+		assert.NoError(now, err)
+		assert.Equal(now, value, got)
+	})
+	f.Fuzz(func(t *testing.T, v string) {
+		value, now = v, t
+		b := newBrowser(t, a)
+		if b.get("/set").Code == http.StatusOK {
+			b.get("/get")
+		}
+	})
+}
+
+// FuzzSessionCookie checks that a Cookie header of any bytes opens no session.
+func FuzzSessionCookie(f *testing.F) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/login", signIn("42"))
+	var now testing.TB // the run that is under way
+	a.on("/", func(c *gin.Context) { assert.NoError(now, sessionkit.Err(c)); whoami(c) })
+	b := newBrowser(f, a)
+	b.get("/login")
+	secret := b.session()
+	f.Add(sessionCookie + "=" + secret[1:])
+	f.Add(sessionCookie + "=x; " + sessionCookie + "=" + secret[:42] + "=")
+	f.Add(";;==;\x00")
+	f.Fuzz(func(t *testing.T, header string) {
+		now = t
+		if strings.Contains(header, secret) {
+			return
+		}
+		r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+		r.Header["Cookie"] = []string{header}
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		require.Equal(t, http.StatusOK, w.Code)
+		require.Empty(t, w.Body.String())
+	})
+}
