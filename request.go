@@ -57,6 +57,7 @@ type request struct {
 	view *gsessions.Session // base, set and drop as gin-contrib/sessions sees them; nil until asked for
 
 	flashes flashes
+	vary    [1]string // the Vary header's value
 }
 
 func (q *request) lock() { q.mu.Lock() }

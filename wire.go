@@ -71,6 +71,9 @@ func isLocal(hostport string) bool {
 	if n := len(host) - len(name); n >= 0 && strings.EqualFold(host[n:], name) {
 		return n == 0 || host[n-1] == '.'
 	}
+	if !strings.HasPrefix(host, "127.") && !strings.Contains(host, ":") {
+		return false // most hosts: no address to parse
+	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }

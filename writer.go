@@ -77,8 +77,11 @@ func (q *request) afterHeader() error {
 // ASVS 5.0 section 14.3.2).
 func (q *request) setHeader() {
 	header := q.writer.Header()
-	if q.loaded && !varies(header["Vary"]) {
-		header["Vary"] = append(header["Vary"], "Cookie")
+	if vary := header["Vary"]; q.loaded && len(vary) == 0 {
+		q.vary[0] = "Cookie"
+		header["Vary"] = q.vary[:] // of the request itself: nobody else's to change, and no allocation
+	} else if q.loaded && !varies(vary) {
+		header["Vary"] = append(vary, "Cookie")
 	}
 	if q.guarded && header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")

@@ -74,7 +74,10 @@ func New(backend Backend, config ...Config) *Store {
 	return s
 }
 
-const secretBytes = 32 // 256 bits of crypto/rand; OWASP ASVS 5.0 7.2.3 asks for 128
+const (
+	secretBytes = 32 // 256 bits of crypto/rand; OWASP ASVS 5.0 7.2.3 asks for 128
+	secretChars = 43 // as base64url; a handle, which is a SHA-256, has as many
+)
 
 // newSecret returns a new secret: 43 characters of base64url.
 func newSecret() string {
@@ -86,7 +89,7 @@ func newSecret() string {
 // ID returns the public handle of the session that a secret opens. It is false
 // for a text that cannot be a secret.
 func ID(secret string) (string, bool) {
-	if len(secret) != base64.RawURLEncoding.EncodedLen(secretBytes) {
+	if len(secret) != secretChars {
 		return "", false
 	}
 	for i := range len(secret) {
@@ -94,10 +97,12 @@ func ID(secret string) (string, bool) {
 			return "", false
 		}
 	}
-	var in [43]byte
+	// Both arrays stay on the stack: the handle is the only allocation.
+	var in, out [secretChars]byte
 	copy(in[:], secret)
 	sum := sha256.Sum256(in[:])
-	return base64.RawURLEncoding.EncodeToString(sum[:]), true
+	base64.RawURLEncoding.Encode(out[:], sum[:])
+	return string(out[:]), true
 }
 
 var base64url = func() (set [256]bool) {

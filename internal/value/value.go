@@ -18,7 +18,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -36,6 +35,7 @@ func (j JSON) String() string { return string(j) }
 func init() {
 	// Stores of gin-contrib encode with gob, which must know the type by name.
 	gob.RegisterName("sessionkit.JSON", JSON(""))
+	gob.Register([]any(nil)) // what AddFlash of gorilla/sessions keeps
 }
 
 var errMalformed = errors.New("malformed value")
@@ -269,7 +269,7 @@ func taggedString(text string) (string, bool) {
 
 // Int reads the text of an int.
 func Int(text string) (int, bool) {
-	if text == "" || text[0] == '+' || len(text) > len(strconv.Itoa(math.MinInt)) {
+	if text == "" || text[0] == '+' {
 		return 0, false
 	}
 	n, err := strconv.Atoi(text)

@@ -1,0 +1,30 @@
+package sessionkit_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestAllocations holds the hot path to its budget. A request costs the state of
+// the kit, what gin-contrib/sessions makes, and the context's map; a read adds the
+// hash and what the answer needs.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		return // the race detector allocates
+	}
+	r, request := newBenchRouter(t)
+	bare := allocations(r, request("/bare"))
+	for work, budget := range map[string]float64{"anonymous": 4, "read": 5, "write": 15} {
+		assert.LessOrEqual(t, allocations(r, request("/"+work)), budget, "%s (bare Gin that parses a cookie: %v)", work, bare)
+	}
+}
+
+func allocations(handler http.Handler, r *http.Request) float64 {
+	w := discard{http.Header{}}
+	return testing.AllocsPerRun(1000, func() {
+		clear(w.header)
+		handler.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,195 @@
+package value_test
+
+import (
+	"encoding/gob"
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+type point struct{ X, Y int }
+
+// texts are values and the texts that stores keep of them. A text must never
+// change its meaning: sessions outlive a deployment.
+var texts = []struct {
+	v    any
+	text string
+}{
+	{"tea", `"tea"`},
+	{"", `""`},
+	{`"\`, `"\"\\"`},
+	{"日本", `"日本"`},
+	{"<&>\n", `"<&>\n"`},
+	{"\x00", `["string","AA=="]`},
+	{"\xff", `["string","/w=="]`},
+	{true, `true`},
+	{false, `false`},
+	{0, `0`},
+	{-42, `-42`},
+	{math.MinInt, `-9223372036854775808`},
+	{int8(-1), `["int8","-1"]`},
+	{int64(7), `["int64","7"]`},
+	{uint64(math.MaxUint64), `["uint64","18446744073709551615"]`},
+	{1.5, `["float64","1.5"]`},
+	{float32(0.1), `["float32","0.1"]`},
+	{math.Inf(-1), `["float64","-Inf"]`},
+	{complex(1, 2), `["complex128","(1+2i)"]`},
+	{complex64(1i), `["complex64","(0+1i)"]`},
+	{[]byte{1, 2}, `["bytes","AQI="]`},
+	{time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), `["time","2026-01-02T03:04:05.000000006Z"]`},
+	{nil, `["nil"]`},
+	{value.JSON(`{"a":1}`), `["json",{"a":1}]`},
+	{value.JSON(`"\u0000"`), `["json64","Ilx1MDAwMCI="]`},
+}
+
+func TestTexts(t *testing.T) {
+	for _, test := range texts {
+		text, err := value.Encode(test.v)
+		require.NoError(t, err)
+		assert.Equal(t, test.text, text)
+		assert.True(t, json.Valid([]byte(text)))
+		got, err := value.Decode(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, test.v, got)
+		assert.True(t, value.Equal(text, test.v), text)
+		assert.False(t, value.Equal(text, struct{}{}), text)
+	}
+}
+
+func TestSpacedTexts(t *testing.T) {
+	for text, want := range map[string]any{
+		`["string", "AA=="]`: "\x00", ` `: nil, `["int64", "7"]`: int64(7), `["json", {"a": 1}]`: value.JSON(`{"a": 1}`), `["nil" ]`: nil,
+	} {
+		got, err := value.Decode(text)
+		if text == " " {
+			require.Error(t, err)
+			continue
+		}
+		require.NoError(t, err, "databases put spaces where they like: %s", text)
+		assert.Equal(t, want, got)
+	}
+}
+
+func TestMalformedTexts(t *testing.T) {
+	for _, text := range []string{
+		"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
+		`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
+		"1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
+	} {
+		v, err := value.Decode(text)
+		assert.Error(t, err, "%q", text)
+		_ = v
+		assert.False(t, value.Equal(text, "x"))
+	}
+}
+
+func TestGob(t *testing.T) {
+	_, err := value.Encode(point{1, 2})
+	require.ErrorContains(t, err, "gob.Register")
+	gob.Register(point{})
+	for _, v := range []any{point{1, 2}, []string{"a"}, []any{"a", 1}, []int{1}} {
+		text, err := value.Encode(v)
+		require.NoError(t, err)
+		got, err := value.Decode(text)
+		require.NoError(t, err)
+		assert.Equal(t, v, got)
+		assert.True(t, value.Equal(text, v))
+	}
+	_, err = value.Encode(func() {})
+	require.Error(t, err)
+	_, err = value.Encode(value.JSON("{"))
+	require.Error(t, err)
+}
+
+func TestNames(t *testing.T) {
+	for _, key := range []any{"a", "", "ä", "_flash", "_kit:x", `_key:"a"`, "\x00", "\xff", 7, int64(7), true, nil} {
+		name, err := value.Name(key)
+		require.NoError(t, err)
+		got, err := value.Key(name)
+		require.NoError(t, err)
+		assert.Equal(t, key, got)
+		assert.NotRegexp(t, "^_kit:", name, "nobody reaches the kit's own values")
+	}
+	for _, name := range []string{`_key:`, `_key:x`, `_key:["bytes","AA=="]`} {
+		_, err := value.Key(name)
+		require.Error(t, err, name)
+	}
+	_, err := value.Name(func() {})
+	require.Error(t, err)
+}
+
+func TestDiff(t *testing.T) {
+	stored := map[string]string{"same": `1`, "changed": `1`, "gone": `1`, "broken": `{`, "_kit:own": `1`, `_key:7`: `"seven"`}
+	values := make(map[any]any)
+	value.Unpack(stored, values)
+	assert.Equal(t, map[any]any{"same": 1, "changed": 1, "gone": 1, 7: "seven"}, values)
+
+	set, drop, err := value.Diff(stored, values)
+	require.NoError(t, err)
+	assert.Empty(t, set)
+	assert.Empty(t, drop)
+
+	values["changed"], values["new"] = 2, "x"
+	delete(values, "gone")
+	delete(values, 7)
+	set, drop, err = value.Diff(stored, values)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"changed": `2`, "new": `"x"`}, set)
+	assert.ElementsMatch(t, []string{"gone", `_key:7`}, drop)
+	assert.Equal(t, map[string]string{"same": `1`, "changed": `2`, "new": `"x"`, "broken": `{`, "_kit:own": `1`}, value.Apply(stored, set, drop))
+	assert.Len(t, stored, 6, "Apply changes a copy")
+
+	values["bad"] = func() {}
+	_, _, err = value.Diff(stored, values)
+	require.ErrorContains(t, err, `"bad"`)
+}
+
+// FuzzDecode checks that what decodes encodes to a text that means the same, that
+// an error leaves nothing, and that nothing panics.
+func FuzzDecode(f *testing.F) {
+	for _, test := range texts {
+		f.Add(test.text)
+	}
+	f.Add(`["gob","AA=="]`)
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := value.Decode(text)
+		if s, ok := value.String(text); ok {
+			require.Equal(t, s, v)
+		}
+		if n, ok := value.Int(text); ok {
+			require.Equal(t, n, v)
+		}
+		if err != nil {
+			return
+		}
+		again, err := value.Encode(v)
+		require.NoError(t, err)
+		got, err := value.Decode(again)
+		require.NoError(t, err)
+		stable, err := value.Encode(got)
+		require.NoError(t, err)
+		require.Equal(t, again, stable)
+	})
+}
+
+// FuzzString checks that every string comes back as it was.
+func FuzzString(f *testing.F) {
+	for _, s := range []string{"", "a", "\x00", "\xff", `"`, "\\", "日本", "\u2028"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		text, err := value.Encode(s)
+		require.NoError(t, err)
+		require.True(t, json.Valid([]byte(text)))
+		got, ok := value.String(text)
+		require.True(t, ok)
+		require.Equal(t, s, got)
+		require.True(t, value.Equal(text, s))
+	})
+}

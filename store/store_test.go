@@ -1,0 +1,334 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	gsessions "github.com/gorilla/sessions"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// signedIn returns a record of a sign-in at a time.
+func signedIn(user string, at time.Time) store.Record {
+	r := store.Record{User: user, Created: at, Seen: at, Expires: time.Now().Add(time.Hour)}
+	return r.WithSignIn(store.SignIn{At: at, Line: user + at.String()})
+}
+
+func TestID(t *testing.T) {
+	for _, secret := range []string{"", "x", strings.Repeat("A", 42), strings.Repeat("A", 44), strings.Repeat("A", 42) + "=", strings.Repeat("A", 42) + "\x00", strings.Repeat("A", 42) + "+"} {
+		_, ok := store.ID(secret)
+		assert.False(t, ok, "%q", secret)
+	}
+	id, ok := store.ID(strings.Repeat("A", 43))
+	assert.True(t, ok)
+	assert.Equal(t, "DwBzhbb51LfusnSGBa_hqYSgo7-j8BTQnip4TOnlzRo", id, "the base64url of SHA-256, for ever: sessions outlive a deployment")
+}
+
+func TestSessionsOfAUser(t *testing.T) {
+	s := memstore.New()
+	now := time.Now()
+	var ids []string
+	for i := range 5 {
+		_, id, err := s.Create(t.Context(), signedIn("alice", now.Add(time.Duration(i)*time.Minute)))
+		require.NoError(t, err)
+		ids = append([]string{id}, ids...)
+	}
+	_, bob, err := s.Create(t.Context(), signedIn("bob", now))
+	require.NoError(t, err)
+	expired := signedIn("alice", now)
+	expired.Expires = now.Add(-time.Second)
+	_, _, err = s.Create(t.Context(), expired)
+	require.NoError(t, err)
+
+	list := func(user string) (got []string) {
+		sessions, err := s.Sessions(t.Context(), user)
+		require.NoError(t, err)
+		for _, one := range sessions {
+			assert.Equal(t, user, one.User)
+			got = append(got, one.ID)
+		}
+		return got
+	}
+	assert.Equal(t, ids, list("alice"), "live ones, the latest sign-in first")
+	assert.Empty(t, list(""))
+
+	require.NoError(t, s.Revoke(t.Context(), "alice", bob), "another user's is none of alice's")
+	require.NoError(t, s.Revoke(t.Context(), "alice", "unknown"))
+	assert.Len(t, list("bob"), 1)
+	require.NoError(t, s.Revoke(t.Context(), "alice", ids[0]))
+	assert.Equal(t, ids[1:], list("alice"))
+
+	n, err := s.RevokeAll(t.Context(), "alice", ids[2])
+	require.NoError(t, err)
+	assert.Equal(t, 3, n)
+	assert.Equal(t, []string{ids[2]}, list("alice"))
+	n, err = s.RevokeAll(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.Len(t, list("bob"), 1)
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close())
+}
+
+// rotating renews a session right before it is deleted, once.
+type rotating struct {
+	store.Backend
+	once   sync.Once
+	rotate func()
+}
+
+func (r *rotating) Delete(ctx context.Context, id string) (bool, error) {
+	r.once.Do(r.rotate)
+	return r.Backend.Delete(ctx, id)
+}
+
+func TestRevocationReachesARenewedSession(t *testing.T) {
+	for name, revoke := range map[string]func(s *store.Store, id string) error{
+		"Revoke":    func(s *store.Store, id string) error { return s.Revoke(t.Context(), "alice", id) },
+		"RevokeAll": func(s *store.Store, _ string) error { _, err := s.RevokeAll(t.Context(), "alice"); return err },
+		"Trim":      func(s *store.Store, _ string) error { _, err := s.Trim(t.Context(), "alice", 0); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &rotating{Backend: memstore.NewBackend()}
+			s := store.New(b)
+			r := signedIn("alice", time.Now())
+			_, id, err := s.Create(t.Context(), r)
+			require.NoError(t, err)
+			b.rotate = func() {
+				_, _, found, err := s.Rotate(t.Context(), id, r, r, nil)
+				assert.NoError(t, err)
+				assert.True(t, found)
+			}
+			require.NoError(t, revoke(s, id))
+			list, err := s.Sessions(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Empty(t, list, "the session under its new ID has ended too")
+		})
+	}
+}
+
+func TestTrim(t *testing.T) {
+	s := memstore.New()
+	now := time.Now()
+	var oldest string
+	for i := range 4 {
+		_, id, err := s.Create(t.Context(), signedIn("alice", now.Add(-time.Duration(i)*time.Minute)))
+		require.NoError(t, err)
+		oldest = id
+	}
+	ended, err := s.Trim(t.Context(), "alice", 3)
+	require.NoError(t, err)
+	assert.Equal(t, []string{oldest}, ended)
+	ended, err = s.Trim(t.Context(), "alice", 3)
+	require.NoError(t, err)
+	assert.Empty(t, ended)
+}
+
+// hanging is a server that does not answer.
+type hanging struct{ store.Backend }
+
+func (hanging) Load(ctx context.Context, _ string) (store.Record, bool, error) {
+	<-ctx.Done()
+	return store.Record{}, false, ctx.Err()
+}
+
+func (hanging) Create(ctx context.Context, _ string, _ store.Record) (bool, error) {
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+func TestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for want, config := range map[time.Duration][]store.Config{2 * time.Second: nil, time.Minute: {{Timeout: time.Minute}}} {
+			s := store.New(hanging{}, config...)
+			start := time.Now()
+			_, _, _, err := s.Load(t.Context(), strings.Repeat("A", 43), false)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, want, time.Since(start))
+			_, _, err = s.Create(t.Context(), store.Record{})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+	})
+}
+
+// cached is a backend that answers from memory.
+type cached struct {
+	store.Backend
+	fresh int
+}
+
+func (c *cached) LoadFresh(ctx context.Context, id string) (store.Record, bool, error) {
+	c.fresh++
+	return c.Load(ctx, id)
+}
+
+func TestFreshLoad(t *testing.T) {
+	b := &cached{Backend: memstore.NewBackend()}
+	s := store.New(b)
+	secret, _, err := s.Create(t.Context(), signedIn("alice", time.Now()))
+	require.NoError(t, err)
+	for _, fresh := range []bool{false, true} {
+		_, r, found, err := s.Load(t.Context(), secret, fresh)
+		require.NoError(t, err)
+		assert.True(t, found)
+		assert.Equal(t, "alice", r.User)
+	}
+	assert.Equal(t, 1, b.fresh)
+}
+
+func TestTooLarge(t *testing.T) {
+	s := store.New(memstore.NewBackend(), store.Config{MaxBytes: 100})
+	big := map[string]string{"a": strings.Repeat("x", 60), "b": strings.Repeat("x", 60)}
+	r := store.Record{Expires: time.Now().Add(time.Hour), Values: big}
+	_, _, err := s.Create(t.Context(), r)
+	require.ErrorIs(t, err, store.ErrTooLarge)
+	r.Values = map[string]string{"a": big["a"]}
+	_, id, err := s.Create(t.Context(), r)
+	require.NoError(t, err)
+	_, err = s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}})
+	require.ErrorIs(t, err, store.ErrTooLarge, "together with what is there")
+	_, _, _, err = s.Rotate(t.Context(), id, r, store.Record{Values: big}, nil)
+	require.ErrorIs(t, err, store.ErrTooLarge)
+	found, err := s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}, Delete: []string{"a"}})
+	require.NoError(t, err)
+	assert.True(t, found)
+}
+
+// broken fails.
+type broken struct{ store.Backend }
+
+var errBroken = errors.New("broken")
+
+func (broken) List(context.Context, string) (map[string]store.Record, error) { return nil, errBroken }
+
+func TestErrorsSayWhatWasDone(t *testing.T) {
+	s := store.New(broken{})
+	_, err := s.Sessions(t.Context(), "alice")
+	require.ErrorIs(t, err, errBroken)
+	require.ErrorContains(t, err, "store: listing a user's sessions")
+	_, err = s.RevokeAll(t.Context(), "alice")
+	require.ErrorIs(t, err, errBroken)
+	require.ErrorIs(t, s.Revoke(t.Context(), "alice", "x"), errBroken)
+	_, err = s.Trim(t.Context(), "alice", 1)
+	require.ErrorIs(t, err, errBroken)
+}
+
+// The rest is about the store without the kit.
+
+func request(cookies ...*http.Cookie) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+// save changes the session of a request and returns the cookie that is set.
+func save(t *testing.T, s *store.Store, r *http.Request, change func(*gsessions.Session)) *http.Cookie {
+	t.Helper()
+	session, err := s.Get(r, "plain")
+	require.NoError(t, err)
+	change(session)
+	w := httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	res := w.Result()
+	defer res.Body.Close()
+	require.Len(t, res.Cookies(), 1)
+	return res.Cookies()[0]
+}
+
+func values(t *testing.T, s *store.Store, cookies ...*http.Cookie) map[any]any {
+	t.Helper()
+	session, err := s.Get(request(cookies...), "plain")
+	require.NoError(t, err)
+	assert.Equal(t, len(session.Values) == 0, session.IsNew)
+	return session.Values
+}
+
+func TestPlainMergesChanges(t *testing.T) {
+	s := memstore.New()
+	cookie := save(t, s, request(), func(session *gsessions.Session) {
+		session.Values["a"], session.Values["b"], session.Values[7] = 1, "x", true
+	})
+	assert.True(t, cookie.HttpOnly && cookie.Secure)
+	assert.Equal(t, http.SameSiteLaxMode, cookie.SameSite)
+	assert.Equal(t, "/", cookie.Path)
+
+	first, second := request(cookie), request(cookie)
+	one, err := s.Get(first, "plain")
+	require.NoError(t, err)
+	two, err := s.Get(second, "plain")
+	require.NoError(t, err)
+	one.Values["c"] = 3
+	delete(one.Values, "a")
+	two.Values["d"] = 4
+	require.NoError(t, one.Save(first, httptest.NewRecorder()))
+	require.NoError(t, two.Save(second, httptest.NewRecorder()))
+	one.Values["e"] = 5
+	require.NoError(t, one.Save(first, httptest.NewRecorder()), "a second time")
+	assert.Equal(t, map[any]any{"b": "x", 7: true, "c": 3, "d": 4, "e": 5}, values(t, s, cookie))
+
+	planted := &http.Cookie{Name: "plain", Value: "x"}
+	assert.NotEmpty(t, values(t, s, planted, cookie), "a planted cookie before the right one")
+	assert.Empty(t, values(t, s, planted, planted, planted, planted, cookie), "but not any number of them")
+}
+
+func TestPlainLogoutWins(t *testing.T) {
+	s := memstore.New()
+	cookie := save(t, s, request(), func(session *gsessions.Session) { session.Values["a"] = 1 })
+	r := request(cookie)
+	inFlight, err := s.Get(r, "plain")
+	require.NoError(t, err)
+	gone := save(t, s, request(cookie), func(session *gsessions.Session) { session.Options.MaxAge = -1 })
+	assert.Negative(t, gone.MaxAge)
+	inFlight.Values["a"] = 2
+	w := httptest.NewRecorder()
+	require.ErrorIs(t, inFlight.Save(r, w), store.ErrEnded)
+	assert.Empty(t, w.Header())
+	assert.Empty(t, values(t, s, cookie))
+}
+
+func TestPlainMaxAgeIsEnforced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		set := func(session *gsessions.Session) { session.Values["a"] = 1 }
+		byDefault := save(t, s, request(), set)
+		s.Options(sessions.Options{Path: "/", MaxAge: 60})
+		minute := save(t, s, request(), set)
+		assert.Equal(t, 60, minute.MaxAge)
+		time.Sleep(time.Minute - time.Millisecond)
+		assert.NotEmpty(t, values(t, s, minute))
+		time.Sleep(time.Millisecond)
+		assert.Empty(t, values(t, s, minute), "whatever the browser kept")
+		time.Sleep(23 * time.Hour)
+		assert.NotEmpty(t, values(t, s, byDefault))
+		time.Sleep(time.Hour)
+		assert.Empty(t, values(t, s, byDefault))
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestPlainErrors(t *testing.T) {
+	s := store.New(hanging{}, store.Config{Timeout: time.Nanosecond})
+	session, err := s.New(request(&http.Cookie{Name: "plain", Value: strings.Repeat("A", 43)}), "plain")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotNil(t, session, "gorilla's registry needs one")
+
+	r := request()
+	session, err = memstore.New().Get(r, "plain")
+	require.NoError(t, err)
+	session.Values["f"] = func() {}
+	require.ErrorContains(t, session.Save(r, httptest.NewRecorder()), `"f"`)
+}
