@@ -1,0 +1,88 @@
+package main_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+)
+
+const idle = 3 * time.Second
+
+func TestIdleSessionExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: idle})
+		b.signIn("alice")
+		for range 5 { // use keeps it alive
+			time.Sleep(idle - time.Second)
+			require.Equal(t, http.StatusOK, b.get("/account").StatusCode)
+		}
+		time.Sleep(2 * idle)
+		a := b.get("/account?tab=cart")
+		requireRedirect(t, "/login?next=%2Faccount%3Ftab%3Dcart&reason=expired", a)
+		assert.Contains(t, b.get(a.Header.Get("Location")).body, "Your session has expired.")
+
+		api := b.get("/api/me")
+		assert.Equal(t, http.StatusUnauthorized, api.StatusCode)
+		assert.Contains(t, api.body, `"reason":"expired"`)
+
+		requireRedirect(t, "/account?tab=cart", b.signIn("alice", "next", "/account?tab=cart"))
+		assert.Equal(t, http.StatusOK, b.get("/account").StatusCode)
+	})
+}
+
+func TestLifetimeEndsASessionInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: idle, Lifetime: 2 * idle})
+		b.signIn("alice")
+		for range 5 {
+			time.Sleep(time.Second)
+			require.Equal(t, http.StatusOK, b.get("/account").StatusCode)
+		}
+		time.Sleep(time.Second)
+		requireRedirect(t, "/login?next=%2Faccount&reason=expired", b.get("/account"))
+	})
+}
+
+func TestRememberedSessionHasNoIdleTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: idle, Lifetime: 2 * idle, RememberFor: time.Hour})
+		assert.Equal(t, 3600, b.signIn("alice", "remember", "on").sessionCookie(t).MaxAge)
+		time.Sleep(time.Hour - time.Second)
+		require.Equal(t, http.StatusOK, b.get("/account").StatusCode)
+		time.Sleep(time.Second)
+		require.Equal(t, http.StatusSeeOther, b.get("/account").StatusCode)
+	})
+}
+
+func TestAskingHowLongDoesNotProlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: time.Hour})
+		b.signIn("alice")
+		signedIn := time.Now()
+		for n := range 6 {
+			a := b.get("/api/me")
+			require.Equal(t, http.StatusOK, a.StatusCode)
+			var me struct {
+				ExpiresAt        time.Time `json:"expires_at"`
+				RemainingSeconds int       `json:"remaining_seconds"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(a.body), &me))
+			assert.WithinDuration(t, signedIn.Add(time.Hour), me.ExpiresAt, 0)
+			assert.Equal(t, 3600-n*600, me.RemainingSeconds)
+			time.Sleep(10 * time.Minute)
+		}
+		// The kit may give as much as it takes to record that a session was used.
+		a := b.get("/api/me")
+		require.Equal(t, http.StatusOK, a.StatusCode)
+		assert.Contains(t, a.body, `"remaining_seconds":0`)
+		time.Sleep(time.Minute)
+		require.Equal(t, http.StatusUnauthorized, b.get("/api/me").StatusCode)
+	})
+}

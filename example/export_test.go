@@ -1,0 +1,7 @@
+package main
+
+var (
+	NewRouter = newRouter
+	Run       = run
+	Address   = address
+)

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+)
+
+// loginForm is what the login page shows. The password is not part of it: it is
+// never sent back.
+type loginForm struct {
+	Notice   string // why the page was asked for
+	Failed   bool   // the last attempt
+	User     string
+	Remember bool
+	Next     string
+}
+
+func showLogin(c *gin.Context) {
+	render(c, http.StatusOK, "login", "Sign in", loginForm{
+		Notice: loginNotices[sessionkit.Denial(c.Query("reason"))],
+		Next:   sessionkit.NextURL(c, ""),
+	})
+}
+
+// loginNotices say why the guard sent the visitor to the login page.
+var loginNotices = map[sessionkit.Denial]string{
+	sessionkit.Expired:     "Your session has expired. Sign in again to go on.",
+	sessionkit.Stale:       "For this, please sign in once more.",
+	sessionkit.NotSignedIn: "Please sign in to see this page.",
+}
+
+func logIn(c *gin.Context) {
+	form := loginForm{
+		User:     c.PostForm("user"),
+		Remember: checked(c.PostForm("remember")),
+		Next:     sessionkit.NextURL(c, ""),
+	}
+	if !authenticate(form.User, c.PostForm("password")) {
+		form.Failed = true
+		render(c, http.StatusUnauthorized, "login", "Sign in", form)
+		return
+	}
+	var options []sessionkit.LoginOption
+	if form.Remember {
+		options = append(options, sessionkit.Remember())
+	}
+	sessionkit.Login(c, form.User, options...)
+	sessionkit.Flash(c, sessionkit.Success, "Welcome back")
+	c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
+}
+
+// checked reports whether a checkbox is ticked. What it does not understand is
+// not: to be remembered is what a user must have asked for.
+func checked(value string) bool { return value == "on" || value == "true" || value == "1" }
+
+func logOut(c *gin.Context) {
+	sessionkit.Logout(c)
+	sessionkit.Flash(c, sessionkit.Info, "You are signed out.") // in a new session
+	c.Redirect(http.StatusSeeOther, "/")
+}

@@ -1,0 +1,106 @@
+// The example is a small web application on sessionkit: pages with a visit
+// counter, a cart, sign-in and sign-out, a theme cookie, and a JSON API.
+//
+//	go run ./example
+//
+// Its sessions are in memory: they end with the process.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+func main() {
+	// Gin's debug mode lists every route and, when a handler panics, logs the
+	// request with its cookies. Release mode is for production: in it the kit gives
+	// out Secure cookies alone, which some browsers drop on http://localhost.
+	// Test mode is neither.
+	gin.SetMode(gin.TestMode)
+
+	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
+	var config sessionkit.Config
+	flag.DurationVar(&config.IdleTimeout, "idle", time.Hour, "end a session that is not used for so long")
+	flag.DurationVar(&config.Lifetime, "lifetime", 24*time.Hour, "end a session so long after the sign-in")
+	flag.DurationVar(&config.RememberFor, "remember", 30*24*time.Hour, "lifetime of a sign-in with \"keep me signed in\"")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "sessionkit example: no arguments but flags are taken, not %q\n", flag.Args())
+		os.Exit(2)
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, *addr, config, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "sessionkit example:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves the application until ctx is done. It writes to out where, as soon
+// as browsers can connect.
+func run(ctx context.Context, addr string, config sessionkit.Config, out io.Writer) error {
+	if err := config.Validate(); err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with -addr", err)
+	}
+	store := memstore.New()
+	server := &http.Server{
+		Handler:           newRouter(store, config),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
+	_, _ = fmt.Fprintf(out, "sessionkit example on %s\naccounts: alice and bob, password opensesame\n", address(addr, listener.Addr()))
+
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		err = shutdown(ctx, server)
+	}
+	return errors.Join(err, store.Close())
+}
+
+// shutdown lets the requests that are under way finish, within reason.
+func shutdown(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}
+
+// address returns the URL to type into a browser: the host that was asked for,
+// under which cookies work over plain HTTP if it is this machine, and the port
+// that it became.
+func address(asked string, listening net.Addr) string {
+	host, _, _ := net.SplitHostPort(asked) // it has been listened on
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	_, port, _ := net.SplitHostPort(listening.String())
+	return "http://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,67 @@
+package main_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	main "github.com/gin-sessionkit/sessionkit/example"
+)
+
+func TestRunServesUntilToldToStop(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- main.Run(ctx, "127.0.0.1:0", sessionkit.Config{}, in) }()
+
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	site, ok := strings.CutPrefix(lines.Text(), "sessionkit example on ")
+	require.True(t, ok, lines.Text())
+	require.True(t, lines.Scan())
+	assert.Equal(t, "accounts: alice and bob, password opensesame", lines.Text())
+
+	b := browserOf(t, site, &http.Transport{DisableKeepAlives: true})
+	assert.Equal(t, http.StatusOK, b.get("/").StatusCode)
+	stop()
+	assert.NoError(t, <-ended)
+}
+
+func TestRunSaysThatThePortIsTaken(t *testing.T) {
+	var lc net.ListenConfig
+	taken, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, taken.Close()) })
+	err = main.Run(t.Context(), taken.Addr().String(), sessionkit.Config{}, io.Discard)
+	require.ErrorContains(t, err, "; choose another address with -addr")
+	assert.NotContains(t, err.Error(), "\n")
+}
+
+func TestRunJudgesTheConfig(t *testing.T) {
+	err := main.Run(t.Context(), "127.0.0.1:0", sessionkit.Config{IdleTimeout: -time.Second}, io.Discard)
+	require.ErrorContains(t, err, "Config.IdleTimeout")
+}
+
+func TestAddressIsForABrowser(t *testing.T) {
+	listening := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8123}
+	for asked, want := range map[string]string{
+		"localhost:0":  "http://localhost:8123",
+		":8123":        "http://localhost:8123",
+		"0.0.0.0:8123": "http://localhost:8123",
+		"[::]:8123":    "http://localhost:8123",
+		"[::1]:8123":   "http://[::1]:8123",
+		"127.0.0.1:0":  "http://127.0.0.1:8123",
+	} {
+		assert.Equal(t, want, main.Address(asked, listening), asked)
+	}
+}
