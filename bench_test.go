@@ -1,6 +1,7 @@
 package sessionkit_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -56,10 +57,10 @@ func newBenchRouter(tb testing.TB) (*gin.Engine, func(path string) *http.Request
 		c.Status(http.StatusNoContent)
 	})
 	w := httptest.NewRecorder()
-	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/start", nil))
-	cookies := w.Result().Cookies() //nolint:bodyclose // a recorder's body needs no close
+	r.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/start", nil))
+	cookies := setCookies(w)
 	return r, func(path string) *http.Request {
-		req := httptest.NewRequest(http.MethodGet, path, nil)
+		req := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
 		for _, cookie := range cookies {
 			req.AddCookie(cookie)
 		}

@@ -94,8 +94,7 @@ func unstorable(t reflect.Type, seen map[reflect.Type]bool) string {
 
 func unstorableStruct(t reflect.Type, seen map[reflect.Type]bool) string {
 	stored := 0
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
 			continue
 		}

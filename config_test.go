@@ -2,6 +2,7 @@ package sessionkit_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -135,7 +136,9 @@ func TestWarnsOfACookieThatDoesNotArrive(t *testing.T) {
 		}
 		return strings.Count(log.String(), "WARN")
 	}
-	request := func(url string) *http.Request { return httptest.NewRequest(http.MethodGet, url, nil) }
+	request := func(url string) *http.Request {
+		return httptest.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	}
 	proxied := request("http://example.com/")
 	proxied.Header.Set("X-Forwarded-Proto", "https")
 	assert.Equal(t, 1, warnings(request("http://example.com/"), request("http://example.com/")), "once")

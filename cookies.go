@@ -38,6 +38,7 @@ const maxCookieBytes = 4096
 // Protection says who may read and change a cookie's value.
 type Protection uint8
 
+// The protections.
 const (
 	Plain     Protection = iota // the browser's user may read and change it
 	Signed                      // they may read it: HMAC-SHA-256
@@ -232,7 +233,8 @@ func deleteCookie(c *gin.Context, name string, o CookieOptions) {
 
 // reportCookie hands an error to OnError.
 func (q *request) reportCookie(c *gin.Context, err error) {
-	pendingCalls{errs: []error{err}}.make(q.kit, c)
+	calls := pendingCalls{errs: []error{err}}
+	calls.make(q.kit, c)
 }
 
 // newCookie returns a cookie without a value, fit for the connection.
@@ -266,7 +268,7 @@ func (k *kit) seal(name, value string, o CookieOptions) (string, error) {
 	return k.sealers[0].encrypt(name, []byte(value), expiry), nil
 }
 
-var errNoSecrets = errors.New("Signed and Encrypted cookies need Config.Secrets, which is empty") //nolint:revive,staticcheck // names of constants
+var errNoSecrets = errors.New("signed and encrypted cookies need Config.Secrets, which is empty")
 
 // getCookie returns the value that came. Of several cookies of one name the first
 // one counts that this site sealed: a sibling domain may have put its own before.

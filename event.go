@@ -39,7 +39,7 @@ func (p *pendingCalls) event(kind EventKind, user, id string) {
 }
 
 // make makes the calls.
-func (p pendingCalls) make(k *kit, c *gin.Context) {
+func (p *pendingCalls) make(k *kit, c *gin.Context) {
 	for _, e := range p.events {
 		k.OnEvent(c, e)
 	}

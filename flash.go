@@ -68,9 +68,9 @@ func Flashes(c *gin.Context) []FlashMessage {
 	q.load(false)
 	stored := append(q.takeGinFlashes(), messages.take(q)...)
 	q.flashes.read = append(q.flashes.read, stored...)
-	all := append(stored, q.flashes.now...)
+	now := q.flashes.now
 	q.flashes.now = nil
-	return all
+	return append(stored, now...)
 }
 
 // KeepFlashes leaves the messages that this request has read with [Flashes] for
@@ -161,7 +161,9 @@ func (k FlashKey[T]) add(q *request, v T) {
 
 // prefix begins the names of the key's flashes. The name's length comes first, so
 // that no name is the beginning of another.
-func (k FlashKey[T]) prefix() string { return fmt.Sprintf("%s%d:%s:", flashPrefix, len(k.name), k.name) }
+func (k FlashKey[T]) prefix() string {
+	return fmt.Sprintf("%s%d:%s:", flashPrefix, len(k.name), k.name)
+}
 
 // Take returns the values, oldest first, and consumes them. One that is not a T
 // is left out. Where there are none, nothing changes.

@@ -98,8 +98,7 @@ func (f *foreign) open(r *http.Request, cookie string) (*gsessions.Session, erro
 // unknown reports whether an error of a store means that there is no such
 // session, rather than that the store could not tell.
 func unknown(err error) bool {
-	var invalid securecookie.Error
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[securecookie.Error](err); ok {
 		return invalid.IsDecode()
 	}
 	return errors.Is(err, sql.ErrNoRows) || errors.Is(err, fs.ErrNotExist)
@@ -142,9 +141,7 @@ func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []st
 	if err != nil {
 		return kept{}, false, fmt.Errorf("%T: %w", f.store, err)
 	}
-	for key, v := range k.foreign.Values { // also what the kit cannot read
-		session.Values[key] = v
-	}
+	maps.Copy(session.Values, k.foreign.Values) // also what the kit cannot read
 	for _, name := range drop {
 		if key, err := value.Key(name); err == nil {
 			delete(session.Values, key)

@@ -83,6 +83,7 @@ func TestGuard(t *testing.T) {
 
 func TestGuardReasons(t *testing.T) {
 	eachStore(t, func(t *testing.T, s sessions.Store) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			a := newSite(s, sessionkit.Config{IdleTimeout: 30 * time.Minute})
 			a.on("/visit", increment)
@@ -166,6 +167,7 @@ func TestGuardCheckAndOnDenied(t *testing.T) {
 
 func TestPassive(t *testing.T) {
 	eachStore(t, func(t *testing.T, s sessions.Store) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			const idle = 30 * time.Minute
 			a := newSite(s, sessionkit.Config{IdleTimeout: idle})
@@ -219,6 +221,7 @@ var nextURLs = []struct {
 	{"/ä/日本", true},
 	{"/a//b", true},
 	{"/a:b@c", true},
+	{"/100%25", true},
 	{"", false},
 	{"account", false},
 	{"//evil.example", false},

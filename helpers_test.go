@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
-	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	m.Run()
 }
 
@@ -91,17 +92,15 @@ type browser struct {
 	cookies map[string]string
 }
 
-func newBrowser(t testing.TB, handler http.Handler) *browser {
-	t.Helper()
-	return &browser{t: t, handler: handler, cookies: make(map[string]string)}
+func newBrowser(tb testing.TB, handler http.Handler) *browser {
+	tb.Helper()
+	return &browser{t: tb, handler: handler, cookies: make(map[string]string)}
 }
 
 // fork returns a second browser with the same cookies.
 func (b *browser) fork() *browser {
 	other := newBrowser(b.t, b.handler)
-	for name, value := range b.cookies {
-		other.cookies[name] = value
-	}
+	maps.Copy(other.cookies, b.cookies)
 	return other
 }
 
@@ -147,7 +146,7 @@ const sessionCookie = "__Host-Http-session"
 
 func setCookies(w *httptest.ResponseRecorder) []*http.Cookie {
 	res := w.Result()
-	defer res.Body.Close()
+	_ = res.Body.Close() // a recorder needs none
 	return res.Cookies()
 }
 
@@ -289,15 +288,15 @@ func increment(c *gin.Context) {
 }
 
 // userSessions returns the live sessions of a user.
-func userSessions(t testing.TB, s *store.Store, user string) []store.Session {
-	t.Helper()
+func userSessions(tb testing.TB, s *store.Store, user string) []store.Session {
+	tb.Helper()
 	list, err := s.Sessions(context.Background(), user)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return list
 }
 
-func canceled(t testing.TB) context.Context {
-	t.Helper()
+func canceled(tb testing.TB) context.Context {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,10 +43,10 @@ type request struct {
 	// old is the stored session that stands until the commit; its id is "" where
 	// there is none. ending and renewing say what the commit does to it.
 	old      kept
-	ending   bool // ends it; what follows is another session
-	renewing bool // gives it a new ID
-	clearing bool // takes the cookie from the browser, unless another one follows
-	event    EventKind
+	ending   bool      // ends it; what follows is another session
+	renewing bool      // gives it a new ID
+	clearing bool      // takes the cookie from the browser, unless another one follows
+	event    EventKind // what to tell of a renewal: that it was one, or a sign-in
 
 	// record is the session as it will be, but for its values, which are base with
 	// set put and drop dropped.
@@ -80,7 +82,8 @@ const maxCookies = 4
 // load reads the session, once. With fresh it is read again, past any cache,
 // unless the request has changed it.
 func (q *request) load(fresh bool) {
-	if q.loaded && !(fresh && q.old.id != "" && q.untouched()) {
+	again := fresh && q.old.id != "" && q.untouched()
+	if q.loaded && !again {
 		return
 	}
 	q.loaded, q.loadErr = true, nil
@@ -152,10 +155,8 @@ func (q *request) text(name string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	for _, dropped := range q.drop {
-		if dropped == name {
-			return "", false
-		}
+	if slices.Contains(q.drop, name) {
+		return "", false
 	}
 	return text, true
 }
@@ -190,11 +191,8 @@ func (q *request) remove(name string) {
 }
 
 func (q *request) undrop(name string) {
-	for i, dropped := range q.drop {
-		if dropped == name {
-			q.drop = append(q.drop[:i], q.drop[i+1:]...)
-			return
-		}
+	if i := slices.Index(q.drop, name); i >= 0 {
+		q.drop = slices.Delete(q.drop, i, i+1)
 	}
 }
 
@@ -468,7 +466,7 @@ func (q *request) sendCookie(k kept) {
 	cookie := q.kit.sessionCookie(q.r)
 	cookie.Value = k.cookie
 	if in := k.record.SignIn(); in.Remembered {
-		cookie.MaxAge = int(time.Until(k.record.Expires).Seconds())
+		cookie.MaxAge = int(math.Ceil(time.Until(k.record.Expires).Seconds()))
 	}
 	putCookie(q.writer.Header(), cookie)
 }
@@ -488,8 +486,7 @@ func (q *request) canSendCookie(header bool) error {
 
 // committed makes the saved session the one that the request goes on with.
 func (q *request) committed(k kept) {
-	switch q.event {
-	case EventSignedIn, EventRenewed:
+	if q.event != "" {
 		q.pending.event(q.event, k.record.User, k.id)
 	}
 	signedIn := q.event == EventSignedIn

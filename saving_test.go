@@ -216,7 +216,7 @@ func TestWriterHidesNothing(t *testing.T) {
 	})
 	server := httptest.NewServer(a)
 	defer server.Close()
-	res, err := server.Client().Get(server.URL) //nolint:noctx // a test
+	res, err := server.Client().Get(server.URL)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	assert.Equal(t, http.StatusTeapot, res.StatusCode)
@@ -344,7 +344,7 @@ func TestFailedSaveBehindGzip(t *testing.T) {
 				c.String(http.StatusOK, "saved!")
 			}))
 			defer server.Close()
-			res, err := server.Client().Get(server.URL) //nolint:noctx // a test; the client asks for gzip and decodes it
+			res, err := server.Client().Get(server.URL)
 			require.NoError(t, err)
 			body, err := io.ReadAll(res.Body)
 			require.NoError(t, err, "what is said to be gzip is gzip")

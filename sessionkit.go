@@ -145,10 +145,8 @@ func (q *request) refuseOrigin(cause error) {
 		Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
 		Detail: "The request came from another site.", Reason: "cross-origin",
 	})
-	pendingCalls{
-		events: []Event{{Kind: EventCrossOrigin, Err: err}},
-		errs:   []error{err},
-	}.make(q.kit, q.c)
+	calls := pendingCalls{events: []Event{{Kind: EventCrossOrigin, Err: err}}, errs: []error{err}}
+	calls.make(q.kit, q.c)
 }
 
 type requestKey struct{}

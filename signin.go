@@ -60,7 +60,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 		q.restart()
 	}
 	in := store.SignIn{
-		At: time.Now().Truncate(time.Millisecond), Line: line,
+		At: time.Now().Round(0), Line: line,
 		UserAgent: userAgent(c.Request), IP: c.ClientIP(),
 	}
 	for _, option := range options {

@@ -244,7 +244,8 @@ func TestTake(t *testing.T) {
 }
 
 func TestKeysThatCannotWork(t *testing.T) {
-	type hidden struct{ a, b int }
+	type hidden struct{ a int }
+	_ = hidden{}.a
 	type withChan struct {
 		Name string
 		C    chan int

@@ -34,7 +34,7 @@ func (w *writer) before() error {
 		return w.failed
 	}
 	w.sent = true
-	w.failed = w.q.beforeHeader(!w.ResponseWriter.Written())
+	w.failed = w.q.beforeHeader(!w.Written())
 	if w.failed != nil {
 		w.answerFailure()
 	}
@@ -104,11 +104,14 @@ func varies(vary []string) bool {
 func (w *writer) answerFailure() {
 	header := w.Header()
 	for field := range header {
-		if describesAnswer(field) && !(w.encoded && field == "Content-Encoding") {
+		if w.encoded && field == "Content-Encoding" {
+			continue
+		}
+		if describesAnswer(field) {
 			header.Del(field)
 		}
 	}
-	if w.ResponseWriter.Written() {
+	if w.Written() {
 		return
 	}
 	writeProblem(w.ResponseWriter, unavailable("The session could not be saved. Nothing was changed."))
@@ -161,7 +164,7 @@ func (w *writer) Flush() {
 // Hijack saves the session first. A new cookie can be sent along with the
 // handshake only by a handler that writes its header before (WriteHeaderNow).
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !w.sent && !w.ResponseWriter.Written() {
+	if !w.sent && !w.Written() {
 		w.sent = true
 		if w.failed = w.q.beforeHeader(false); w.failed != nil {
 			w.answerFailure()

@@ -244,7 +244,7 @@ func save(t *testing.T, s *store.Store, r *http.Request, change func(*gsessions.
 	w := httptest.NewRecorder()
 	require.NoError(t, session.Save(r, w))
 	res := w.Result()
-	defer res.Body.Close()
+	require.NoError(t, res.Body.Close())
 	require.Len(t, res.Cookies(), 1)
 	return res.Cookies()[0]
 }
