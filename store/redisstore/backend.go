@@ -1,0 +1,253 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// backend asks the server for everything.
+//
+// An ID enters its user's index before its record is there, with the time until
+// which the record can be there; see [indexScript]. What fails after the change
+// itself took effect is not reported: an entry too many in an index is skipped by
+// List and leaves by itself.
+type backend struct {
+	client         rueidis.Client
+	owned          bool
+	timeout        time.Duration
+	records, users string // what the keys begin with
+	cluster        bool   // two records may be on two nodes
+	closing        sync.Once
+}
+
+func (b *backend) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.timeout < 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, b.timeout)
+}
+
+func (b *backend) run(ctx context.Context, script *rueidis.Lua, key string, args []string) rueidis.RedisResult {
+	return script.Exec(ctx, b.client, []string{key}, args)
+}
+
+func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	if err := b.index(ctx, r.User, id, indexEnd(r.Expires)); err != nil {
+		return false, failed("indexing a session", err)
+	}
+	n, _, err := answer(b.create(ctx, id, r))
+	if err != nil {
+		return false, failed("creating a session", err)
+	}
+	return n == done, nil
+}
+
+func (b *backend) create(ctx context.Context, id string, r store.Record) rueidis.RedisResult {
+	return b.run(ctx, createScript, b.records+id, append([]string{milliseconds(keyEnd(r.Expires))}, fields(r)...))
+}
+
+func (b *backend) index(ctx context.Context, user, id string, until time.Time) error {
+	if user == "" {
+		return nil
+	}
+	return b.run(ctx, indexScript, b.users+user, []string{milliseconds(until), id}).Error()
+}
+
+func (b *backend) unindex(ctx context.Context, user, id string) {
+	if user != "" {
+		_ = b.client.Do(ctx, b.client.B().Zrem().Key(b.users+user).Member(id).Build()).Error()
+	}
+}
+
+func (b *backend) Load(ctx context.Context, id string) (store.Record, bool, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	r, found, moving, err := decode(b.client.Do(ctx, b.read(id)))
+	if err != nil {
+		return store.Record{}, false, failed("reading a session", err)
+	}
+	if !found || moving {
+		return store.Record{}, false, nil
+	}
+	return r, true, nil
+}
+
+func (b *backend) read(id string) rueidis.Completed {
+	return b.client.B().Hgetall().Key(b.records + id).Build()
+}
+
+func (b *backend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	n, user, err := b.update(ctx, id, c, time.Time{})
+	if err == nil && user != "" {
+		until := indexEnd(c.Expires)
+		if err = b.index(ctx, user, id, until); err == nil {
+			n, _, err = b.update(ctx, id, c, until)
+		}
+	}
+	if err != nil {
+		return false, failed("changing a session", err)
+	}
+	return n == done, nil
+}
+
+// update applies a change to a session that is indexed until the given time. It
+// returns the user, having changed nothing, if the index must hold it longer.
+func (b *backend) update(ctx context.Context, id string, c store.Change, indexed time.Time) (n int64, user string, err error) {
+	args := make([]string, 0, 6+len(c.Delete)+2*len(c.Set))
+	args = append(args, milliseconds(time.Now()), milliseconds(c.Seen), milliseconds(c.Expires), milliseconds(keyEnd(c.Expires)), milliseconds(indexed))
+	args = appendValues(appendNames(args, c.Delete), c.Set)
+	return answer(b.run(ctx, updateScript, b.records+id, args))
+}
+
+var errTaken = errors.New("the new ID is taken")
+
+func (b *backend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+	if b.cluster {
+		if err := ctx.Err(); err != nil {
+			return false, failed("renewing a session", err)
+		}
+		ctx = context.WithoutCancel(ctx) // a caller who gives up must not stop it between two steps
+	}
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	if err := b.index(ctx, r.User, newID, indexEnd(r.Expires)); err != nil {
+		return false, failed("indexing a session", err)
+	}
+	move := b.rename
+	if b.cluster {
+		move = b.carry
+	}
+	n, user, err := move(ctx, id, newID, r, drop)
+	switch {
+	case err != nil:
+		return false, failed("renewing a session", err)
+	case n != done:
+		b.unindex(ctx, r.User, newID)
+		return false, nil
+	}
+	b.unindex(ctx, user, id)
+	return true, nil
+}
+
+// rename moves a session on one server, at one instant.
+func (b *backend) rename(ctx context.Context, id, newID string, r store.Record, drop []string) (n int64, user string, err error) {
+	args := []string{milliseconds(time.Now()), milliseconds(keyEnd(r.Expires))}
+	args = append(appendNames(args, drop), fields(r)...)
+	n, user, err = answer(renameScript.Exec(ctx, b.client, []string{b.records + id, b.records + newID}, args))
+	if err == nil && n == taken {
+		err = errTaken
+	}
+	return n, user, err
+}
+
+// carry moves a session in a Cluster, in three steps.
+func (b *backend) carry(ctx context.Context, id, newID string, r store.Record, drop []string) (n int64, user string, err error) {
+	// A node that does not answer is found out here, where nothing has been done.
+	exists, err := b.client.Do(ctx, b.client.B().Exists().Key(b.records+newID).Build()).AsInt64()
+	if err == nil && exists == 1 {
+		err = errTaken
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	stay := max(b.timeout, defaultTimeout) + time.Second // longer than the second step can take
+	reply := b.run(ctx, freezeScript, b.records+id, []string{milliseconds(time.Now()), strconv.FormatInt(stay.Milliseconds(), 10)})
+	if message, err := reply.ToMessage(); err != nil || message.IsInt64() {
+		return answer(reply)
+	}
+	old, _, _, err := decode(reply)
+	if err != nil {
+		return 0, "", err
+	}
+	r.Values = value.Apply(old.Values, r.Values, drop)
+	if n, _, err = answer(b.create(ctx, newID, r)); err != nil {
+		return 0, "", err
+	}
+	_ = b.client.Do(ctx, b.client.B().Del().Key(b.records+id).Build()).Error() // else it goes by its TTL
+	return n, old.User, nil
+}
+
+func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	n, user, err := answer(b.run(ctx, deleteScript, b.records+id, nil))
+	if err != nil {
+		return false, failed("removing a session", err)
+	}
+	b.unindex(ctx, user, id)
+	return n == done, nil
+}
+
+// List reads the index and then the records, and reads both again while an ID
+// without a record appears that it has not met before: the session may have moved
+// to a new ID, which then is in the index.
+func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
+	if user == "" {
+		return nil, nil
+	}
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	missing := make(map[string]bool)
+	for {
+		ids, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
+		if err != nil {
+			return nil, failed("reading a user's index", err)
+		}
+		records, err := b.loadAll(ctx, user, ids)
+		if err != nil {
+			return nil, err
+		}
+		again := false
+		for _, id := range ids {
+			_, found := records[id]
+			again = again || !found && !missing[id]
+			missing[id] = !found
+		}
+		if !again {
+			return records, nil
+		}
+	}
+}
+
+// loadAll reads those of the records that are the user's. One that cannot be read
+// is left out: it opens nothing.
+func (b *backend) loadAll(ctx context.Context, user string, ids []string) (map[string]store.Record, error) {
+	reads := make([]rueidis.Completed, len(ids))
+	for i, id := range ids {
+		reads[i] = b.read(id)
+	}
+	records := make(map[string]store.Record, len(ids))
+	for i, reply := range b.client.DoMulti(ctx, reads...) {
+		r, found, _, err := decode(reply)
+		if err != nil {
+			if err = failed("reading a user's sessions", err); !errors.Is(err, store.ErrCorrupt) {
+				return nil, err
+			}
+		}
+		if found && r.User == user {
+			records[ids[i]] = r
+		}
+	}
+	return records, nil
+}
+
+func (b *backend) Close() error {
+	b.closing.Do(func() {
+		if b.owned {
+			b.client.Close()
+		}
+	})
+	return nil
+}

@@ -1,0 +1,283 @@
+package redisstore_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+)
+
+func do(t testing.TB, client rueidis.Client, args ...string) rueidis.RedisResult {
+	t.Helper()
+	return client.Do(context.Background(), client.B().Arbitrary(args[0]).Keys(args[1]).Args(args[2:]...).Build())
+}
+
+func number(t testing.TB, client rueidis.Client, args ...string) int64 {
+	t.Helper()
+	n, err := do(t, client, args...).AsInt64()
+	require.NoError(t, err)
+	return n
+}
+
+// keys returns all keys of all nodes.
+func keys(t testing.TB, client rueidis.Client) (all []string) {
+	t.Helper()
+	for _, node := range client.Nodes() {
+		list, err := node.Do(t.Context(), node.B().Keys().Pattern("*").Build()).AsStrSlice()
+		require.NoError(t, err)
+		all = append(all, list...)
+	}
+	return all
+}
+
+// clients returns one of a single server and one of a Cluster.
+func clients(t *testing.T) map[string]rueidis.Client {
+	t.Helper()
+	return map[string]rueidis.Client{
+		"single":  connect(t, testserver.Redis(t).Address),
+		"cluster": connect(t, addresses(testserver.RedisCluster(t))...),
+	}
+}
+
+func TestEveryKeyHasATTL(t *testing.T) {
+	for name, client := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, client)
+			for i := range 60 {
+				id := newID(i)
+				create(t, b, id, record([]string{"", "alice", "bob"}[i%3], map[string]string{"a": `1`}))
+				switch i / 3 % 4 {
+				case 1:
+					_, err := b.Update(t.Context(), id, store.Change{Set: map[string]string{"b": `1`}, Expires: time.Now().Add(90 * 24 * time.Hour)})
+					require.NoError(t, err)
+				case 2:
+					_, err := b.Rotate(t.Context(), id, newID(1000+i), record("carol", nil), nil)
+					require.NoError(t, err)
+				case 3:
+					_, err := b.Delete(t.Context(), id)
+					require.NoError(t, err)
+				}
+			}
+			all := keys(t, client)
+			assert.Greater(t, len(all), 40)
+			for _, key := range all {
+				assert.True(t, strings.HasPrefix(key, "session:"), key)
+				assert.Positive(t, number(t, client, "PTTL", key), key)
+			}
+		})
+	}
+}
+
+// TestIndexOutlivesRecords moves the expiry on, by hours and by weeks.
+func TestIndexOutlivesRecords(t *testing.T) {
+	client := connect(t, testserver.Redis(t).Address)
+	b := backend(t, client)
+	create(t, b, newID(1), record("alice", nil))
+	for _, life := range []time.Duration{2 * time.Hour, 23 * time.Hour, 27 * time.Hour, 30 * 24 * time.Hour, 31 * 24 * time.Hour, time.Hour} {
+		found, err := b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"life": life.String()}, Expires: time.Now().Add(life)})
+		require.NoError(t, err)
+		require.True(t, found)
+		ends := number(t, client, "PEXPIRETIME", "session:id:"+newID(1))
+		score, err := do(t, client, "ZSCORE", "session:user:alice", newID(1)).AsFloat64()
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, int64(score), ends, "the entry must stay as long as the record")
+		assert.GreaterOrEqual(t, number(t, client, "PEXPIRETIME", "session:user:alice"), ends, "and so must the index")
+		records, err := b.List(t.Context(), "alice")
+		require.NoError(t, err)
+		assert.Equal(t, life.String(), records[newID(1)].Values["life"])
+	}
+}
+
+func TestIndexEntriesLeave(t *testing.T) {
+	client := connect(t, testserver.Redis(t).Address)
+	b := backend(t, client)
+	create(t, b, newID(1), record("alice", nil))
+	require.NoError(t, do(t, client, "DEL", "session:id:"+newID(1)).Error()) // as the server does to expired ones
+	records, err := b.List(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Empty(t, records)
+	require.NoError(t, do(t, client, "ZADD", "session:user:alice", "1", newID(1)).Error()) // its time is over
+	create(t, b, newID(2), record("alice", nil))
+	assert.EqualValues(t, 1, number(t, client, "ZCARD", "session:user:alice"))
+	found, err := b.Delete(t.Context(), newID(2))
+	require.NoError(t, err)
+	require.True(t, found)
+	assert.Empty(t, keys(t, client), "a user without sessions has no key")
+}
+
+func TestCorruptRecords(t *testing.T) {
+	for name, client := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, client)
+			for i, damage := range [][]string{
+				{"SET", "text"},
+				{"HSET", "e", "tomorrow"},
+				{"HSET", "s", ""},
+				{"HDEL", "e"},
+				{"HDEL", "u"},
+			} {
+				id := newID(i)
+				key := "session:id:" + id
+				create(t, b, newID(i), record("alice", map[string]string{"a": `1`}))
+				require.NoError(t, do(t, client, append([]string{damage[0], key}, damage[1:]...)...).Error())
+				wrong := func(what string, err error) {
+					t.Helper()
+					require.ErrorIs(t, err, store.ErrCorrupt, "%s after %s", what, damage)
+					assert.Contains(t, err.Error(), "redisstore: ")
+					assert.NotContains(t, err.Error(), id)
+				}
+				_, _, err := b.Load(t.Context(), id)
+				if err == nil { // from memory, a moment before the news
+					_, _, err = b.(store.CachedBackend).LoadFresh(t.Context(), id)
+				}
+				wrong("Load", err)
+				_, err = b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `2`}})
+				wrong("Update", err)
+				_, err = b.Rotate(t.Context(), id, newID(100+i), record("alice", nil), nil)
+				wrong("Rotate", err)
+				records, err := b.List(t.Context(), "alice")
+				require.NoError(t, err, "List leaves it out")
+				assert.Empty(t, records)
+				found, err := b.Delete(t.Context(), id)
+				require.NoError(t, err)
+				assert.True(t, found)
+			}
+		})
+	}
+}
+
+// TestMovingSession stops between the steps of a move in a Cluster.
+func TestMovingSession(t *testing.T) {
+	client := connect(t, testserver.Redis(t).Address)
+	b := backend(t, client, redisstore.WithoutCache())
+	create(t, b, newID(1), record("alice", map[string]string{"a": `1`}))
+	require.NoError(t, do(t, client, "HSET", "session:id:"+newID(1), "m", "1").Error())
+	_, found, err := b.Load(t.Context(), newID(1))
+	require.NoError(t, err)
+	assert.False(t, found, "the old ID is dead")
+	found, err = b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"a": `2`}})
+	require.NoError(t, err)
+	assert.False(t, found)
+	found, err = b.Rotate(t.Context(), newID(1), newID(2), record("alice", nil), nil)
+	require.NoError(t, err)
+	assert.False(t, found, "it moves once")
+	found, err = b.Delete(t.Context(), newID(1))
+	require.NoError(t, err)
+	assert.False(t, found, "the move was first")
+	records, err := b.List(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Len(t, records, 1, "its user still sees it")
+}
+
+func TestLargeChanges(t *testing.T) {
+	for name, client := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, client)
+			values, names := make(map[string]string), []string(nil)
+			for i := range 20_000 {
+				name := "n" + strconv.Itoa(i)
+				values[name], names = strconv.Itoa(i), append(names, name)
+			}
+			create(t, b, newID(1), record("alice", values))
+			for name := range values {
+				values[name] = `0`
+			}
+			found, err := b.Update(t.Context(), newID(1), store.Change{Set: values, Delete: []string{"other"}})
+			require.NoError(t, err)
+			require.True(t, found)
+			found, err = b.Rotate(t.Context(), newID(1), newID(2), record("alice", map[string]string{"n0": `1`}), names[:10_000])
+			require.NoError(t, err)
+			require.True(t, found)
+			r, _, err := b.Load(t.Context(), newID(2))
+			require.NoError(t, err)
+			assert.Len(t, r.Values, 10_001)
+			assert.Equal(t, `1`, r.Values["n0"])
+			found, err = b.Update(t.Context(), newID(2), store.Change{Delete: names})
+			require.NoError(t, err)
+			require.True(t, found)
+			r, _, err = b.Load(t.Context(), newID(2))
+			require.NoError(t, err)
+			assert.Empty(t, r.Values)
+		})
+	}
+}
+
+// TestCanceledRotate gives up at any moment.
+func TestCanceledRotate(t *testing.T) {
+	for name, client := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, client)
+			random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- the moments need not be secret
+			for i := range 200 {
+				from, to := newID(2*i), newID(2*i+1)
+				create(t, b, from, record("alice", map[string]string{"a": `1`}))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(1500))*time.Microsecond)
+				rotated, err := b.Rotate(ctx, from, to, record("alice", nil), nil)
+				cancel()
+				old, oldErr := b.Delete(t.Context(), from)
+				require.NoError(t, oldErr)
+				var moved bool
+				if old { // a move that was sent may still be on its way
+					require.False(t, rotated)
+				} else {
+					require.Eventually(t, func() bool {
+						r, found, err := b.Load(t.Context(), to)
+						moved = found && r.Values["a"] == `1`
+						return err == nil && moved
+					}, time.Second, time.Millisecond, "the session must not be lost: %v", err)
+				}
+				require.False(t, old && moved, "a session must not live twice")
+				_, err = b.Delete(t.Context(), to)
+				require.NoError(t, err)
+			}
+			records, err := b.List(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Empty(t, records)
+		})
+	}
+}
+
+func TestUnreachableServer(t *testing.T) {
+	server := testserver.Redis(t)
+	b := backend(t, connect(t, server.Address), redisstore.WithConfig(store.Config{Timeout: 200 * time.Millisecond}))
+	create(t, b, newID(1), record("alice", nil))
+	server.Pause()
+	for name, operation := range map[string]func() error{
+		"create": func() error { _, err := b.Create(t.Context(), newID(2), record("alice", nil)); return err },
+		"update": func() error { _, err := b.Update(t.Context(), newID(1), store.Change{}); return err },
+		"rotate": func() error {
+			_, err := b.Rotate(t.Context(), newID(1), newID(3), record("alice", nil), nil)
+			return err
+		},
+		"delete": func() error { _, err := b.Delete(t.Context(), newID(1)); return err },
+		"list":   func() error { _, err := b.List(t.Context(), "alice"); return err },
+		"load":   func() error { _, _, err := b.Load(t.Context(), newID(9)); return err },
+	} {
+		began := time.Now()
+		err := operation()
+		require.Error(t, err, name)
+		assert.ErrorContains(t, err, "redisstore: ", name)
+		assert.Less(t, time.Since(began), 2*time.Second, "%s must end at the timeout", name)
+	}
+	server.Resume()
+}
+
+func TestOpenRefuses(t *testing.T) {
+	_, err := redisstore.Open("redis://user:pa%zzword@localhost")
+	require.ErrorContains(t, err, "redisstore: reading the URL: ")
+	assert.NotContains(t, err.Error(), "word")
+	_, err = redisstore.Open("redis://127.0.0.1:1")
+	require.ErrorContains(t, err, "redisstore: connecting: ")
+	_, err = redisstore.Open("http://127.0.0.1")
+	require.Error(t, err)
+}

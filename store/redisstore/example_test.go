@@ -1,0 +1,40 @@
+package redisstore_test
+
+import (
+	"log"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/rueidis"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+)
+
+func Example() {
+	s, err := redisstore.Open("redis://localhost:6379")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+
+	r := gin.New()
+	r.Use(sessions.Sessions("session", s))
+}
+
+func ExampleNew() {
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{"node1:6379", "node2:6379", "node3:6379"}, // of a Cluster
+		Username:    "app",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	s := redisstore.New(client,
+		redisstore.WithPrefix("shop:"),
+		redisstore.WithConfig(store.Config{Timeout: time.Second}))
+	defer func() { _ = s.Close() }() // before the client
+}

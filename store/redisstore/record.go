@@ -1,0 +1,132 @@
+package redisstore
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// The fields of a session's hash. Names of values have a prefix, so that none can
+// be taken for one of the others.
+const (
+	fieldUser    = "u"
+	fieldCreated = "c"
+	fieldSeen    = "s"
+	fieldExpires = "e"
+	fieldIndexed = "i" // until when the user's index holds the ID at least; only where there is a user
+	fieldMoved   = "m" // the session is moving to another ID; dead under this one
+	valuePrefix  = "v:"
+)
+
+// indexAhead is how much longer than the record the index holds an ID, so that
+// the expiry of a session in use moves without a round trip to the index.
+const indexAhead = 24 * time.Hour
+
+func milliseconds(t time.Time) string {
+	if t.IsZero() {
+		return "0"
+	}
+	return strconv.FormatInt(t.UnixMilli(), 10)
+}
+
+// keyEnd is when the key of a session goes that expires at t.
+func keyEnd(t time.Time) time.Time { return t.Add(store.Retention) }
+
+// indexEnd is until when the index holds a session that expires at t.
+func indexEnd(t time.Time) time.Time { return keyEnd(t).Add(indexAhead) }
+
+// fields returns the fields and values of a record, for HSET.
+func fields(r store.Record) []string {
+	args := make([]string, 0, 10+2*len(r.Values))
+	args = append(args,
+		fieldUser, r.User,
+		fieldCreated, milliseconds(r.Created),
+		fieldSeen, milliseconds(r.Seen),
+		fieldExpires, milliseconds(r.Expires))
+	if r.User != "" {
+		args = append(args, fieldIndexed, milliseconds(indexEnd(r.Expires)))
+	}
+	return appendValues(args, r.Values)
+}
+
+func appendValues(args []string, values map[string]string) []string {
+	for name, text := range values {
+		args = append(args, valuePrefix+name, text)
+	}
+	return args
+}
+
+// appendNames appends the number of fields to drop, and these.
+func appendNames(args, names []string) []string {
+	args = append(args, strconv.Itoa(len(names)))
+	for _, name := range names {
+		args = append(args, valuePrefix+name)
+	}
+	return args
+}
+
+// decode reads the reply to HGETALL. moving reports a session that is about to
+// have another ID.
+func decode(reply rueidis.RedisResult) (r store.Record, found, moving bool, err error) {
+	hash, err := reply.AsStrMap()
+	if err != nil || len(hash) == 0 {
+		return store.Record{}, false, false, err
+	}
+	user, ok := hash[fieldUser]
+	if !ok {
+		return store.Record{}, false, false, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
+	}
+	r.User = user
+	for field, t := range map[string]*time.Time{fieldCreated: &r.Created, fieldSeen: &r.Seen, fieldExpires: &r.Expires} {
+		n, err := strconv.ParseInt(hash[field], 10, 64)
+		if err != nil {
+			return store.Record{}, false, false, fmt.Errorf("%w: field %q is no time", store.ErrCorrupt, field)
+		}
+		if n != 0 {
+			*t = time.UnixMilli(n)
+		}
+	}
+	_, moving = hash[fieldMoved]
+	r.Values = make(map[string]string, len(hash))
+	for field, text := range hash {
+		if name, ok := strings.CutPrefix(field, valuePrefix); ok {
+			r.Values[name] = text
+		}
+	}
+	return r, true, moving, nil
+}
+
+// answer reads the reply of a script: a number, or a text instead.
+func answer(reply rueidis.RedisResult) (n int64, text string, err error) {
+	message, err := reply.ToMessage()
+	if err != nil {
+		return 0, "", err
+	}
+	if !message.IsInt64() {
+		text, err = message.ToString()
+		return done, text, err
+	}
+	n, err = message.AsInt64()
+	if err == nil && n == corrupt {
+		err = store.ErrCorrupt
+	}
+	return n, "", err
+}
+
+// failed is the error of an operation. Its text holds no key and no value.
+func failed(doing string, err error) error {
+	if reply, ok := rueidis.IsRedisErr(err); ok {
+		text := reply.Error()
+		if strings.HasPrefix(text, "WRONGTYPE") {
+			err = store.ErrCorrupt
+		} else if short, _, repeats := strings.Cut(text, ", with args"); repeats {
+			err = fmt.Errorf("the server refuses: %s", short)
+		}
+	}
+	return fmt.Errorf("redisstore: %s: %w", doing, err)
+}

@@ -1,0 +1,177 @@
+// Package redisstore keeps sessions in Redis 7 or later, or in Valkey: a single
+// server, one behind Sentinel, or a Cluster.
+//
+// A session is one hash, and a user's sessions are one sorted set. Every key has
+// a TTL. Changes are Lua scripts, so each takes effect at one instant.
+//
+// # Reads from memory
+//
+// A session that is in use costs no round trip. The store keeps what it read in a
+// bounded cache, and the server tells it of every change (CLIENT TRACKING in
+// broadcasting mode, on one connection more to each node). What this store wrote,
+// its next read sees. What another process wrote or revoked, it sees within
+// milliseconds. Where the connection is lost the cache is dropped at once, and a
+// server that hangs without a sign can leave an answer from memory standing for
+// 1.5 s, no longer. This holds for any client, whatever its options are: the
+// client's own cache and DoCache are not used.
+//
+// Each store hears of all session writes, some 60 bytes each, so the load of
+// telling grows with the number of processes; [WithoutCache] avoids it. Where
+// the server or a proxy refuses tracking, the store logs that once and reads
+// without a cache.
+//
+// # What a client must be
+//
+// The user needs the permissions for EVAL, EVALSHA, EXISTS, DEL, HGETALL, ZRANGE,
+// ZREM, and what the scripts call: HSET, HDEL, HMGET, RENAME, PEXPIRE, PEXPIREAT,
+// PTTL, TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for the cache also CLIENT TRACKING
+// and PING. A client that sends reads to replicas (SendToReplicas) reads what a
+// replica knows: a session just made may be missing there.
+//
+// # Cluster
+//
+// One thing differs in a Cluster, where two sessions are on two nodes: giving a
+// session a new ID takes three steps. The old ID is dead from the first on, a
+// user's list shows the session all the while, and of several such changes and a
+// removal exactly one wins, as on a single server. If the process dies between
+// the first and the second step, the session is lost and its user signs in again;
+// it never lives twice.
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// An Option adjusts a store.
+type Option func(*settings)
+
+type settings struct {
+	prefix     string
+	cacheBytes int
+	config     store.Config
+	owned      bool // the client is the store's own, to be closed with it
+}
+
+// WithPrefix sets what the keys of the store begin with. Default: "session:".
+// Stores with different prefixes, neither of which begins with the other, share
+// a server without seeing each other's sessions.
+func WithPrefix(prefix string) Option {
+	return func(s *settings) { s.prefix = prefix }
+}
+
+// WithCacheBytes bounds the memory that the cache takes, by estimate. A session
+// of five small values takes about 700 bytes. Default: 64 MiB.
+func WithCacheBytes(n int) Option {
+	return func(s *settings) { s.cacheBytes = n }
+}
+
+// WithoutCache makes every read ask the server. The store then runs no goroutine
+// and needs no permission for tracking.
+func WithoutCache() Option { return WithCacheBytes(0) }
+
+// WithConfig sets the limits of one operation. Timeout applies to what goes to
+// the server; an answer from memory needs none.
+func WithConfig(config store.Config) Option {
+	return func(s *settings) { s.config = config }
+}
+
+const (
+	defaultPrefix     = "session:"
+	defaultCacheBytes = 64 << 20
+	defaultTimeout    = 2 * time.Second
+)
+
+func newSettings(options []Option) settings {
+	s := settings{prefix: defaultPrefix, cacheBytes: defaultCacheBytes}
+	for _, option := range options {
+		option(&s)
+	}
+	if s.config.Timeout == 0 {
+		s.config.Timeout = defaultTimeout
+	}
+	return s
+}
+
+// New returns a store that keeps its sessions in the server of client. The client
+// stays the caller's: TLS, ACL users, Sentinel and Cluster are its options, and
+// Close of the store leaves it open. Close the store first.
+func New(client rueidis.Client, options ...Option) *store.Store {
+	return newStore(client, newSettings(options))
+}
+
+// Open returns a store with a client of its own, which Close of the store closes.
+// The URL is one that [rueidis.ParseURL] takes:
+//
+//	redis://user:password@host:6379/0
+//	rediss://host:6379                                 TLS
+//	redis://host1:6379?addr=host2:6379&addr=host3:6379  a Cluster
+//	redis://sentinel:26379?master_set=name              Sentinel
+//
+// It fails if no server answers. A server that hangs is given up after 2 s unless
+// the URL says otherwise (dial_timeout, write_timeout).
+func Open(url string, options ...Option) (*store.Store, error) {
+	option, err := clientOption(url)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: reading the URL: %w", err)
+	}
+	client, err := rueidis.NewClient(option)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: connecting: %w", err)
+	}
+	s := newSettings(options)
+	s.owned = true
+	return newStore(client, s), nil
+}
+
+func clientOption(text string) (rueidis.ClientOption, error) {
+	option, err := rueidis.ParseURL(text)
+	if err != nil {
+		if parsing := new(url.Error); errors.As(err, &parsing) {
+			err = parsing.Err // its own text repeats the URL, which may hold a password
+		}
+		return option, err
+	}
+	option.DisableCache = true // the client's own, which this package does not use
+	if option.Dialer.Timeout == 0 {
+		option.Dialer.Timeout = defaultTimeout
+	}
+	if option.ConnWriteTimeout == 0 {
+		option.ConnWriteTimeout = defaultTimeout
+	}
+	if option.Sentinel.MasterSet != "" {
+		// A switch of the master that was missed would otherwise never be noticed.
+		option.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	}
+	return option, nil
+}
+
+func newStore(client rueidis.Client, s settings) *store.Store {
+	config := s.config
+	config.Timeout = -1 // the backend bounds what goes to the server, and answers from memory for less than a timer costs
+	return store.New(newBackend(client, s), config)
+}
+
+// NewBackend returns the backend alone, for those who build a store of their own
+// around it. It bounds its operations by Timeout itself.
+func NewBackend(client rueidis.Client, options ...Option) store.Backend {
+	return newBackend(client, newSettings(options))
+}
+
+func newBackend(client rueidis.Client, s settings) store.Backend {
+	b := &backend{
+		client: client, owned: s.owned, timeout: s.config.Timeout,
+		records: s.prefix + "id:", users: s.prefix + "user:",
+		cluster: client.Mode() == rueidis.ClientModeCluster,
+	}
+	if s.cacheBytes <= 0 {
+		return b
+	}
+	return newCached(b, s.cacheBytes)
+}

@@ -1,0 +1,125 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+	"github.com/gin-sessionkit/sessionkit/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	gin.DefaultWriter = io.Discard
+	m.Run()
+}
+
+// connect returns a client with the options that most callers will have: the
+// client's own.
+func connect(t testing.TB, addresses ...string) rueidis.Client {
+	t.Helper()
+	return connectWith(t, rueidis.ClientOption{InitAddress: addresses})
+}
+
+func connectWith(t testing.TB, option rueidis.ClientOption) rueidis.Client {
+	t.Helper()
+	client, err := rueidis.NewClient(option)
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+func backend(t testing.TB, client rueidis.Client, options ...redisstore.Option) store.Backend {
+	t.Helper()
+	b := redisstore.NewBackend(client, options...)
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	return b
+}
+
+func open(t testing.TB, address string, options ...redisstore.Option) *store.Store {
+	t.Helper()
+	s, err := redisstore.Open("redis://"+address, options...)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
+func record(user string, values map[string]string) store.Record {
+	now := time.Now()
+	return store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: values}
+}
+
+// ids are made up in the form that a store uses.
+func newID(n int) string {
+	id, _ := store.ID(fmt.Sprintf("%043d", n))
+	return id
+}
+
+func create(t testing.TB, b store.Backend, id string, r store.Record) {
+	t.Helper()
+	created, err := b.Create(context.Background(), id, r)
+	require.NoError(t, err)
+	require.True(t, created)
+}
+
+// addresses returns those of a cluster's nodes.
+func addresses(nodes []*testserver.RedisServer) (list []string) {
+	for _, node := range nodes {
+		list = append(list, node.Address)
+	}
+	return list
+}
+
+// fresh returns a function that makes backends with a prefix each.
+func fresh(client rueidis.Client, options ...redisstore.Option) func(*testing.T) store.Backend {
+	return func(t *testing.T) store.Backend {
+		return redisstore.NewBackend(client, append(options, redisstore.WithPrefix(t.Name()))...)
+	}
+}
+
+func TestContract(t *testing.T) {
+	server := testserver.Redis(t)
+	client := connect(t, server.Address)
+	t.Run("single", func(t *testing.T) { storetest.Run(t, fresh(client)) })
+	t.Run("single without cache", func(t *testing.T) { storetest.Run(t, fresh(client, redisstore.WithoutCache())) })
+	t.Run("single with a tiny cache", func(t *testing.T) {
+		storetest.Run(t, fresh(client, redisstore.WithCacheBytes(64<<10)))
+	})
+	t.Run("cluster", func(t *testing.T) {
+		storetest.Run(t, fresh(connect(t, addresses(testserver.RedisCluster(t))...)))
+	})
+}
+
+func TestGinContrib(t *testing.T) {
+	server := testserver.Redis(t)
+	client := connect(t, server.Address)
+	t.Run("single", func(t *testing.T) {
+		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
+			s := redisstore.New(client)
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+			return s
+		})
+	})
+	t.Run("open", func(t *testing.T) {
+		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store { return open(t, server.Address) })
+	})
+	t.Run("cluster", func(t *testing.T) {
+		client := connect(t, addresses(testserver.RedisCluster(t))...)
+		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
+			s := redisstore.New(client)
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+			return s
+		})
+	})
+}

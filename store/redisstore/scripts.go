@@ -1,0 +1,122 @@
+package redisstore
+
+import "github.com/redis/rueidis"
+
+// The scripts work on the keys they are given and no others. Times are Unix
+// milliseconds; "now" comes from the caller, whose clock judges sessions on every
+// store, except in the index, whose entries leave with the server's own TTLs.
+//
+// They answer with an integer or, where they say so, with a text or a list.
+const (
+	gone    = 0
+	done    = 1
+	corrupt = -1
+	taken   = -2
+)
+
+// scriptParts is what most scripts begin with.
+const scriptParts = `
+-- many runs a command with ARGV[first..last], in portions: unpack takes some 8,000.
+local function many(command, key, first, last)
+  for i = first, last, 4000 do
+    redis.call(command, key, unpack(ARGV, i, math.min(i + 3999, last)))
+  end
+end
+
+-- live returns the metadata of a live session, or nil and the answer.
+local function live(key, now)
+  local m = redis.call('HMGET', key, 'e', 's', 'i', 'u', 'm')
+  local e, s = tonumber(m[1]), tonumber(m[2])
+  if not e or not s or not m[4] then
+    if redis.call('EXISTS', key) == 0 then return nil, 0 end
+    return nil, -1
+  end
+  if m[5] or e <= tonumber(now) then return nil, 0 end
+  return {expires = e, seen = s, indexed = tonumber(m[3]), user = m[4]}
+end
+`
+
+// ARGV: when the key goes, fields and values.
+var createScript = rueidis.NewLuaScript(scriptParts + `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+many('HSET', KEYS[1], 2, #ARGV)
+redis.call('PEXPIREAT', KEYS[1], ARGV[1])
+return 1
+`)
+
+// ARGV: now, seen, expires, when the key goes, until when it is indexed or 0,
+// number of fields to drop, these, fields and values. The answer is the user if
+// the index must be extended first; nothing has been changed then.
+var updateScript = rueidis.NewLuaScript(scriptParts + `
+local r, answer = live(KEYS[1], ARGV[1])
+if not r then return answer end
+if tonumber(ARGV[3]) > r.expires then
+  if r.indexed and tonumber(ARGV[4]) > r.indexed then
+    if ARGV[5] == '0' then return r.user end
+    redis.call('HSET', KEYS[1], 'i', ARGV[5])
+  end
+  redis.call('HSET', KEYS[1], 'e', ARGV[3])
+  redis.call('PEXPIREAT', KEYS[1], ARGV[4])
+end
+if tonumber(ARGV[2]) > r.seen then redis.call('HSET', KEYS[1], 's', ARGV[2]) end
+local drop = tonumber(ARGV[6])
+many('HDEL', KEYS[1], 7, 6 + drop)
+many('HSET', KEYS[1], 7 + drop, #ARGV)
+return 1
+`)
+
+// ARGV: now, when the new key goes, number of fields to drop, these, fields and
+// values. The answer is the user that the session had.
+var renameScript = rueidis.NewLuaScript(scriptParts + `
+local r, answer = live(KEYS[1], ARGV[1])
+if not r then return answer end
+if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
+redis.call('RENAME', KEYS[1], KEYS[2])
+local drop = tonumber(ARGV[3])
+redis.call('HDEL', KEYS[2], 'i')
+many('HDEL', KEYS[2], 4, 3 + drop)
+many('HSET', KEYS[2], 4 + drop, #ARGV)
+redis.call('PEXPIREAT', KEYS[2], ARGV[2])
+return r.user
+`)
+
+// freezeScript is the first step of a move in a Cluster: from here on the session
+// is dead under this ID, and what it holds changes no more. It stays readable for
+// List until the new record is there. ARGV: now, how long it stays if the process
+// dies. The answer is the fields and values.
+var freezeScript = rueidis.NewLuaScript(scriptParts + `
+local r, answer = live(KEYS[1], ARGV[1])
+if not r then return answer end
+local all = redis.call('HGETALL', KEYS[1])
+redis.call('HSET', KEYS[1], 'm', '1')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return all
+`)
+
+// The answer is the user that the session had. What is no session goes as well.
+var deleteScript = rueidis.NewLuaScript(`
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind == 'none' then return 0 end
+local user = ''
+if kind == 'hash' then
+  local m = redis.call('HMGET', KEYS[1], 'u', 'm')
+  if m[2] then return 0 end
+  user = m[1] or ''
+end
+redis.call('DEL', KEYS[1])
+return user
+`)
+
+// indexScript enters an ID into its user's index, with the time until which its
+// record can be there at the most, and drops those whose time is over. No other
+// entry is dropped for having no record: it may be about to have one.
+// ARGV: the time, the ID.
+var indexScript = rueidis.NewLuaScript(`
+local now = redis.call('TIME')[1] * 1000
+redis.call('ZADD', KEYS[1], 'GT', ARGV[1], ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) - now then
+  redis.call('PEXPIREAT', KEYS[1], ARGV[1])
+end
+return 1
+`)

@@ -1,0 +1,237 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+const (
+	beat     = 500 * time.Millisecond // how often each node is asked whether it is there
+	lease    = 3 * beat               // how long an answer lets the cache answer
+	askAgain = time.Minute            // after which a server that refused tracking is asked again
+)
+
+// A tracker hears of every change of a record, by one connection to each node on
+// which the server announces the keys that were changed (CLIENT TRACKING ON
+// BCAST). It uses connections of its own because a client's own cache leaves two
+// things open: a client of several connections may read what it has just changed
+// from its cache, as the news comes by another connection than the reply, and a
+// server that hangs without closing lets the cache answer for as long as the
+// client's timeouts please.
+//
+// The cache answers on a lease. Each node is asked every half second, and an
+// answer from all of them extends the lease to 1.5 s after the question: until
+// then every piece of news has arrived, as it comes by the same connection. So
+// nothing stale is served later than that, whatever happens. A connection that is
+// lost ends the lease at once, and so does a change in the set of nodes, as when a
+// master fails over. Replicas are tracked as well: one may be a master a moment
+// later.
+type tracker struct {
+	client  rueidis.Client
+	prefix  string
+	cache   *cache
+	changed func(id string)
+	missed  func() // news may have been missed
+
+	links   map[string]rueidis.DedicatedClient // by the node's address; of the goroutine
+	refused time.Time                          // when tracking was last refused; of the goroutine
+	logged  bool                               // that it was; of the goroutine
+
+	mu     sync.Mutex
+	losses int // how often news may have been missed
+
+	wake, stop, done chan struct{}
+	stopping         sync.Once
+}
+
+func track(client rueidis.Client, prefix string, c *cache, changed func(id string), missed func()) *tracker {
+	t := &tracker{
+		client: client, prefix: prefix, cache: c, changed: changed, missed: missed,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	go t.run()
+	return t
+}
+
+// close ends the tracking. It waits for that, but not for a server that hangs.
+func (t *tracker) close() {
+	t.stopping.Do(func() { close(t.stop) })
+	select {
+	case <-t.done:
+	case <-time.After(2 * lease):
+	}
+}
+
+func (t *tracker) run() {
+	defer close(t.done)
+	defer t.unlink()
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		if err := t.check(); err != nil {
+			t.lose()
+			t.unlink()
+		}
+		select {
+		case <-t.stop:
+			return
+		case <-t.wake:
+		case <-ticker.C:
+		}
+	}
+}
+
+// check extends the lease if all nodes are there, and connects to them if they
+// are not those that it is connected to.
+func (t *tracker) check() error {
+	if err := t.connect(); err != nil {
+		return err
+	}
+	losses, asked := t.count(), time.Now()
+	err := every(t.links, func(_ string, link rueidis.DedicatedClient) error {
+		ctx, cancel := context.WithTimeout(context.Background(), lease)
+		defer cancel()
+		return link.Do(ctx, link.B().Ping().Build()).NonRedisError() // a refusal is an answer as well
+	})
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.losses == losses {
+		t.cache.lease.Store(int64(asked.Add(lease).Sub(t.cache.start)))
+	}
+	return nil
+}
+
+func (t *tracker) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.losses
+}
+
+// lose is called when news may have been missed. The cache is empty then, and
+// answers again when a check that begins later has succeeded.
+func (t *tracker) lose() {
+	t.mu.Lock()
+	t.losses++
+	t.cache.lease.Store(0)
+	t.mu.Unlock()
+	t.cache.dropAll()
+	t.missed()
+}
+
+// news is called by the client for keys that were changed, with nil for all keys
+// and when the connection is lost.
+func (t *tracker) news(keys []rueidis.RedisMessage) {
+	if keys == nil {
+		t.lose()
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+	}
+	for _, key := range keys {
+		if text, err := key.ToString(); err == nil {
+			t.changed(strings.TrimPrefix(text, t.prefix))
+		}
+	}
+}
+
+var (
+	errNoNode      = errors.New("the client knows no node")
+	errRefused     = errors.New("tracking was refused a moment ago")
+	errOldProtocol = errors.New("the connection does not speak RESP3")
+)
+
+// connect makes the links those to the client's nodes.
+func (t *tracker) connect() error {
+	nodes := t.client.Nodes()
+	same := len(nodes) == len(t.links)
+	for address := range nodes {
+		same = same && t.links[address] != nil
+	}
+	switch {
+	case len(nodes) == 0:
+		return errNoNode
+	case same:
+		return nil
+	case t.links != nil:
+		t.lose()
+		t.unlink()
+	}
+	if time.Since(t.refused) < askAgain {
+		return errRefused
+	}
+	var mu sync.Mutex
+	t.links = make(map[string]rueidis.DedicatedClient, len(nodes))
+	err := every(nodes, func(address string, node rueidis.Client) error {
+		link, _ := node.Dedicate() // closed by unlink, not given back
+		mu.Lock()
+		t.links[address] = link
+		mu.Unlock()
+		return t.follow(link)
+	})
+	if _, refusal := errors.AsType[*rueidis.RedisError](err); refusal || errors.Is(err, errOldProtocol) {
+		t.refused = time.Now()
+		if !t.logged {
+			t.logged = true
+			slog.Warn("redisstore: the server refuses to tell of changes (CLIENT TRACKING): sessions are read without a cache", "error", err)
+		}
+	}
+	if err == nil {
+		t.lose() // what was read before the last link stood
+	}
+	return err
+}
+
+// follow makes the server announce changes on a connection.
+func (t *tracker) follow(link rueidis.DedicatedClient) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lease)
+	defer cancel()
+	hello, err := link.Do(ctx, link.B().Hello().Build()).AsMap()
+	if err != nil {
+		return err
+	}
+	protocol := hello["proto"]
+	if n, _ := protocol.AsInt64(); n != 3 {
+		return errOldProtocol // such a connection would accept tracking and tell of nothing
+	}
+	link.SetOnInvalidations(t.news)
+	replies := link.DoMulti(ctx,
+		link.B().ClientTracking().Off().Build(), // the client may have turned it on for its own cache
+		link.B().ClientTracking().On().Prefix().Prefix(t.prefix).Bcast().Build())
+	return errors.Join(replies[0].Error(), replies[1].Error())
+}
+
+func (t *tracker) unlink() {
+	_ = every(t.links, func(_ string, link rueidis.DedicatedClient) error {
+		link.SetOnInvalidations(nil) // its end is no news
+		link.Close()
+		return nil
+	})
+	t.links = nil
+}
+
+// every calls f for all values at the same time, as each may take as long as a
+// server that hangs.
+func every[V any](values map[string]V, f func(key string, v V) error) error {
+	errs := make(chan error, len(values))
+	var group sync.WaitGroup
+	for key, v := range values {
+		group.Go(func() { errs <- f(key, v) })
+	}
+	group.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
