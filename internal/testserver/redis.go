@@ -1,13 +1,18 @@
+// Package testserver starts private database servers for tests, from the programs
+// that are installed.
 package testserver
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,35 +26,36 @@ type RedisServer struct {
 	args    []string
 	Address string
 	process *exec.Cmd
+	bus     int // port on which the nodes of a Cluster talk
 }
 
 // Redis starts a Redis server that ends with the test. The test is skipped where
 // redis-server is not installed. Options are those of its command line, such as
 // "--maxmemory", "1mb".
-func Redis(t testing.TB, options ...string) *RedisServer {
-	t.Helper()
-	return startRedis(t, redisPort(t), options)
+func Redis(tb testing.TB, options ...string) *RedisServer {
+	tb.Helper()
+	return startRedis(tb, redisPort(tb), options)
 }
 
-func startRedis(t testing.TB, port int, options []string) *RedisServer {
-	t.Helper()
+func startRedis(tb testing.TB, port int, options []string) *RedisServer {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed: tests against Redis are skipped")
+		tb.Skip("redis-server is not installed: tests against Redis are skipped")
 	}
-	s := &RedisServer{t: t, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	s := &RedisServer{t: tb, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	s.args = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", t.TempDir(),
+		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", tb.TempDir(),
 		"--save", "", "--appendonly", "no", "--loglevel", "warning",
 	}, options...)
 	s.Restart()
-	t.Cleanup(s.Kill)
+	tb.Cleanup(s.Kill)
 	return s
 }
 
 // Restart starts the server again, empty, after [RedisServer.Kill].
 func (s *RedisServer) Restart() {
 	s.t.Helper()
-	s.process = exec.Command("redis-server", s.args...) // #nosec G204 -- arguments of the test itself
+	s.process = exec.CommandContext(context.Background(), "redis-server", s.args...) // #nosec G204 -- arguments of the test itself
 	s.process.Stderr = os.Stderr
 	if err := s.process.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
@@ -83,7 +89,8 @@ func (s *RedisServer) signal(signal os.Signal) {
 // Command runs a command, whose arguments have no spaces, on a connection of its
 // own and returns the reply, if it is one line or one text.
 func (s *RedisServer) Command(args ...string) (string, error) {
-	c, err := net.DialTimeout("tcp", s.Address, time.Second)
+	dialer := net.Dialer{Timeout: time.Second}
+	c, err := dialer.DialContext(context.Background(), "tcp", s.Address)
 	if err != nil {
 		return "", err
 	}
@@ -114,30 +121,80 @@ func (s *RedisServer) Command(args ...string) (string, error) {
 }
 
 // RedisCluster starts a Redis Cluster of three masters that ends with the test.
-func RedisCluster(t testing.TB) []*RedisServer {
-	t.Helper()
+func RedisCluster(tb testing.TB) []*RedisServer {
+	tb.Helper()
 	const size, slots = 3, 16384
 	nodes := make([]*RedisServer, size)
-	bus := make([]int, size)
 	for i := range nodes {
-		bus[i] = redisPort(t)
-		nodes[i] = startRedis(t, redisPort(t), []string{
-			"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus[i]), "--cluster-node-timeout", "5000",
-		})
+		nodes[i] = redisClusterNode(tb)
 		from, to := i*slots/size, (i+1)*slots/size-1
 		nodes[i].must("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(from), strconv.Itoa(to))
 	}
-	for i, node := range nodes[1:] {
-		_, port, _ := net.SplitHostPort(node.Address)
-		nodes[0].must("CLUSTER", "MEET", "127.0.0.1", port, strconv.Itoa(bus[i+1]))
+	for _, node := range nodes[1:] {
+		node.meet(nodes[0])
 	}
+	redisAgree(tb, nodes)
+	return nodes
+}
+
+// RedisClusterNode adds a master without slots to a Cluster.
+func RedisClusterNode(tb testing.TB, nodes []*RedisServer) *RedisServer {
+	tb.Helper()
+	node := redisClusterNode(tb)
+	node.meet(nodes[0])
+	redisAgree(tb, append(slices.Clip(nodes), node))
+	return node
+}
+
+func redisClusterNode(tb testing.TB) *RedisServer {
+	tb.Helper()
+	bus := redisPort(tb)
+	s := startRedis(tb, redisPort(tb), []string{
+		"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "5000",
+	})
+	s.bus = bus
+	return s
+}
+
+// meet makes two nodes of a Cluster know each other.
+func (s *RedisServer) meet(other *RedisServer) {
+	s.t.Helper()
+	_, port, _ := net.SplitHostPort(other.Address)
+	s.must("CLUSTER", "MEET", "127.0.0.1", port, strconv.Itoa(other.bus))
+}
+
+// redisAgree waits until all nodes know each other and serve.
+func redisAgree(tb testing.TB, nodes []*RedisServer) {
+	tb.Helper()
+	known := fmt.Sprintf("cluster_known_nodes:%d\r", len(nodes))
 	for _, node := range nodes {
-		redisWait(t, "the cluster to form", func() bool {
+		redisWait(tb, "the cluster to form", func() bool {
 			info, err := node.Command("CLUSTER", "INFO")
-			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_size:3")
+			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_size:3") && strings.Contains(info, known)
 		})
 	}
-	return nodes
+}
+
+// RedisSentinel starts a Sentinel that makes a replica the master once it has not
+// heard of the master for half a second.
+func RedisSentinel(tb testing.TB, name string, master *RedisServer) *RedisServer {
+	tb.Helper()
+	host, port, _ := net.SplitHostPort(master.Address)
+	config := filepath.Join(tb.TempDir(), "sentinel.conf") // it keeps its state there
+	lines := []string{
+		strings.Join([]string{"sentinel monitor", name, host, port, "1"}, " "),
+		"sentinel down-after-milliseconds " + name + " 500",
+		"sentinel failover-timeout " + name + " 5000",
+	}
+	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	own := redisPort(tb)
+	s := &RedisServer{t: tb, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(own))}
+	s.args = []string{config, "--sentinel", "--port", strconv.Itoa(own), "--bind", "127.0.0.1"}
+	s.Restart()
+	tb.Cleanup(s.Kill)
+	return s
 }
 
 func (s *RedisServer) must(args ...string) {
@@ -148,21 +205,21 @@ func (s *RedisServer) must(args ...string) {
 }
 
 // redisPort returns a port that was free a moment ago.
-func redisPort(t testing.TB) int {
-	t.Helper()
+func redisPort(tb testing.TB) int {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed in the next line
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func redisWait(t testing.TB, what string, ready func() bool) {
-	t.Helper()
+func redisWait(tb testing.TB, what string, ready func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(15 * time.Second); !ready(); {
 		if time.Now().After(end) {
-			t.Fatalf("waited 15 s for %s", what)
+			tb.Fatalf("waited 15 s for %s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -17,12 +17,12 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
-func do(t testing.TB, client rueidis.Client, args ...string) rueidis.RedisResult {
+func do(t *testing.T, client rueidis.Client, args ...string) rueidis.RedisResult {
 	t.Helper()
 	return client.Do(context.Background(), client.B().Arbitrary(args[0]).Keys(args[1]).Args(args[2:]...).Build())
 }
 
-func number(t testing.TB, client rueidis.Client, args ...string) int64 {
+func number(t *testing.T, client rueidis.Client, args ...string) int64 {
 	t.Helper()
 	n, err := do(t, client, args...).AsInt64()
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func number(t testing.TB, client rueidis.Client, args ...string) int64 {
 }
 
 // keys returns all keys of all nodes.
-func keys(t testing.TB, client rueidis.Client) (all []string) {
+func keys(t *testing.T, client rueidis.Client) (all []string) {
 	t.Helper()
 	for _, node := range client.Nodes() {
 		list, err := node.Do(t.Context(), node.B().Keys().Pattern("*").Build()).AsStrSlice()

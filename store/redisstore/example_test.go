@@ -12,7 +12,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
-func Example() {
+func Example() { //nolint:testableexamples // it needs a server
 	s, err := redisstore.Open("redis://localhost:6379")
 	if err != nil {
 		log.Fatal(err)
@@ -23,7 +23,7 @@ func Example() {
 	r.Use(sessions.Sessions("session", s))
 }
 
-func ExampleNew() {
+func ExampleNew() { //nolint:testableexamples // it needs a server
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{"node1:6379", "node2:6379", "node3:6379"}, // of a Cluster
 		Username:    "app",

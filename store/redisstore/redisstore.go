@@ -15,10 +15,15 @@
 // 1.5 s, no longer. This holds for any client, whatever its options are: the
 // client's own cache and DoCache are not used.
 //
-// Each store hears of all session writes, some 60 bytes each, so the load of
-// telling grows with the number of processes; [WithoutCache] avoids it. Where
-// the server or a proxy refuses tracking, the store logs that once and reads
-// without a cache.
+// A node that joins a Cluster, or takes over as master, is followed half a second
+// after the client has learned of it at the latest; until then a session that
+// lives there may be stale.
+//
+// Each store takes one connection to each node from the client's blocking pool,
+// and hears of all session writes, some 60 bytes each, so the load of telling
+// grows with the number of processes; [WithoutCache] avoids both. Where the
+// server or a proxy refuses tracking, the store logs that once and reads without
+// a cache.
 //
 // # What a client must be
 //

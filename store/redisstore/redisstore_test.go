@@ -27,27 +27,34 @@ func TestMain(m *testing.M) {
 
 // connect returns a client with the options that most callers will have: the
 // client's own.
-func connect(t testing.TB, addresses ...string) rueidis.Client {
-	t.Helper()
-	return connectWith(t, rueidis.ClientOption{InitAddress: addresses})
+func connect(tb testing.TB, addresses ...string) rueidis.Client {
+	tb.Helper()
+	return connectWith(tb, rueidis.ClientOption{InitAddress: addresses})
 }
 
-func connectWith(t testing.TB, option rueidis.ClientOption) rueidis.Client {
-	t.Helper()
+func connectWith(tb testing.TB, option rueidis.ClientOption) rueidis.Client {
+	tb.Helper()
 	client, err := rueidis.NewClient(option)
-	require.NoError(t, err)
-	t.Cleanup(client.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(client.Close)
 	return client
 }
 
-func backend(t testing.TB, client rueidis.Client, options ...redisstore.Option) store.Backend {
+func backend(t *testing.T, client rueidis.Client, options ...redisstore.Option) store.Backend {
 	t.Helper()
 	b := redisstore.NewBackend(client, options...)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b
 }
 
-func open(t testing.TB, address string, options ...redisstore.Option) *store.Store {
+func newStore(t *testing.T, client rueidis.Client) *store.Store {
+	t.Helper()
+	s := redisstore.New(client)
+	t.Cleanup(func() { assert.NoError(t, s.Close()) })
+	return s
+}
+
+func open(t *testing.T, address string, options ...redisstore.Option) *store.Store {
 	t.Helper()
 	s, err := redisstore.Open("redis://"+address, options...)
 	require.NoError(t, err)
@@ -66,7 +73,7 @@ func newID(n int) string {
 	return id
 }
 
-func create(t testing.TB, b store.Backend, id string, r store.Record) {
+func create(t *testing.T, b store.Backend, id string, r store.Record) {
 	t.Helper()
 	created, err := b.Create(context.Background(), id, r)
 	require.NoError(t, err)
@@ -84,6 +91,7 @@ func addresses(nodes []*testserver.RedisServer) (list []string) {
 // fresh returns a function that makes backends with a prefix each.
 func fresh(client rueidis.Client, options ...redisstore.Option) func(*testing.T) store.Backend {
 	return func(t *testing.T) store.Backend {
+		t.Helper()
 		return redisstore.NewBackend(client, append(options, redisstore.WithPrefix(t.Name()))...)
 	}
 }
@@ -105,21 +113,13 @@ func TestGinContrib(t *testing.T) {
 	server := testserver.Redis(t)
 	client := connect(t, server.Address)
 	t.Run("single", func(t *testing.T) {
-		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
-			s := redisstore.New(client)
-			t.Cleanup(func() { assert.NoError(t, s.Close()) })
-			return s
-		})
+		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store { t.Helper(); return newStore(t, client) })
 	})
 	t.Run("open", func(t *testing.T) {
-		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store { return open(t, server.Address) })
+		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store { t.Helper(); return open(t, server.Address) })
 	})
 	t.Run("cluster", func(t *testing.T) {
 		client := connect(t, addresses(testserver.RedisCluster(t))...)
-		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
-			s := redisstore.New(client)
-			t.Cleanup(func() { assert.NoError(t, s.Close()) })
-			return s
-		})
+		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store { t.Helper(); return newStore(t, client) })
 	})
 }

@@ -28,10 +28,10 @@ const (
 // The cache answers on a lease. Each node is asked every half second, and an
 // answer from all of them extends the lease to 1.5 s after the question: until
 // then every piece of news has arrived, as it comes by the same connection. So
-// nothing stale is served later than that, whatever happens. A connection that is
-// lost ends the lease at once, and so does a change in the set of nodes, as when a
-// master fails over. Replicas are tracked as well: one may be a master a moment
-// later.
+// nothing stale is served later than that. A connection that is lost ends the
+// lease at once; a change in the set of nodes, as when a master fails over, ends
+// it at the next question. Replicas are tracked as well: one may be a master a
+// moment later.
 type tracker struct {
 	client  rueidis.Client
 	prefix  string

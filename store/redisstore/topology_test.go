@@ -1,0 +1,103 @@
+package redisstore_test
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+)
+
+func command(t *testing.T, server *testserver.RedisServer, args ...string) string {
+	t.Helper()
+	reply, err := server.Command(args...)
+	require.NoError(t, err)
+	return reply
+}
+
+// TestSlotMovesToANewNode moves a session to a node that the client has not heard
+// of. The store may answer from memory until it has found out.
+func TestSlotMovesToANewNode(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	a := backend(t, connect(t, addresses(nodes)...), redisstore.WithoutCache())
+	b := backend(t, connect(t, addresses(nodes)...))
+	id := newID(1)
+	create(t, a, id, record("alice", map[string]string{"n": `0`}))
+	waitCached(t, loader(t, b, id), nodes...)
+
+	slot := command(t, nodes[0], "CLUSTER", "KEYSLOT", "session:id:"+id)
+	n, err := strconv.Atoi(slot)
+	require.NoError(t, err)
+	from := nodes[n*len(nodes)/16384]
+	to := testserver.RedisClusterNode(t, nodes)
+	fromID, toID := command(t, from, "CLUSTER", "MYID"), command(t, to, "CLUSTER", "MYID")
+	command(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
+	command(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
+	host, port, err := net.SplitHostPort(to.Address)
+	require.NoError(t, err)
+	assert.Equal(t, "OK", command(t, from, "MIGRATE", host, port, "session:id:"+id, "0", "1000"))
+	for _, node := range append(nodes, to) {
+		command(t, node, "CLUSTER", "SETSLOT", slot, "NODE", toID)
+	}
+	require.NoError(t, loader(t, b, id)(), "the session goes on")
+
+	for n := range 3 { // the first time the store follows the new node not yet
+		want := strconv.Itoa(n + 1)
+		found, err := a.Update(t.Context(), id, store.Change{Set: map[string]string{"n": want}})
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Eventually(t, func() bool {
+			r, _, err := b.Load(t.Context(), id)
+			return err == nil && r.Values["n"] == want
+		}, 2*time.Second, time.Millisecond, "a change on the new node must be seen")
+		waitCached(t, loader(t, b, id), append(nodes, to)...)
+	}
+}
+
+// TestSentinelFailover kills the master of two servers that a Sentinel watches.
+func TestSentinelFailover(t *testing.T) {
+	master := testserver.Redis(t)
+	host, port, err := net.SplitHostPort(master.Address)
+	require.NoError(t, err)
+	replica := testserver.Redis(t, "--replicaof", host, port)
+	require.Eventually(t, func() bool {
+		return strings.Contains(command(t, replica, "INFO", "replication"), "master_link_status:up")
+	}, 10*time.Second, 10*time.Millisecond)
+	sentinel := testserver.RedisSentinel(t, "main", master)
+
+	client := connectWith(t, rueidis.ClientOption{
+		InitAddress: []string{sentinel.Address},
+		Sentinel:    rueidis.SentinelOption{MasterSet: "main"},
+	})
+	b := backend(t, client)
+	create(t, b, newID(1), record("alice", nil))
+	create(t, b, newID(2), record("alice", nil))
+	waitCached(t, loader(t, b, newID(1)), master)
+	require.Eventually(t, func() bool { // the Sentinel has found the replica, and it has the sessions
+		return strings.Contains(command(t, sentinel, "INFO", "sentinel"), "slaves=1") &&
+			command(t, replica, "EXISTS", "session:id:"+newID(2)) == "1"
+	}, 15*time.Second, 50*time.Millisecond)
+	master.Kill()
+	require.Eventually(t, func() bool {
+		found, err := b.Delete(t.Context(), newID(2))
+		return err == nil && found
+	}, 20*time.Second, 50*time.Millisecond, "the store must go on with the new master")
+	waitCached(t, loader(t, b, newID(1)), replica)
+	_, found, err := b.Load(t.Context(), newID(2))
+	require.NoError(t, err)
+	assert.False(t, found)
+
+	other := backend(t, connect(t, replica.Address), redisstore.WithoutCache())
+	_, err = other.Delete(t.Context(), newID(1))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return loader(t, b, newID(1))() != nil }, time.Second, time.Millisecond,
+		"a change on the new master must be seen")
+}
