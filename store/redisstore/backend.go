@@ -3,6 +3,8 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -190,34 +192,37 @@ func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
 	return n == done, nil
 }
 
-// List reads the index and then the records, and reads both again while an ID
-// without a record appears that it has not met before: the session may have moved
-// to a new ID, which then is in the index.
+// List reads the index and then the records. Where an ID has no record, the
+// session may have moved while they were read: from an ID that was read too late
+// to one that was read too early, both in the index. Then everything is read
+// again, until two readings were made with the same index before, between and
+// after them: it moved at most once then, and one of the two has seen it.
 func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
 	if user == "" {
 		return nil, nil
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	missing := make(map[string]bool)
-	for {
+	var index []string
+	found := make(map[string]store.Record)
+	for readings := 0; ; {
 		ids, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
 		if err != nil {
 			return nil, failed("reading a user's index", err)
 		}
+		if !slices.Equal(ids, index) {
+			index, readings = ids, 0
+			clear(found)
+		}
+		if readings == 2 {
+			return found, nil
+		}
 		records, err := b.loadAll(ctx, user, ids)
-		if err != nil {
-			return nil, err
+		if err != nil || len(records) == len(ids) {
+			return records, err
 		}
-		again := false
-		for _, id := range ids {
-			_, found := records[id]
-			again = again || !found && !missing[id]
-			missing[id] = !found
-		}
-		if !again {
-			return records, nil
-		}
+		maps.Copy(found, records)
+		readings++
 	}
 }
 

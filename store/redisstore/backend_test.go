@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -280,4 +281,42 @@ func TestOpenRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "redisstore: connecting: ")
 	_, err = redisstore.Open("http://127.0.0.1")
 	require.Error(t, err)
+}
+
+// TestListSeesAMovingSession lists while the session changes its ID again and
+// again: who ends all sessions of a user must not miss it.
+func TestListSeesAMovingSession(t *testing.T) {
+	for name, client := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, client)
+			const moves = 1000
+			create(t, b, newID(0), record("alice", nil))
+			finished := make(chan error, 1)
+			go func() {
+				for n := range moves {
+					if found, err := b.Rotate(context.Background(), newID(n), newID(n+1), record("alice", nil), nil); err != nil || !found {
+						finished <- fmt.Errorf("move %d: %v, %w", n, found, err)
+						return
+					}
+				}
+				finished <- nil
+			}()
+			lists, missed := 0, 0
+			for done := false; !done; lists++ {
+				select {
+				case err := <-finished:
+					require.NoError(t, err)
+					done = true
+				default:
+				}
+				records, err := b.List(t.Context(), "alice")
+				require.NoError(t, err)
+				if len(records) == 0 {
+					missed++
+				}
+			}
+			t.Logf("%d of %d lists missed the session", missed, lists)
+			assert.Zero(t, missed)
+		})
+	}
 }
