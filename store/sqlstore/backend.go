@@ -1,0 +1,204 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// maxUser is the length of a user name in bytes, which all databases can index.
+const maxUser = 512
+
+// userID is the column of the user: NULL for nobody, so that those rows need no
+// place in the index.
+func userID(user string) (sql.NullString, error) {
+	if len(user) > maxUser {
+		return sql.NullString{}, fmt.Errorf("the user's name has %d bytes, more than %d", len(user), maxUser)
+	}
+	return sql.NullString{String: user, Valid: user != ""}, nil
+}
+
+func (b *sqlBackend) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	user, err := userID(r.User)
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: creating a session: %w", err)
+	}
+	n, err := b.write(ctx, b.create, id, user, r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(), compose(r.Values, nil))
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: creating a session: %w", err)
+	}
+	return n == 1, nil // MySQL says 2 of a row that was there
+}
+
+func (b *sqlBackend) Load(ctx context.Context, id string) (store.Record, bool, error) {
+	var row row
+	err := b.load.QueryRowContext(b.bound(ctx), id).Scan(row.columns()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Record{}, false, nil
+	}
+	if err != nil {
+		return store.Record{}, false, fmt.Errorf("sqlstore: reading a session: %w", err)
+	}
+	return row.record(), true, nil
+}
+
+func (b *sqlBackend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+	// The zero time is before all others: the later one stands.
+	seen, expires, now := c.Seen.UnixMilli(), c.Expires.UnixMilli(), time.Now().UnixMilli()
+	var n int64
+	var err error
+	if len(c.Set) == 0 && len(c.Delete) == 0 {
+		n, err = b.write(ctx, b.touch, seen, expires, id, now)
+	} else {
+		n, err = b.write(ctx, b.update, compose(c.Set, c.Delete), seen, expires, id, now)
+	}
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: changing a session: %w", err)
+	}
+	return n == 1, nil
+}
+
+// Rotate gives the row another primary key. Requests under way that know the old
+// one find nothing any more.
+func (b *sqlBackend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+	user, err := userID(r.User)
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
+	}
+	n, err := b.write(ctx, b.rotate, compose(r.Values, drop), newID, user,
+		r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli())
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
+	}
+	return n == 1, nil
+}
+
+func (b *sqlBackend) Delete(ctx context.Context, id string) (bool, error) {
+	n, err := b.write(ctx, b.remove, id)
+	if err != nil {
+		return false, fmt.Errorf("sqlstore: deleting a session: %w", err)
+	}
+	return n == 1, nil
+}
+
+// List leaves out records that cannot be read: they open no session, and must not
+// stand in the way when the user ends the others.
+func (b *sqlBackend) List(ctx context.Context, user string) (map[string]store.Record, error) {
+	if user == "" {
+		return nil, nil
+	}
+	records, err := b.records(b.bound(ctx), user)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: listing a user's sessions: %w", err)
+	}
+	return records, nil
+}
+
+func (b *sqlBackend) records(ctx context.Context, user string) (map[string]store.Record, error) {
+	rows, err := b.list.QueryContext(ctx, user, time.Now().UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below has told what went wrong
+	records := make(map[string]store.Record)
+	for rows.Next() {
+		var id string
+		var row row
+		err := rows.Scan(append([]any{&id}, row.columns()...)...)
+		if errors.Is(err, store.ErrCorrupt) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if row.user.String == user { // to MySQL "a" and "a " are the same
+			records[id] = row.record()
+		}
+	}
+	return records, rows.Err()
+}
+
+// A row is what a record is read from.
+type row struct {
+	user                   sql.NullString
+	created, seen, expires millis
+	values                 document
+}
+
+func (r *row) columns() []any {
+	return []any{&r.user, &r.created, &r.seen, &r.expires, &r.values}
+}
+
+func (r *row) record() store.Record {
+	return store.Record{
+		User:    r.user.String,
+		Created: time.UnixMilli(int64(r.created)),
+		Seen:    time.UnixMilli(int64(r.seen)),
+		Expires: time.UnixMilli(int64(r.expires)),
+		Values:  r.values,
+	}
+}
+
+func (b *sqlBackend) bound(ctx context.Context) context.Context {
+	if b.uncancelled {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// write runs a statement that changes one row at most, and returns how many rows
+// it found.
+func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (int64, error) {
+	ctx = b.bound(ctx)
+	if b.writing != nil {
+		select {
+		case b.writing <- struct{}{}:
+			defer func() { <-b.writing }()
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	for try := 0; ; try++ {
+		result, err := stmt.ExecContext(ctx, args...)
+		if err == nil {
+			return result.RowsAffected()
+		}
+		if try == maxRetries || !undone(err) || !pause(ctx, try) {
+			return 0, err
+		}
+	}
+}
+
+// maxRetries is how often a statement is run again: for a second or so.
+const maxRetries = 12
+
+// undone reports whether the database took the statement back, to be run again.
+// Statements of one row each do not lock each other out, but servers may be set
+// to stricter isolation than theirs is by default, or be a cluster whose nodes
+// meet only at the commit.
+func undone(err error) bool {
+	var state interface{ SQLState() string } // of pgx and pq
+	if errors.As(err, &state) {
+		return state.SQLState() == "40001" || state.SQLState() == "40P01"
+	}
+	// MySQL's driver has the number in a field, which needs its import.
+	return strings.Contains(err.Error(), "Error 1213 ")
+}
+
+// pause waits for a random time that grows with the tries, and reports whether
+// the context still allows for another.
+func pause(ctx context.Context, try int) bool {
+	longest := min(time.Millisecond<<try, 128*time.Millisecond)
+	select {
+	case <-time.After(rand.N(longest)): // #nosec G404 -- it spreads the tries and keeps no secret
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

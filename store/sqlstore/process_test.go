@@ -1,0 +1,5 @@
+package sqlstore_test
+
+const childFile = "SQLSTORE_TEST_CHILD_FILE"
+
+func child(string) {}

@@ -1,0 +1,166 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+var plainIdentifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,47}$`)
+
+func checkTable(table string) error {
+	if !plainIdentifier.MatchString(table) {
+		return fmt.Errorf("sqlstore: Config.Table %q is no plain name: at most 48 letters, digits and underscores, and no digit first", table)
+	}
+	return nil
+}
+
+// Schema returns the SQL that makes the table, for those who migrate with a tool
+// of their own; [New] makes it otherwise. The statements end with a semicolon
+// and do nothing where the table is there already. It panics on a dialect or a
+// table name that [New] would refuse.
+func Schema(dialect Dialect, table string) string {
+	if _, err := dialect.grammar(); err != nil {
+		panic(err)
+	}
+	if err := checkTable(table); err != nil {
+		panic(err)
+	}
+	return strings.Join(schema(dialect, table), ";\n") + ";\n"
+}
+
+// schema returns the statements of [Schema], which many drivers take only one at
+// a time.
+func schema(d Dialect, table string) []string {
+	var texts []string
+	switch d {
+	case SQLite:
+		texts = []string{`CREATE TABLE IF NOT EXISTS "%s" (
+	id TEXT NOT NULL PRIMARY KEY,
+	user_id TEXT,
+	created INTEGER NOT NULL,
+	seen INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	data TEXT NOT NULL
+)`}
+	case PostgreSQL:
+		texts = []string{`CREATE TABLE IF NOT EXISTS "%s" (
+	id text COLLATE "C" NOT NULL PRIMARY KEY,
+	user_id text COLLATE "C",
+	created bigint NOT NULL,
+	seen bigint NOT NULL,
+	expires bigint NOT NULL,
+	data jsonb NOT NULL
+)`}
+	case MySQL: // it knows no CREATE INDEX IF NOT EXISTS
+		texts = []string{"CREATE TABLE IF NOT EXISTS `%s` (" + `
+	id varchar(64) NOT NULL PRIMARY KEY,
+	user_id varchar(512),
+	created bigint NOT NULL,
+	seen bigint NOT NULL,
+	expires bigint NOT NULL,
+	data json NOT NULL,
+	version bigint NOT NULL DEFAULT 0,
+	INDEX ` + "`%[1]s_user_id` (user_id),\n\tINDEX `%[1]s_expires` (expires)\n) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
+	}
+	if d != MySQL {
+		texts = append(texts,
+			// Most tables hold many sessions of nobody: they need no entry.
+			`CREATE INDEX IF NOT EXISTS "%[1]s_user_id" ON "%[1]s" (user_id) WHERE user_id IS NOT NULL`,
+			`CREATE INDEX IF NOT EXISTS "%[1]s_expires" ON "%[1]s" (expires)`)
+	}
+	for i, text := range texts {
+		texts[i] = fmt.Sprintf(text, table)
+	}
+	return texts
+}
+
+// setupTimeout bounds the wait for another process that makes the table.
+const setupTimeout = time.Minute
+
+// migrate sees to it that the table is there. It looks first, so that an
+// application without the right to make tables can use one that is there.
+func migrate(db *sql.DB, d Dialect, table, probe string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: connecting: %w", err)
+	}
+	defer func() { _ = conn.Close() }() // it only goes back to the pool
+	if err := checkConnection(ctx, db, conn, d); err != nil {
+		return err
+	}
+	if _, err := conn.ExecContext(ctx, probe); err == nil {
+		return nil
+	}
+	if err := createTable(ctx, conn, d, table); err != nil {
+		return fmt.Errorf("sqlstore: making the table %q: %w", table, err)
+	}
+	if _, err := conn.ExecContext(ctx, probe); err != nil {
+		return fmt.Errorf("sqlstore: the table %q is none of this package: set Config.Table to another name: %w", table, err)
+	}
+	return nil
+}
+
+// checkConnection refuses settings of the connection that would lose data.
+func checkConnection(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect) error {
+	switch d {
+	case SQLite:
+		var timeout int
+		if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
+			return fmt.Errorf("sqlstore: reading the busy timeout: %w", err)
+		}
+		if timeout == 0 {
+			return errors.New("sqlstore: without a busy timeout SQLite fails where it should wait: open the database with OpenSQLite, or set a busy_timeout in its DSN")
+		}
+		var number int
+		var name, file string
+		err := conn.QueryRowContext(ctx, "PRAGMA database_list").Scan(&number, &name, &file)
+		if err != nil {
+			return fmt.Errorf("sqlstore: reading the name of the file: %w", err)
+		}
+		if file == "" && db.Stats().MaxOpenConnections != 1 {
+			return errors.New("sqlstore: each connection to :memory: has a database of its own: call db.SetMaxOpenConns(1), or use memstore")
+		}
+	case MySQL:
+		var in, out string
+		err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_results").Scan(&in, &out)
+		if err != nil {
+			return fmt.Errorf("sqlstore: reading the character set of the connection: %w", err)
+		}
+		if in != "utf8mb4" || out != "utf8mb4" {
+			return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN", in)
+		}
+	case PostgreSQL:
+	}
+	return nil
+}
+
+// createTable makes the table under a lock, so that many processes may start at
+// once: where two of them meet, CREATE TABLE IF NOT EXISTS alone fails in
+// PostgreSQL. MySQL needs no lock: there it is one statement, and atomic.
+func createTable(ctx context.Context, conn *sql.Conn, d Dialect, table string) error {
+	texts := schema(d, table)
+	switch d {
+	case SQLite:
+		texts = append(append([]string{"BEGIN IMMEDIATE"}, texts...), "COMMIT")
+	case PostgreSQL:
+		// The lock ends with the transaction. Its number is any that others do not use.
+		texts = append(append([]string{"BEGIN", "SELECT pg_advisory_xact_lock(7310033285720176485)"}, texts...), "COMMIT")
+	case MySQL:
+	}
+	for _, text := range texts {
+		if _, err := conn.ExecContext(ctx, text); err != nil {
+			if d != MySQL {
+				_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error is the one to report
+			}
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// sqliteDefaults are the settings of [OpenSQLite]: the names of a parameter of
+// the DSN, by any of which the caller's own setting is known, and ours.
+var sqliteDefaults = []struct {
+	names  []string
+	pragma string // the value of _pragma that sets it
+}{
+	{[]string{"_busy_timeout", "_timeout"}, "busy_timeout(5000)"},
+	{[]string{"_journal_mode", "_journal"}, "journal_mode(WAL)"},
+	{[]string{"_synchronous", "_sync"}, "synchronous(NORMAL)"},
+}
+
+// OpenSQLite opens a file with the driver modernc.org/sqlite, which the program
+// must import:
+//
+//	import _ "modernc.org/sqlite"
+//
+// It chooses the settings that suit many requests at once: readers do not wait
+// for the writer (journal_mode WAL), a writer waits up to 5 s for another
+// (busy_timeout), transactions that the caller begins lock at once
+// (_txlock=immediate), and a crash of the machine, not of the program, may take
+// the last changes with it (synchronous NORMAL). Parameters of the driver in path
+// win: "sessions.db?_pragma=synchronous(FULL)". The connections are as many as
+// the cores that can use them. A file that is not there is made.
+//
+// The database is the caller's, for tables of its own as well, and to be closed.
+func OpenSQLite(path string) (*sql.DB, error) {
+	if !slices.Contains(sql.Drivers(), "sqlite") {
+		return nil, errors.New(`sqlstore: OpenSQLite needs a driver: add import _ "modernc.org/sqlite" to the program`)
+	}
+	dsn, err := sqliteDSN(path)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: opening the SQLite file: %w", err)
+	}
+	// A connection that has to be opened anew costs more than a hundred reads.
+	connections := max(4, runtime.GOMAXPROCS(0))
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	if err := db.PingContext(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlstore: opening the SQLite file: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// sqliteDSN adds to path what it does not set itself.
+func sqliteDSN(path string) (string, error) {
+	file, query, _ := strings.Cut(path, "?")
+	given, err := url.ParseQuery(query)
+	if err != nil {
+		return "", fmt.Errorf("sqlstore: the parameters after the path of the SQLite file: %w", err)
+	}
+	set := func(names []string, pragma string) bool {
+		name, _, _ := strings.Cut(pragma, "(")
+		return slices.ContainsFunc(names, given.Has) || slices.ContainsFunc(given["_pragma"], func(p string) bool {
+			return strings.HasPrefix(strings.ToLower(strings.TrimSpace(p)), name)
+		})
+	}
+	for _, d := range sqliteDefaults {
+		if !set(d.names, d.pragma) {
+			given.Add("_pragma", d.pragma)
+		}
+	}
+	if !given.Has("_txlock") {
+		given.Set("_txlock", "immediate")
+	}
+	return file + "?" + given.Encode(), nil
+}

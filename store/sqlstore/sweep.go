@@ -1,0 +1,107 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+const (
+	// sweepEvery is how often expired rows are looked for.
+	sweepEvery = time.Minute
+
+	// batchTimeout bounds one statement, so that a server that hangs does not end
+	// the removal for good.
+	batchTimeout = 30 * time.Second
+)
+
+// sweepUntil removes expired rows again and again until ctx ends.
+func (b *sqlBackend) sweepUntil(ctx context.Context) {
+	// Processes that started together come at different times.
+	timer := time.NewTimer(rand.N(sweepEvery)) // #nosec G404 -- it spreads the load and keeps no secret
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		n, err := b.removeBatch(ctx)
+		if n == batch && err == nil {
+			// There may be more. Requests get at least half of the database's time.
+			timer.Reset(time.Since(began))
+			continue
+		}
+		// What the database cannot do now, it is asked for again. Requests meet the
+		// same failure, and report it.
+		timer.Reset(sweepEvery)
+	}
+}
+
+// removeBatch removes some of the rows that expired longer than [store.Retention]
+// ago, and returns how many it found.
+func (b *sqlBackend) removeBatch(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	limit := time.Now().Add(-store.Retention).UnixMilli()
+	if b.dialect == MySQL {
+		return b.sweepMySQL(ctx, limit)
+	}
+	return b.write(ctx, b.sweep, limit)
+}
+
+// sweepMySQL finds rows without a lock and deletes them by their primary keys. A
+// DELETE of a range locks the index of the times before the rows, and the gaps
+// between them: requests that lock in the other order would run into deadlocks.
+//
+// It needs one connection, so that it works where the pool has no second.
+func (b *sqlBackend) sweepMySQL(ctx context.Context, limit int64) (int64, error) {
+	conn, err := b.db.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close() }() // it only goes back to the pool
+
+	// One process at a time: others that came now would find the same rows.
+	var mine bool
+	if err := conn.QueryRowContext(ctx, b.texts.lock).Scan(&mine); err != nil || !mine {
+		return 0, err
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), b.texts.unlock) // a connection that fails has lost it
+	}()
+
+	ids, err := expired(ctx, conn, b.texts.sweep, limit)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	_, err = conn.ExecContext(ctx, removeAll(b.texts.remove, len(ids)), ids...)
+	return int64(len(ids)), err
+}
+
+func expired(ctx context.Context, conn *sql.Conn, text string, limit int64) ([]any, error) {
+	rows, err := conn.QueryContext(ctx, text, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below has told what went wrong
+	var ids []any
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// removeAll makes the statement that removes one row into one that removes n.
+func removeAll(remove string, n int) string {
+	return strings.Replace(remove, "= ?", "IN (?"+strings.Repeat(", ?", n-1)+")", 1)
+}
