@@ -11,9 +11,9 @@ import (
 // MariaDB returns the DSN of a MariaDB server in the form of go-sql-driver/mysql,
 // without parameters, with an empty database that the tests of the binary share.
 // Without an installed server it skips the test.
-func MariaDB(t testing.TB) string {
-	t.Helper()
-	return get(t, startMariaDB)
+func MariaDB(tb testing.TB) string {
+	tb.Helper()
+	return get(tb, startMariaDB)
 }
 
 var startMariaDB = sync.OnceValues(func() (string, error) {

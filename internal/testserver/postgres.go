@@ -11,9 +11,9 @@ import (
 // Postgres returns the DSN of a PostgreSQL server in the form of libpq, with an
 // empty database that the tests of the binary share. Without an installed server
 // it skips the test.
-func Postgres(t testing.TB) string {
-	t.Helper()
-	return get(t, startPostgres)
+func Postgres(tb testing.TB) string {
+	tb.Helper()
+	return get(tb, startPostgres)
 }
 
 var startPostgres = sync.OnceValues(func() (string, error) {

@@ -10,6 +10,7 @@ package testserver
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -48,14 +49,14 @@ func stopAll() {
 var errMissing = errors.New("not installed")
 
 // get returns the DSN of a server that start starts, or skips the test.
-func get(t testing.TB, start func() (string, error)) string {
-	t.Helper()
+func get(tb testing.TB, start func() (string, error)) string {
+	tb.Helper()
 	dsn, err := start()
 	if errors.Is(err, errMissing) {
-		t.Skipf("skipped: %v", err)
+		tb.Skipf("skipped: %v", err)
 	}
 	if err != nil {
-		t.Fatalf("testserver: %v", err)
+		tb.Fatalf("testserver: %v", err)
 	}
 	return dsn
 }
@@ -94,7 +95,7 @@ func directory(name string) (string, error) {
 
 // run runs a program to its end.
 func run(dir, program string, args ...string) error {
-	command := exec.Command(program, args...) // #nosec G204 -- programs of this package's choice
+	command := exec.CommandContext(context.Background(), program, args...) // #nosec G204 -- programs of this package's choice
 	command.Dir = dir
 	own(command)
 	if out, err := command.CombinedOutput(); err != nil {
@@ -108,7 +109,7 @@ const startTimeout = time.Minute
 
 // start starts a server and waits until it writes ready.
 func start(dir, ready string, quit os.Signal, program string, args ...string) error {
-	command := exec.Command(program, args...) // #nosec G204 -- programs of this package's choice
+	command := exec.CommandContext(context.Background(), program, args...) // #nosec G204 -- programs of this package's choice
 	command.Dir = dir
 	own(command)
 	stderr, err := command.StderrPipe()

@@ -94,7 +94,8 @@ type statements struct {
 	rotate string // patch, new id, user, created, seen, expires, id, now
 	remove string // id
 	list   string // user, now
-	probe  string // fails where the table is missing or another's
+	exists string // fails where there is no such table
+	probe  string // fails where it is missing or another's
 
 	// sweep removes some of the records that expired before a time. For MySQL it
 	// only finds them, between lock and unlock: see sweepMySQL.
@@ -122,6 +123,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 			live(" WHERE id = $7") + "$8",
 		remove: "DELETE FROM " + t + " WHERE id = $1",
 		list:   "SELECT id, " + columns + g.output + " FROM " + t + live(" WHERE user_id = $1") + "$2",
+		exists: "SELECT 1 FROM " + t + " WHERE 1 = 0",
 		probe:  "SELECT id, " + columns + " FROM " + t + " WHERE 1 = 0",
 	}
 	expired := fmt.Sprintf("SELECT id FROM %s WHERE expires <= $1 ORDER BY expires LIMIT %d", t, batch)

@@ -84,7 +84,7 @@ const setupTimeout = time.Minute
 
 // migrate sees to it that the table is there. It looks first, so that an
 // application without the right to make tables can use one that is there.
-func migrate(db *sql.DB, d Dialect, table, probe string) error {
+func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
 	conn, err := db.Conn(ctx)
@@ -95,16 +95,20 @@ func migrate(db *sql.DB, d Dialect, table, probe string) error {
 	if err := checkConnection(ctx, db, conn, d); err != nil {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, probe); err == nil {
+	if _, err := conn.ExecContext(ctx, texts.probe); err == nil {
 		return nil
 	}
-	if err := createTable(ctx, conn, d, table); err != nil {
-		return fmt.Errorf("sqlstore: making the table %q: %w", table, err)
+	err = createTable(ctx, conn, d, table)
+	if err == nil {
+		_, err = conn.ExecContext(ctx, texts.probe)
 	}
-	if _, err := conn.ExecContext(ctx, probe); err != nil {
+	if err == nil {
+		return nil
+	}
+	if _, missing := conn.ExecContext(ctx, texts.exists); missing == nil {
 		return fmt.Errorf("sqlstore: the table %q is none of this package: set Config.Table to another name: %w", table, err)
 	}
-	return nil
+	return fmt.Errorf("sqlstore: making the table %q: %w", table, err)
 }
 
 // checkConnection refuses settings of the connection that would lose data.

@@ -87,7 +87,7 @@ func NewBackend(db *sql.DB, config ...Config) (store.Backend, error) {
 		return nil, err
 	}
 	texts := newStatements(c.Dialect, g, c.Table)
-	if err := migrate(db, c.Dialect, c.Table, texts.probe); err != nil {
+	if err := migrate(db, c.Dialect, c.Table, texts); err != nil {
 		return nil, err
 	}
 	b := &sqlBackend{db: db, dialect: c.Dialect, texts: texts}
@@ -111,8 +111,9 @@ type sqlBackend struct {
 
 	create, load, update, touch, rotate, remove, list, sweep *sql.Stmt
 
-	// writing is held by the goroutine that writes to SQLite, which lets one write
-	// at a time and makes the others poll. nil: the database has its own queue.
+	// writing is held by the goroutine that writes to SQLite. SQLite lets one write
+	// at a time and has the others poll: each would keep a connection from the
+	// readers meanwhile, and some would wait for a second. nil: the database queues.
 	writing chan struct{}
 
 	// uncancelled: no operation ends with its context. To watch one, database/sql
@@ -143,7 +144,7 @@ func (b *sqlBackend) prepare() error {
 		if s.stmt == &b.sweep && b.dialect == MySQL {
 			continue // see sweepMySQL
 		}
-		stmt, err := b.db.PrepareContext(context.Background(), s.text)
+		stmt, err := b.db.PrepareContext(context.Background(), s.text) //nolint:sqlclosecheck // Close closes it
 		if err != nil {
 			return fmt.Errorf("sqlstore: preparing a statement: %w", err)
 		}

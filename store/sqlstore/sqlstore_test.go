@@ -33,45 +33,44 @@ func TestMain(m *testing.M) {
 	testserver.Main(m)
 }
 
-// databases open each kind of database that the package knows.
-var databases = []struct {
-	name string
-	open func(t testing.TB) *sql.DB
-}{
-	{"SQLite", func(t testing.TB) *sql.DB { return openSQLite(t, filepath.Join(t.TempDir(), "sessions.db")) }},
-	{"PostgreSQL", func(t testing.TB) *sql.DB { return open(t, "pgx", testserver.Postgres(t)) }},
-	{"PostgreSQL, serializable", func(t testing.TB) *sql.DB {
-		return open(t, "pgx", testserver.Postgres(t)+" default_transaction_isolation=serializable")
-	}},
-	{"MariaDB", func(t testing.TB) *sql.DB { return open(t, "mysql", testserver.MariaDB(t)) }},
-	{"MariaDB, rows found", func(t testing.TB) *sql.DB {
-		return open(t, "mysql", testserver.MariaDB(t)+"?clientFoundRows=true&interpolateParams=true")
-	}},
+// databases are those that the package knows.
+var databases = []database{
+	{name: "SQLite"},
+	{"PostgreSQL", "pgx", testserver.Postgres, ""},
+	{"PostgreSQL, serializable", "pgx", testserver.Postgres, " default_transaction_isolation=serializable"},
+	{"MariaDB", "mysql", testserver.MariaDB, ""},
+	{"MariaDB, rows found", "mysql", testserver.MariaDB, "?clientFoundRows=true&interpolateParams=true"},
 }
 
-// each runs a test with each kind of database.
-func each(t *testing.T, test func(t *testing.T, open func(t testing.TB) *sql.DB)) {
-	t.Helper()
-	for _, database := range databases {
-		t.Run(database.name, func(t *testing.T) { test(t, database.open) })
+type database struct {
+	name, driver string
+	server       func(testing.TB) string // nil: a file of its own
+	settings     string                  // after the server's DSN
+}
+
+func (d database) open(tb testing.TB) *sql.DB {
+	tb.Helper()
+	if d.server == nil {
+		return openSQLite(tb, filepath.Join(tb.TempDir(), "sessions.db"))
 	}
+	return open(tb, d.driver, d.server(tb)+d.settings)
 }
 
-func open(t testing.TB, driver, dsn string) *sql.DB {
-	t.Helper()
+func open(tb testing.TB, driver, dsn string) *sql.DB {
+	tb.Helper()
 	db, err := sql.Open(driver, dsn)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	db.SetMaxOpenConns(20)
 	db.SetMaxIdleConns(20)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return db
 }
 
-func openSQLite(t testing.TB, file string) *sql.DB {
-	t.Helper()
+func openSQLite(tb testing.TB, file string) *sql.DB {
+	tb.Helper()
 	db, err := sqlstore.OpenSQLite(file)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return db
 }
 
@@ -81,33 +80,39 @@ var tables atomic.Int64
 func newTable() string { return fmt.Sprintf("Sessions_%d", tables.Add(1)) }
 
 // newBackend returns a backend on a table of its own.
-func newBackend(t testing.TB, db *sql.DB) (b store.Backend, table string) {
-	t.Helper()
+func newBackend(tb testing.TB, db *sql.DB) (b store.Backend, table string) {
+	tb.Helper()
 	table = newTable()
 	b, err := sqlstore.NewBackend(db, sqlstore.Config{Table: table})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
 	return b, table
 }
 
 func TestContract(t *testing.T) {
-	each(t, func(t *testing.T, open func(t testing.TB) *sql.DB) {
-		db := open(t)
-		storetest.Run(t, func(t *testing.T) store.Backend {
-			b, _ := newBackend(t, db)
-			return b
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			storetest.Run(t, func(t *testing.T) store.Backend {
+				t.Helper()
+				b, _ := newBackend(t, db)
+				return b
+			})
 		})
-	})
+	}
 }
 
 func TestGinContrib(t *testing.T) {
-	each(t, func(t *testing.T, open func(t testing.TB) *sql.DB) {
-		db := open(t)
-		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
-			s, err := sqlstore.New(db, sqlstore.Config{Table: newTable()})
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, s.Close()) })
-			return s
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
+				t.Helper()
+				s, err := sqlstore.New(db, sqlstore.Config{Table: newTable()})
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, s.Close()) })
+				return s
+			})
 		})
-	})
+	}
 }
