@@ -57,30 +57,23 @@ func (d *document) Scan(src any) error {
 		return errNotDocument
 	}
 	*d = nil
-	s, ok := strings.CutPrefix(trim(s), "{")
-	if s = trim(s); s == "}" && ok {
+	rest, ok := strings.CutPrefix(trim(s), "{")
+	if rest = trim(rest); ok && rest == "}" {
 		return nil
 	}
 	values := make(document, 8)
 	for ok {
 		var name, text string
-		if name, s, ok = cutName(s); !ok {
+		if name, text, rest, ok = cutMember(rest); !ok {
 			break
 		}
-		n := valueEnd(s)
-		if n <= 0 {
-			break
-		}
-		text, s = s[:n], trim(s[n:])
-		if values[name], ok = unshield(text); !ok {
-			break
-		}
-		if s == "}" {
+		values[name] = unshield(text)
+		if rest == "}" {
 			*d = values
 			return nil
 		}
-		s, ok = strings.CutPrefix(s, ",")
-		s = trim(s)
+		rest, ok = strings.CutPrefix(rest, ",")
+		rest = trim(rest)
 	}
 	return errNotDocument
 }
@@ -93,17 +86,24 @@ func trim(s string) string {
 	return strings.Trim(s, " \t\r\n")
 }
 
-// cutName returns the name that s begins with and what stands after its colon.
-func cutName(s string) (name, rest string, ok bool) {
+// cutMember returns the name and the value that s begins with, and the rest.
+func cutMember(s string) (name, text, rest string, ok bool) {
 	n := stringEnd(s)
 	if n < 0 {
-		return "", s, false
+		return "", "", s, false
 	}
-	rest, ok = strings.CutPrefix(trim(s[n:]), ":")
-	if name = s[1 : n-1]; strings.IndexByte(name, '\\') >= 0 {
-		ok = ok && json.Unmarshal([]byte(s[:n]), &name) == nil
+	name = s[1 : n-1]
+	if strings.IndexByte(name, '\\') >= 0 && json.Unmarshal([]byte(s[:n]), &name) != nil {
+		return "", "", s, false
 	}
-	return name, trim(rest), ok
+	if rest, ok = strings.CutPrefix(trim(s[n:]), ":"); !ok {
+		return "", "", s, false
+	}
+	rest = trim(rest)
+	if n = valueEnd(rest); n <= 0 {
+		return "", "", s, false
+	}
+	return name, rest[:n], trim(rest[n:]), true
 }
 
 // stringEnd returns where the string ends that s begins with, or -1.
@@ -171,16 +171,19 @@ func shield(text string) string {
 	return "[" + shieldTag + "," + quoted + "]"
 }
 
-// unshield is the inverse of [shield]. It is false for what shield never returns.
-func unshield(text string) (string, bool) {
+// unshield is the inverse of [shield]. It leaves alone what shield never returns.
+func unshield(text string) string {
 	rest, ok := strings.CutPrefix(text, "["+shieldTag)
 	if !ok {
-		return text, true
+		return text
 	}
 	rest, ok = strings.CutPrefix(trim(rest), ",")
 	rest, closed := strings.CutSuffix(rest, "]")
 	var inner string
-	return inner, ok && closed && json.Unmarshal([]byte(rest), &inner) == nil
+	if ok && closed && json.Unmarshal([]byte(rest), &inner) == nil && json.Valid([]byte(inner)) {
+		return inner
+	}
+	return text
 }
 
 // keeps reports whether every database returns the value as it was, give or take

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,8 +22,7 @@ import (
 const (
 	childFile = "SQLSTORE_TEST_CHILD_FILE" // tells a process of this binary what file to write to
 	childName = "SQLSTORE_TEST_CHILD_NAME"
-
-	childUpdates = 60
+	childLoop = "SQLSTORE_TEST_CHILD_UPDATES" // how many it makes
 )
 
 // sharedID is the session that all processes change.
@@ -50,7 +50,11 @@ func childRun(file string) error {
 	if _, err := b.Create(context.Background(), sharedID, record("alice", nil)); err != nil {
 		return err
 	}
-	for i := range childUpdates {
+	updates, err := strconv.Atoi(os.Getenv(childLoop))
+	if err != nil {
+		return err
+	}
+	for i := range updates {
 		key := fmt.Sprintf("%s-%d", os.Getenv(childName), i)
 		found, err := b.Update(context.Background(), sharedID, store.Change{Set: map[string]string{key: fmt.Sprint(i)}})
 		if err != nil || !found {
@@ -64,20 +68,20 @@ func childRun(file string) error {
 	return db.Close()
 }
 
-func childCommand(t *testing.T, file, name string) *exec.Cmd {
+func childCommand(t *testing.T, file, name string, updates int) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0]) // #nosec G204 G702 -- this test
-	c.Env = append(os.Environ(), childFile+"="+file, childName+"="+name)
+	c.Env = append(os.Environ(), childFile+"="+file, childName+"="+name, childLoop+"="+strconv.Itoa(updates))
 	return c
 }
 
 func TestProcessesLoseNothing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sessions.db")
-	const processes = 4
+	const processes, updates = 4, 60
 	var all sync.WaitGroup
 	for i := range processes {
 		all.Go(func() {
-			out, err := childCommand(t, file, fmt.Sprint(i)).CombinedOutput()
+			out, err := childCommand(t, file, fmt.Sprint(i), updates).CombinedOutput()
 			assert.NoError(t, err, "processes that start at once on no file: %s", out)
 		})
 	}
@@ -88,18 +92,18 @@ func TestProcessesLoseNothing(t *testing.T) {
 	r, found, err := b.Load(t.Context(), sharedID)
 	require.NoError(t, err)
 	require.True(t, found)
-	assert.Len(t, r.Values, processes*childUpdates, "each update of each process stands")
+	assert.Len(t, r.Values, processes*updates, "each update of each process stands")
 }
 
 func TestKilledProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sessions.db")
-	c := childCommand(t, file, "killed")
+	c := childCommand(t, file, "killed", 1_000_000)
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
 	var acknowledged []string
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if acknowledged = append(acknowledged, lines.Text()); len(acknowledged) == childUpdates/2 {
+		if acknowledged = append(acknowledged, lines.Text()); len(acknowledged) == 30 {
 			require.NoError(t, c.Process.Kill())
 		}
 	}

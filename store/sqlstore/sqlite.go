@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // sqliteDefaults are the settings of [OpenSQLite]: the names of a parameter of
@@ -52,10 +53,26 @@ func OpenSQLite(path string) (*sql.DB, error) {
 	connections := max(4, runtime.GOMAXPROCS(0))
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	if err := db.PingContext(context.Background()); err != nil {
+	if err := connect(db); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlstore: opening the SQLite file: %w", err), db.Close())
 	}
 	return db, nil
+}
+
+// connect opens the first connection. Where several processes meet on a new file,
+// SQLite does not let them wait for each other's change to WAL, whatever the busy
+// timeout says. After it was changed once, there is nothing left to wait for.
+func connect(db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	for try := 0; ; try++ {
+		err := db.PingContext(ctx)
+		var code interface{ Code() int }
+		const busy = 5
+		if err == nil || !errors.As(err, &code) || code.Code()&0xff != busy || !pause(ctx, min(try, 8)) {
+			return err
+		}
+	}
 }
 
 // sqliteDSN adds to path what it does not set itself.

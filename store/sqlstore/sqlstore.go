@@ -46,6 +46,10 @@ type Config struct {
 // New returns a store that keeps its sessions in db, and makes the table if it
 // is not there. Many processes may do so at once. Close the store before db,
 // which it does not close.
+//
+// The size of the pool is the caller's choice. The two idle connections that
+// database/sql keeps by default are few for a server that many requests meet at:
+// see [database/sql.DB.SetMaxIdleConns].
 func New(db *sql.DB, config ...Config) (*store.Store, error) {
 	c := last(config)
 	backend, err := NewBackend(db, c)
