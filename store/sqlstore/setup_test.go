@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
@@ -97,14 +98,15 @@ func dialect(t *testing.T) sqlstore.Dialect {
 func TestNoRightToMakeTables(t *testing.T) {
 	db := open(t, "pgx", testserver.Postgres(t))
 	_, table := newBackend(t, db)
+	role := strings.ToLower("web_" + table)
 	for _, text := range []string{
-		"CREATE ROLE web LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-		`GRANT SELECT, INSERT, UPDATE, DELETE ON "` + table + `" TO web`,
+		"CREATE ROLE " + role + " LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+		`GRANT SELECT, INSERT, UPDATE, DELETE ON "` + table + `" TO ` + role,
 	} {
 		_, err := db.ExecContext(t.Context(), text)
 		require.NoError(t, err)
 	}
-	web := open(t, "pgx", strings.Replace(testserver.Postgres(t), "user=postgres", "user=web", 1))
+	web := open(t, "pgx", strings.Replace(testserver.Postgres(t), "user=postgres", "user="+role, 1))
 	s, err := sqlstore.New(web, sqlstore.Config{Table: table})
 	require.NoError(t, err, "a table that is there is enough")
 	require.NoError(t, s.Close())
@@ -113,13 +115,18 @@ func TestNoRightToMakeTables(t *testing.T) {
 }
 
 // unknownDriver tells nothing of its database.
-type unknownDriver struct{ driver.Driver }
+type unknownDriver struct{}
+
+func (unknownDriver) Open(string) (driver.Conn, error) { return nil, driver.ErrBadConn }
+
+func (unknownDriver) Connect(context.Context) (driver.Conn, error) { return nil, driver.ErrBadConn }
+
+func (d unknownDriver) Driver() driver.Driver { return d }
 
 func TestRefused(t *testing.T) {
 	lite := openSQLite(t, filepath.Join(t.TempDir(), "sessions.db"))
-	sql.Register("unknown", unknownDriver{})
-	unknown, err := sql.Open("unknown", "")
-	require.NoError(t, err)
+	unknown := sql.OpenDB(unknownDriver{})
+	defer func() { assert.NoError(t, unknown.Close()) }()
 	impatient, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "sessions.db"))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, impatient.Close()) }()
