@@ -111,18 +111,17 @@ var parameter = regexp.MustCompile(`\$[0-9]+`)
 func newStatements(d Dialect, g grammar, table string) statements {
 	t := g.quote + table + g.quote
 	columns := "user_id, created, seen, expires, data"
-	live := func(s string) string { return s + " AND expires > " }
 	s := statements{
 		create: "INSERT INTO " + t + " (id, " + columns + ") VALUES ($1, $2, $3, $4, $5, $6" + g.input + ") " + g.taken,
 		load:   "SELECT " + columns + g.output + " FROM " + t + " WHERE id = $1",
 		update: "UPDATE " + t + " SET data = " + g.merge + ", seen = " + g.later + "(seen, $2), expires = " + g.later + "(expires, $3)" +
-			g.touched + live(" WHERE id = $4") + "$5",
+			g.touched + " WHERE id = $4 AND expires > $5",
 		touch: "UPDATE " + t + " SET seen = " + g.later + "(seen, $1), expires = " + g.later + "(expires, $2)" +
-			g.touched + live(" WHERE id = $3") + "$4",
+			g.touched + " WHERE id = $3 AND expires > $4",
 		rotate: "UPDATE " + t + " SET data = " + g.merge + ", id = $2, user_id = $3, created = $4, seen = $5, expires = $6" +
-			live(" WHERE id = $7") + "$8",
+			" WHERE id = $7 AND expires > $8",
 		remove: "DELETE FROM " + t + " WHERE id = $1",
-		list:   "SELECT id, " + columns + g.output + " FROM " + t + live(" WHERE user_id = $1") + "$2",
+		list:   "SELECT id, " + columns + g.output + " FROM " + t + " WHERE user_id = $1 AND expires > $2",
 		exists: "SELECT 1 FROM " + t + " WHERE 1 = 0",
 		probe:  "SELECT id, " + columns + " FROM " + t + " WHERE 1 = 0",
 	}
