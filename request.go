@@ -163,11 +163,8 @@ func (q *request) text(name string) (string, bool) {
 
 // put changes a value. Putting what is there already changes nothing.
 func (q *request) put(name, text string) {
-	if old, ok := q.text(name); ok && old == text {
-		return
-	}
 	q.undrop(name)
-	if q.base[name] == text && text != "" {
+	if base, ok := q.base[name]; ok && base == text {
 		delete(q.set, name)
 		return
 	}

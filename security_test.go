@@ -35,13 +35,23 @@ func TestSecretStandsInTheCookieAlone(t *testing.T) {
 	})
 	b := newBrowser(t, a)
 	seen := make(map[string]bool)
+	values := make([]map[byte]bool, 32)
 	for range 100 {
 		b.get("/login")
 		raw, err := base64.RawURLEncoding.DecodeString(b.session())
 		require.NoError(t, err)
-		assert.Len(t, raw, 32, "256 bits")
+		require.Len(t, raw, 32, "256 bits")
+		for i, c := range raw {
+			if values[i] == nil {
+				values[i] = make(map[byte]bool)
+			}
+			values[i][c] = true
+		}
 		assert.False(t, seen[b.session()], "no secret comes twice")
 		seen[b.session()] = true
+	}
+	for i := range values {
+		assert.Greater(t, len(values[i]), 50, "each byte is random")
 	}
 	b.get("/")
 	sum := sha256.Sum256([]byte(b.session()))

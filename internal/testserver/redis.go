@@ -1,5 +1,3 @@
-// Package testserver starts private database servers for tests, from the programs
-// that are installed.
 package testserver
 
 import (
