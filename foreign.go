@@ -1,6 +1,7 @@
 package sessionkit
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -165,6 +166,32 @@ func (f *foreign) end(r *http.Request, k kept) (bool, error) {
 	k.foreign.Options = &gsessions.Options{Path: "/", MaxAge: -1}
 	_, err := f.save(r, k.foreign)
 	return err == nil, err
+}
+
+// watch looks at the session once a second.
+func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
+	ended := make(chan struct{})
+	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
+	go func() {
+		defer close(ended)
+		defer stop()
+		for ctx.Err() == nil {
+			timer := time.NewTimer(time.Second)
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
+			timer.Stop()
+			now, err := f.load(r.WithContext(ctx), k.cookie, true)
+			if err == nil && (now.id != k.id || !time.Now().Before(now.record.Expires)) {
+				return
+			}
+		}
+	}()
+	return ended, func() {
+		stop()
+		<-ended
+	}
 }
 
 // write saves a session with the record's values, and returns it with its new

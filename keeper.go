@@ -28,6 +28,9 @@ type keeper interface {
 
 	// end ends a session and reports whether there was one to end.
 	end(r *http.Request, k kept) (bool, error)
+
+	// watch returns a channel that is closed when the session has ended, or by stop.
+	watch(r *http.Request, k kept) (done <-chan struct{}, stop func())
 }
 
 // kept is a session as a keeper has it.
@@ -45,6 +48,7 @@ type server interface {
 	Update(ctx context.Context, id string, held store.Record, c store.Change) (bool, error)
 	Rotate(ctx context.Context, id string, held, r store.Record, drop []string) (secret, newID string, found bool, err error)
 	End(ctx context.Context, id string, r store.Record) (bool, error)
+	Watch(id string, r store.Record) (done <-chan struct{}, stop func())
 	directory
 }
 
@@ -85,6 +89,10 @@ func (s served) rotate(r *http.Request, k kept, record store.Record, drop []stri
 
 func (s served) end(r *http.Request, k kept) (bool, error) {
 	return s.End(committing(r), k.id, k.record)
+}
+
+func (s served) watch(_ *http.Request, k kept) (<-chan struct{}, func()) {
+	return s.Watch(k.id, k.record)
 }
 
 // committing returns the context of a change. A client that goes away does not

@@ -59,7 +59,9 @@ type request struct {
 	view *gsessions.Session // base, set and drop as gin-contrib/sessions sees them; nil until asked for
 
 	flashes flashes
-	vary    [1]string // the Vary header's value
+	done    <-chan struct{} // what Done has returned; nil until it is asked for
+	stop    func()          // ends the watch behind it
+	vary    [1]string       // the Vary header's value
 }
 
 func (q *request) lock() { q.mu.Lock() }
@@ -514,6 +516,7 @@ func (q *request) trim(k kept) {
 // finish ends the request's part in the session. A handler that panicked saves
 // nothing.
 func (q *request) finish(panicking bool) {
+	defer q.unwatch()
 	if panicking {
 		q.lock()
 		q.discard()

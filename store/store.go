@@ -54,6 +54,7 @@ type Store struct {
 	backend Backend
 	config  Config
 	options atomic.Pointer[gsessions.Options]
+	watches watches
 }
 
 var _ sessions.Store = (*Store)(nil)
@@ -289,24 +290,29 @@ func (s *Store) End(ctx context.Context, id string, r Record) (bool, error) {
 	line := r.SignIn().Line
 	for {
 		found, err := s.Delete(ctx, id)
-		if found || err != nil || line == "" {
+		if found || err != nil {
 			return found, err
 		}
 		// It is gone, or a request in flight renewed it a moment ago.
-		records, err := s.list(ctx, r.User)
-		if err != nil {
+		if id, _, err = s.find(ctx, r.User, line); id == "" {
 			return false, err
 		}
-		id = ""
-		for other, r := range records {
-			if r.SignIn().Line == line {
-				id = other
-			}
-		}
-		if id == "" {
-			return false, nil
+	}
+}
+
+// find returns the live session of user that has the line of a sign-in, "" if
+// there is none.
+func (s *Store) find(ctx context.Context, user, line string) (string, Record, error) {
+	if line == "" {
+		return "", Record{}, nil
+	}
+	records, err := s.list(ctx, user)
+	for id, r := range records {
+		if r.SignIn().Line == line {
+			return id, r, nil
 		}
 	}
+	return "", Record{}, err
 }
 
 // RevokeAll ends all sessions of user but those in except, and returns how many
@@ -360,5 +366,9 @@ func (s *Store) Trim(ctx context.Context, user string, limit int) ([]string, err
 	return ended, nil
 }
 
-// Close stops what the backend runs by itself. The store must not be used after.
-func (s *Store) Close() error { return s.backend.Close() }
+// Close ends the watches and stops what the backend runs by itself. The store must
+// not be used after.
+func (s *Store) Close() error {
+	s.watches.close()
+	return s.backend.Close()
+}

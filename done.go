@@ -1,0 +1,55 @@
+package sessionkit
+
+import "github.com/gin-gonic/gin"
+
+// Done returns a channel that is closed when this session ends, by [Logout],
+// revocation or expiry, and at the latest when the middleware returns. It is for
+// handlers that stay: WebSockets and server-sent events.
+//
+//	for {
+//		select {
+//		case <-sessionkit.Done(c):
+//			return
+//		case m := <-messages:
+//			c.SSEvent("message", m)
+//			c.Writer.Flush()
+//		}
+//	}
+//
+// The channel is closed within a second of the end, and over store/redisstore with
+// its cache within milliseconds. Waiting is no use of the session: it runs into
+// its idle timeout unless other requests use it. A renewed session goes on; one
+// that nobody is signed in to ends with its ID. A visitor who has no session has
+// none that could end. All calls in one request return the same channel.
+func Done(c *gin.Context) <-chan struct{} {
+	q := requestOf(c, "Done")
+	q.lock()
+	defer q.unlock(c)
+	q.load(false)
+	if q.done == nil {
+		q.watch()
+	}
+	return q.done
+}
+
+func (q *request) watch() {
+	if q.old.id == "" || q.ending {
+		ch := make(chan struct{})
+		q.done, q.stop = ch, func() { close(ch) }
+	} else {
+		q.done, q.stop = q.kit.keeper.watch(q.r, q.old)
+	}
+	if q.closed {
+		q.stop()
+	}
+}
+
+// unwatch ends the watch that [Done] has begun.
+func (q *request) unwatch() {
+	q.mu.Lock()
+	stop := q.stop
+	q.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
