@@ -3,14 +3,18 @@ module github.com/gin-sessionkit/sessionkit
 go 1.26.0
 
 require (
-	github.com/gin-contrib/gzip v1.2.5
 	github.com/gin-contrib/sessions v1.1.0
 	github.com/gin-gonic/gin v1.12.0
-	github.com/go-sql-driver/mysql v1.10.1
 	github.com/gorilla/securecookie v1.1.2
 	github.com/gorilla/sessions v1.4.0
-	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/rueidis v1.0.79
+)
+
+// Of the tests and the example.
+require (
+	github.com/gin-contrib/gzip v1.2.5
+	github.com/go-sql-driver/mysql v1.10.1
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/crypto v0.54.0
 	modernc.org/sqlite v1.62.0

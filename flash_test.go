@@ -1,0 +1,109 @@
+package sessionkit_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+func TestFlashes(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		typed := sessionkit.NewFlash[item]("typed")
+		other := sessionkit.NewFlash[int]("typed2")
+		a := newSite(s, sessionkit.Config{})
+		a.on("/add", func(c *gin.Context) {
+			sessionkit.Flash(c, sessionkit.Success, "one")
+			sessionkit.Flash(c, sessionkit.Warning, "two")
+			typed.Add(c, item{"a", 1})
+			typed.Add(c, item{"b", 2})
+			other.Add(c, 7)
+			c.Redirect(http.StatusSeeOther, "/hop")
+		})
+		a.on("/hop", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/hop2") })
+		a.on("/hop2", func(c *gin.Context) { count.Set(c, 1); c.Redirect(http.StatusSeeOther, "/read") })
+		a.on("/read", func(c *gin.Context) {
+			sessionkit.FlashNow(c, sessionkit.Error, "now")
+			if c.Query("keep") != "" {
+				defer sessionkit.KeepFlashes(c)
+			}
+			c.Header("X-Flashes", fmt.Sprint(sessionkit.Flashes(c)))
+			assert.Empty(t, sessionkit.Flashes(c), "they are read once")
+		})
+		a.on("/typed", func(c *gin.Context) {
+			assert.Equal(t, []item{{"a", 1}, {"b", 2}}, typed.Take(c))
+			assert.Equal(t, []int{7}, other.Take(c))
+			assert.Empty(t, typed.Take(c))
+		})
+		b := newBrowser(t, a)
+		b.get("/add")
+		b.get("/hop")
+		b.get("/hop2")
+		assert.Equal(t, "[{success one} {warning two} {error now}]", b.get("/read?keep=1").Header().Get("X-Flashes"))
+		assert.Equal(t, "[{success one} {warning two} {error now}]", b.get("/read").Header().Get("X-Flashes"), "kept for one more request")
+		assert.Equal(t, "[{error now}]", b.get("/read").Header().Get("X-Flashes"))
+		b.get("/typed")
+		assert.Empty(t, a.errors())
+	})
+}
+
+func TestFlashesBesideGinContrib(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{})
+		a.on("/add", func(c *gin.Context) {
+			legacy := sessions.Default(c)
+			legacy.AddFlash("legacy")
+			legacy.AddFlash(7)
+			legacy.AddFlash("of another kind", "kind")
+			sessionkit.Flash(c, sessionkit.Success, "kit")
+		})
+		a.on("/legacy", func(c *gin.Context) {
+			legacy := sessions.Default(c)
+			assert.Equal(t, []any{"of another kind"}, legacy.Flashes("kind"))
+			assert.Equal(t, []any{"legacy", 7}, legacy.Flashes())
+			assert.Empty(t, legacy.Flashes())
+			assert.Equal(t, []sessionkit.FlashMessage{{sessionkit.Success, "kit"}}, sessionkit.Flashes(c))
+		})
+		a.on("/kit", func(c *gin.Context) {
+			if c.Query("view") != "" {
+				sessions.Default(c).Get("x")
+			}
+			want := []sessionkit.FlashMessage{{sessionkit.Info, "legacy"}, {sessionkit.Success, "kit"}}
+			assert.Equal(t, want, sessionkit.Flashes(c))
+			assert.Empty(t, sessionkit.Flashes(c))
+		})
+		a.on("/left", func(c *gin.Context) {
+			assert.Equal(t, []any{7}, sessions.Default(c).Flashes(), "what is not text is left for who understands it")
+			assert.Empty(t, sessionkit.Flashes(c))
+		})
+		b := newBrowser(t, a)
+		b.get("/add")
+		b.get("/legacy")
+		for _, query := range []string{"", "?view=1"} {
+			b = newBrowser(t, a)
+			b.get("/add")
+			b.get("/kit" + query)
+			b.get("/left")
+		}
+		assert.Empty(t, a.errors())
+	})
+}
+
+func TestFlashMessageAsJSON(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/", func(c *gin.Context) {
+		sessionkit.FlashNow(c, sessionkit.Info, "x")
+		c.JSON(http.StatusOK, sessionkit.Flashes(c))
+	})
+	w := newBrowser(t, a).get("/")
+	require.Equal(t, http.StatusOK, w.Code)
+	assert.JSONEq(t, `[{"level":"info","text":"x"}]`, w.Body.String())
+	assert.Empty(t, w.Header()["Set-Cookie"], "FlashNow stores nothing")
+}
