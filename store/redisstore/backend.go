@@ -18,9 +18,10 @@ import (
 // backend asks the server for everything.
 //
 // An ID enters its user's index before its record is there, with the time until
-// which the record can be there; see [indexScript]. What fails after the change
-// itself took effect is not reported: an entry too many in an index is skipped by
-// List and leaves by itself.
+// which the record can be there: by one script on a single server, and by a round
+// trip of its own in a Cluster, where the two keys may be on two nodes. What fails
+// after the change itself took effect is not reported: an entry too many in an
+// index is skipped by List and leaves by itself.
 type backend struct {
 	client         rueidis.Client
 	owned          bool
@@ -44,8 +45,10 @@ func (b *backend) run(ctx context.Context, script *rueidis.Lua, key string, args
 func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	if err := b.index(ctx, r.User, id, indexEnd(r.Expires)); err != nil {
-		return false, failed("indexing a session", err)
+	if b.cluster {
+		if err := b.index(ctx, r.User, id, indexEnd(r.Expires)); err != nil {
+			return false, failed("indexing a session", err)
+		}
 	}
 	n, _, err := answer(b.create(ctx, id, r))
 	if err != nil {
@@ -55,14 +58,24 @@ func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, 
 }
 
 func (b *backend) create(ctx context.Context, id string, r store.Record) rueidis.RedisResult {
-	return b.run(ctx, createScript, b.records+id, append([]string{milliseconds(keyEnd(r.Expires))}, fields(r)...))
+	args := append([]string{milliseconds(keyEnd(r.Expires)), id, milliseconds(indexEnd(r.Expires))}, fields(r)...)
+	return createScript.Exec(ctx, b.client, b.withIndex(r.User, b.records+id), args)
+}
+
+// withIndex adds the key of a user's index to the keys of a script, where one
+// script can change both.
+func (b *backend) withIndex(user string, keys ...string) []string {
+	if user == "" || b.cluster {
+		return keys
+	}
+	return append(keys, b.users+user)
 }
 
 func (b *backend) index(ctx context.Context, user, id string, until time.Time) error {
 	if user == "" {
 		return nil
 	}
-	return b.run(ctx, indexScript, b.users+user, []string{milliseconds(until), id}).Error()
+	return b.run(ctx, indexScript, b.users+user, []string{id, milliseconds(until)}).Error()
 }
 
 func (b *backend) unindex(ctx context.Context, user, id string) {
@@ -116,46 +129,58 @@ func (b *backend) update(ctx context.Context, id string, c store.Change, indexed
 var errTaken = errors.New("the new ID is taken")
 
 func (b *backend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+	move := b.rename
 	if b.cluster {
 		if err := ctx.Err(); err != nil {
 			return false, failed("renewing a session", err)
 		}
 		ctx = context.WithoutCancel(ctx) // a caller who gives up must not stop it between two steps
+		move = b.carry
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	if err := b.index(ctx, r.User, newID, indexEnd(r.Expires)); err != nil {
-		return false, failed("indexing a session", err)
-	}
-	move := b.rename
-	if b.cluster {
-		move = b.carry
-	}
-	n, user, err := move(ctx, id, newID, r, drop)
-	switch {
-	case err != nil:
+	n, err := move(ctx, id, newID, r, drop)
+	if err != nil {
 		return false, failed("renewing a session", err)
-	case n != done:
-		b.unindex(ctx, r.User, newID)
-		return false, nil
 	}
-	b.unindex(ctx, user, id)
-	return true, nil
+	return n == done, nil
 }
 
 // rename moves a session on one server, at one instant.
-func (b *backend) rename(ctx context.Context, id, newID string, r store.Record, drop []string) (n int64, user string, err error) {
-	args := []string{milliseconds(time.Now()), milliseconds(keyEnd(r.Expires))}
+func (b *backend) rename(ctx context.Context, id, newID string, r store.Record, drop []string) (int64, error) {
+	args := []string{milliseconds(time.Now()), milliseconds(keyEnd(r.Expires)), id, newID, milliseconds(indexEnd(r.Expires))}
 	args = append(appendNames(args, drop), fields(r)...)
-	n, user, err = answer(renameScript.Exec(ctx, b.client, []string{b.records + id, b.records + newID}, args))
-	if err == nil && n == taken {
-		err = errTaken
+	n, user, err := answer(renameScript.Exec(ctx, b.client, b.withIndex(r.User, b.records+id, b.records+newID), args))
+	switch {
+	case err != nil:
+		return 0, err
+	case n == taken:
+		return 0, errTaken
+	case user != r.User:
+		b.unindex(ctx, user, id)
 	}
-	return n, user, err
+	return n, nil
 }
 
-// carry moves a session in a Cluster, in three steps.
-func (b *backend) carry(ctx context.Context, id, newID string, r store.Record, drop []string) (n int64, user string, err error) {
+// carry moves a session in a Cluster, in three steps, with its place in the index
+// before and after them.
+func (b *backend) carry(ctx context.Context, id, newID string, r store.Record, drop []string) (int64, error) {
+	if err := b.index(ctx, r.User, newID, indexEnd(r.Expires)); err != nil {
+		return 0, err
+	}
+	n, user, err := b.carryRecord(ctx, id, newID, r, drop)
+	switch {
+	case err != nil:
+		return 0, err
+	case n != done:
+		b.unindex(ctx, r.User, newID)
+		return n, nil
+	}
+	b.unindex(ctx, user, id)
+	return n, nil
+}
+
+func (b *backend) carryRecord(ctx context.Context, id, newID string, r store.Record, drop []string) (n int64, user string, err error) {
 	// A node that does not answer is found out here, where nothing has been done.
 	exists, err := b.client.Do(ctx, b.client.B().Exists().Key(b.records+newID).Build()).AsInt64()
 	if err == nil && exists == 1 {

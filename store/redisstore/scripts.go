@@ -34,12 +34,28 @@ local function live(key, now)
   if m[5] or e <= tonumber(now) then return nil, 0 end
   return {expires = e, seen = s, indexed = tonumber(m[3]), user = m[4]}
 end
+` + indexPart
+
+// indexPart enters an ID into its user's index, with the time until which its
+// record can be there at the most, and drops those whose time is over. No other
+// entry is dropped for having no record: in a Cluster it may be about to have one.
+const indexPart = `
+local function index(key, id, ends)
+  local now = redis.call('TIME')[1] * 1000
+  redis.call('ZADD', key, 'GT', ends, id)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
+  if redis.call('PTTL', key) < tonumber(ends) - now then
+    redis.call('PEXPIREAT', key, ends)
+  end
+end
 `
 
-// ARGV: when the key goes, fields and values.
+// KEYS: the record, and the user's index where it is to be entered there too.
+// ARGV: when the key goes, the ID, until when it is indexed, fields and values.
 var createScript = rueidis.NewLuaScript(scriptParts + `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-many('HSET', KEYS[1], 2, #ARGV)
+if KEYS[2] then index(KEYS[2], ARGV[2], ARGV[3]) end
+many('HSET', KEYS[1], 4, #ARGV)
 redis.call('PEXPIREAT', KEYS[1], ARGV[1])
 return 1
 `)
@@ -65,17 +81,24 @@ many('HSET', KEYS[1], 7 + drop, #ARGV)
 return 1
 `)
 
-// ARGV: now, when the new key goes, number of fields to drop, these, fields and
-// values. The answer is the user that the session had.
+// KEYS: the record, the new one, and the new user's index if there is one.
+// ARGV: now, when the new key goes, the ID, the new one, until when that is
+// indexed, number of fields to drop, these, fields and values. The answer is the
+// user that the session had. That user's index has lost the old ID if it is the
+// one of KEYS.
 var renameScript = rueidis.NewLuaScript(scriptParts + `
 local r, answer = live(KEYS[1], ARGV[1])
 if not r then return answer end
 if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
+if KEYS[3] then
+  index(KEYS[3], ARGV[4], ARGV[5])
+  redis.call('ZREM', KEYS[3], ARGV[3])
+end
 redis.call('RENAME', KEYS[1], KEYS[2])
-local drop = tonumber(ARGV[3])
+local drop = tonumber(ARGV[6])
 redis.call('HDEL', KEYS[2], 'i')
-many('HDEL', KEYS[2], 4, 3 + drop)
-many('HSET', KEYS[2], 4 + drop, #ARGV)
+many('HDEL', KEYS[2], 7, 6 + drop)
+many('HSET', KEYS[2], 7 + drop, #ARGV)
 redis.call('PEXPIREAT', KEYS[2], ARGV[2])
 return r.user
 `)
@@ -107,16 +130,8 @@ redis.call('DEL', KEYS[1])
 return user
 `)
 
-// indexScript enters an ID into its user's index, with the time until which its
-// record can be there at the most, and drops those whose time is over. No other
-// entry is dropped for having no record: it may be about to have one.
-// ARGV: the time, the ID.
-var indexScript = rueidis.NewLuaScript(`
-local now = redis.call('TIME')[1] * 1000
-redis.call('ZADD', KEYS[1], 'GT', ARGV[1], ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) - now then
-  redis.call('PEXPIREAT', KEYS[1], ARGV[1])
-end
+// ARGV: the ID, until when it is indexed.
+var indexScript = rueidis.NewLuaScript(indexPart + `
+index(KEYS[1], ARGV[1], ARGV[2])
 return 1
 `)

@@ -45,12 +45,12 @@ func TestHangingServerBoundsStaleness(t *testing.T) {
 
 func TestKilledServer(t *testing.T) {
 	server := testserver.Redis(t)
-	for name, client := range map[string]rueidis.Client{
-		"client with its own cache": connect(t, server.Address),
-		"client without":            connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, DisableCache: true}),
+	for name, option := range map[string]rueidis.ClientOption{
+		"client with its own cache": {InitAddress: []string{server.Address}},
+		"client without":            {InitAddress: []string{server.Address}, DisableCache: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := backend(t, client)
+			b := backend(t, connectWith(t, option))
 			create(t, b, newID(1), record("alice", nil))
 			load := loader(t, b, newID(1))
 			waitCached(t, load, server)

@@ -1,0 +1,157 @@
+package store_test
+
+import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	testserver.Main(m)
+}
+
+// metered returns stores behind a meter. "from memory" says that a read of a
+// session in use asks nobody.
+func metered(t *testing.T) map[string]func(t *testing.T) (*store.Store, *testserver.Meter) {
+	t.Helper()
+	overRedis := func(options ...redisstore.Option) func(t *testing.T) (*store.Store, *testserver.Meter) {
+		return func(t *testing.T) (*store.Store, *testserver.Meter) {
+			t.Helper()
+			heartbeat := []byte("*1\r\n$4\r\nPING\r\n") // of the cache's lease, which no request waits for
+			meter := testserver.NewMeter(t, "tcp", testserver.Redis(t).Address, func(piece []byte) bool { return bytes.Equal(piece, heartbeat) })
+			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{meter.Address}, ForceSingleClient: true})
+			require.NoError(t, err)
+			t.Cleanup(client.Close)
+			return redisstore.New(client, options...), meter
+		}
+	}
+	overSQL := func(driver, dsn, socket string) func(t *testing.T) (*store.Store, *testserver.Meter) {
+		return func(t *testing.T) (*store.Store, *testserver.Meter) {
+			t.Helper()
+			meter := testserver.NewMeter(t, "unix", socket, func([]byte) bool { return false })
+			host, port, _ := strings.Cut(meter.Address, ":")
+			db, err := sql.Open(driver, strings.NewReplacer("HOST", host, "PORT", port).Replace(dsn))
+			require.NoError(t, err)
+			db.SetMaxOpenConns(1) // a statement is prepared on each connection
+			t.Cleanup(func() { assert.NoError(t, db.Close()) })
+			s, err := sqlstore.New(db, sqlstore.Config{Table: fmt.Sprint("trips_", time.Now().UnixNano())})
+			require.NoError(t, err)
+			return s, meter
+		}
+	}
+	postgres := strings.TrimPrefix(strings.Fields(testserver.Postgres(t))[0], "host=")
+	mariadb := testserver.MariaDB(t)
+	_, mariadb, _ = strings.Cut(mariadb, "unix(")
+	mariadb, _, _ = strings.Cut(mariadb, ")")
+	return map[string]func(t *testing.T) (*store.Store, *testserver.Meter){
+		"Redis without cache": overRedis(redisstore.WithoutCache()),
+		"Redis from memory":   overRedis(),
+		"PostgreSQL":          overSQL("pgx", "host=HOST port=PORT user=postgres dbname=postgres sslmode=disable", filepath.Join(postgres, ".s.PGSQL.5432")),
+		"MariaDB":             overSQL("mysql", "root@tcp(HOST:PORT)/test", mariadb),
+	}
+}
+
+// TestRoundTrips counts what a request costs in round trips to the server.
+func TestRoundTrips(t *testing.T) {
+	count := sessionkit.NewKey[int]("count")
+	name := sessionkit.NewKey[string]("name")
+	for label, newStore := range metered(t) {
+		t.Run(label, func(t *testing.T) {
+			s, meter := newStore(t)
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+			const idle = 2 * time.Second
+			r := gin.New()
+			r.Use(sessionkit.Sessions(s, sessionkit.Config{IdleTimeout: idle})) // seen is recorded every tenth of it
+			for path, handler := range map[string]gin.HandlerFunc{
+				"anonymous": func(*gin.Context) {},
+				"sign in":   func(c *gin.Context) { sessionkit.Login(c, "42"); name.Set(c, "tea") },
+				"sign out":  func(c *gin.Context) { sessionkit.Logout(c) },
+				"read": func(c *gin.Context) {
+					v, ok := name.Get(c)
+					_, _ = count.Get(c)
+					assert.True(t, ok && v == "tea")
+				},
+				"write": func(c *gin.Context) {
+					n, _ := count.Get(c)
+					count.Set(c, n+1)
+					name.Set(c, "tea")
+				},
+			} {
+				r.GET("/"+strings.ReplaceAll(path, " ", "-"), handler)
+			}
+			var cookie *http.Cookie
+			// trips returns what one request costs.
+			trips := func(path string) int {
+				req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/"+strings.ReplaceAll(path, " ", "-"), nil)
+				if cookie != nil {
+					req.AddCookie(cookie)
+				}
+				meter.Trips()
+				w := httptest.NewRecorder()
+				r.ServeHTTP(w, req)
+				n := meter.Trips()
+				require.Equal(t, http.StatusOK, w.Code)
+				for _, c := range w.Result().Cookies() { //nolint:bodyclose // of a recorder
+					cookie = c
+				}
+				return n
+			}
+			// least is what it costs when nothing else happens, such as the first use of a
+			// statement.
+			least := func(prepare func(), path string) int {
+				n := 1000
+				for range 5 {
+					prepare()
+					n = min(n, trips(path))
+				}
+				return n
+			}
+			forget := func() { cookie = nil }
+			nothing := func() {}
+			visitor := func() { forget(); trips("write") }
+
+			assert.Equal(t, 0, least(forget, "anonymous"))
+			assert.Equal(t, 1, least(forget, "write"), "a new session")
+			assert.Equal(t, 1, least(forget, "sign in"), "one pipeline")
+			assert.Equal(t, 2, least(visitor, "sign in"), "a read and one pipeline")
+			assert.LessOrEqual(t, least(func() { forget(); trips("sign in") }, "sign out"), 3)
+
+			forget()
+			trips("sign in")
+			read := 1
+			if strings.Contains(label, "memory") {
+				require.Eventually(t, func() bool { return trips("read") == 0 }, 10*time.Second, time.Millisecond, "a session in use costs no round trip")
+				read = 0
+			}
+			assert.Equal(t, read, least(nothing, "read"))
+			assert.Equal(t, read+1, least(func() { trips("read") }, "write"))
+			assert.Equal(t, 0, least(nothing, "anonymous"), "also with the cookie")
+
+			most := read
+			for began := time.Now(); time.Since(began) < idle/5; {
+				most = max(most, trips("read"))
+			}
+			assert.Equal(t, read+1, most, "that a session is used is recorded now and then, by one round trip more")
+		})
+	}
+}
