@@ -111,7 +111,7 @@ func TestRoundTrips(t *testing.T) {
 				r.ServeHTTP(w, req)
 				n := meter.Trips()
 				require.Equal(t, http.StatusOK, w.Code)
-				for _, c := range w.Result().Cookies() { //nolint:bodyclose // of a recorder
+				for _, c := range w.Result().Cookies() {
 					cookie = c
 				}
 				return n
