@@ -193,6 +193,8 @@ func TestHitFromManyGoroutines(t *testing.T) {
 			done.Go(func() {
 				count.Get(c)
 				name.Set(c, "x")
+				sessions.Default(c).Set("y", "x")
+				sessions.Default(c).Get("x")
 				sessionkit.Flash(c, sessionkit.Info, "x")
 				sessionkit.User(c)
 				_ = sessionkit.Err(c)

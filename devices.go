@@ -17,7 +17,7 @@ var errNobody = errors.New("nobody is signed in")
 func Devices(c *gin.Context) ([]Session, error) {
 	var list []Session
 	err := forUser(c, "Devices", func(ctx context.Context, q *request) (err error) {
-		list, err = q.kit.directory.Sessions(ctx, q.record.User)
+		list, err = q.kit.directory.Sessions(ctx, q.user)
 		return err
 	})
 	return list, err
@@ -33,7 +33,7 @@ func Revoke(c *gin.Context, id string) error {
 			q.signOut()
 			return nil
 		}
-		list, err := q.kit.directory.Sessions(ctx, q.record.User)
+		list, err := q.kit.directory.Sessions(ctx, q.user)
 		if err != nil {
 			return err
 		}
@@ -41,10 +41,10 @@ func Revoke(c *gin.Context, id string) error {
 			if s.ID != id {
 				continue
 			}
-			if err := q.kit.directory.Revoke(ctx, q.record.User, id); err != nil {
+			if err := q.kit.directory.Revoke(ctx, q.user, id); err != nil {
 				return err
 			}
-			q.pending.event(EventRevoked, s.User, s.ID)
+			q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
 		}
 		return nil
 	})
@@ -73,16 +73,16 @@ func LogoutEverywhere(c *gin.Context) error {
 
 // revokeAll ends the user's sessions but one, each with an event.
 func (q *request) revokeAll(ctx context.Context, except string) error {
-	list, err := q.kit.directory.Sessions(ctx, q.record.User)
+	list, err := q.kit.directory.Sessions(ctx, q.user)
 	if err != nil {
 		return err
 	}
-	if _, err := q.kit.directory.RevokeAll(ctx, q.record.User, except); err != nil {
+	if _, err := q.kit.directory.RevokeAll(ctx, q.user, except); err != nil {
 		return err
 	}
 	for _, s := range list {
 		if s.ID != except {
-			q.pending.event(EventRevoked, s.User, s.ID)
+			q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func forUser(c *gin.Context, call string, f func(context.Context, *request) erro
 		return fmt.Errorf("sessionkit: %s: %w", call, q.loadErr)
 	case q.kit.directory == nil:
 		err = fmt.Errorf("this store does not know the sessions of a user: %w", errors.ErrUnsupported)
-	case q.record.User == "":
+	case q.user == "":
 		err = errNobody
 	default:
 		if err = f(committing(q.r), q); err != nil {

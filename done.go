@@ -43,13 +43,3 @@ func (q *request) watch() {
 		q.stop()
 	}
 }
-
-// unwatch ends the watch that [Done] has begun.
-func (q *request) unwatch() {
-	q.mu.Lock()
-	stop := q.stop
-	q.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-}

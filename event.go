@@ -34,10 +34,6 @@ type pendingCalls struct {
 	errs   []error
 }
 
-func (p *pendingCalls) event(kind EventKind, user, id string) {
-	p.events = append(p.events, Event{Kind: kind, User: user, SessionID: id})
-}
-
 // make makes the calls.
 func (p *pendingCalls) make(k *kit, c *gin.Context) {
 	for _, e := range p.events {

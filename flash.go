@@ -35,13 +35,21 @@ type flashes struct {
 	n    int            // makes names unique
 }
 
+// ownFlashes returns the request's flashes. Most requests have none.
+func (q *request) ownFlashes() *flashes {
+	if q.flashes == nil {
+		q.flashes = new(flashes)
+	}
+	return q.flashes
+}
+
 // Every message is a value of its own, so that requests that run at the same time
 // lose none of each other's. The names sort by age.
 const flashPrefix = value.OwnPrefix + "flash:"
 
 // messages is the key of flash messages among those of typed flashes, whose names
 // are never empty.
-var messages = FlashKey[FlashMessage]{codec: codec[FlashMessage]{form: formJSON}}
+var messages = newFlashKey("", codec[FlashMessage]{form: formJSON})
 
 // Flash leaves a message for the next request that reads it. It survives any
 // number of redirects until then.
@@ -55,7 +63,8 @@ func FlashNow(c *gin.Context, level Level, text string) {
 	q := requestOf(c, "FlashNow")
 	q.lock()
 	defer q.unlock(c)
-	q.flashes.now = append(q.flashes.now, FlashMessage{level, text})
+	f := q.ownFlashes()
+	f.now = append(f.now, FlashMessage{level, text})
 }
 
 // Flashes returns the messages, oldest first and those of [FlashNow] last, and
@@ -67,9 +76,13 @@ func Flashes(c *gin.Context) []FlashMessage {
 	defer q.unlock(c)
 	q.load(false)
 	stored := append(q.takeGinFlashes(), messages.take(q)...)
-	q.flashes.read = append(q.flashes.read, stored...)
-	now := q.flashes.now
-	q.flashes.now = nil
+	if q.flashes == nil && len(stored) == 0 {
+		return nil
+	}
+	f := q.ownFlashes()
+	f.read = append(f.read, stored...)
+	now := f.now
+	f.now = nil
 	return append(stored, now...)
 }
 
@@ -79,10 +92,11 @@ func KeepFlashes(c *gin.Context) {
 	q := requestOf(c, "KeepFlashes")
 	q.lock()
 	defer q.unlock(c)
-	for _, m := range q.flashes.read {
+	f := q.ownFlashes()
+	for _, m := range f.read {
 		messages.add(q, m)
 	}
-	q.flashes.read = nil
+	f.read = nil
 }
 
 // ginFlashes is where gin-contrib/sessions keeps what AddFlash is given.
@@ -131,13 +145,20 @@ func (q *request) putGinFlashes(left []any) {
 // FlashKey is the name of typed flashes: values of any type that are read once.
 // Make it once, at package level, with [NewFlash].
 type FlashKey[T any] struct {
-	name  string
-	codec codec[T]
+	name   string
+	prefix string // begins the names of its flashes
+	codec  codec[T]
 }
 
 // NewFlash returns the key of typed flashes. It panics where [NewKey] would.
 func NewFlash[T any](name string) FlashKey[T] {
-	return FlashKey[T]{name: checkName("NewFlash", name), codec: newCodec[T]("NewFlash", name)}
+	return newFlashKey(checkName("NewFlash", name), newCodec[T]("NewFlash", name))
+}
+
+// newFlashKey has the name's length come first, so that no name is the beginning
+// of another.
+func newFlashKey[T any](name string, c codec[T]) FlashKey[T] {
+	return FlashKey[T]{name: name, prefix: fmt.Sprintf("%s%d:%s:", flashPrefix, len(name), name), codec: c}
 }
 
 // Add leaves a value for the next request that takes it.
@@ -155,14 +176,9 @@ func (k FlashKey[T]) add(q *request, v T) {
 		q.refuse(fmt.Errorf("sessionkit: storing a flash %q: %w", k.name, err))
 		return
 	}
-	q.flashes.n++
-	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix(), time.Now().UnixNano(), q.flashes.n, newToken()[:6]), text)
-}
-
-// prefix begins the names of the key's flashes. The name's length comes first, so
-// that no name is the beginning of another.
-func (k FlashKey[T]) prefix() string {
-	return fmt.Sprintf("%s%d:%s:", flashPrefix, len(k.name), k.name)
+	f := q.ownFlashes()
+	f.n++
+	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, time.Now().UnixNano(), f.n, newToken()[:6]), text)
 }
 
 // Take returns the values, oldest first, and consumes them. One that is not a T
@@ -176,7 +192,7 @@ func (k FlashKey[T]) Take(c *gin.Context) []T {
 }
 
 func (k FlashKey[T]) take(q *request) []T {
-	names := q.ownNames(k.prefix())
+	names := q.ownNames(k.prefix)
 	var taken []T
 	for _, name := range names {
 		text, _ := q.text(name)

@@ -112,7 +112,8 @@ func (g *guard) judge(c *gin.Context, q *request) Denial {
 	q.guarded = true
 	q.passive = q.passive || g.Passive
 	q.load(g.FreshWithin > 0)
-	user, expired, in, failed := q.record.User, q.expired, q.since(), q.loadErr != nil
+	user, expired, failed := q.user, q.expired, q.loadErr != nil
+	stale := g.FreshWithin > 0 && (q.since().Remembered || time.Since(q.since().At) > g.FreshWithin)
 	q.unlock(c)
 
 	allowed := user != ""
@@ -126,7 +127,7 @@ func (g *guard) judge(c *gin.Context, q *request) Denial {
 		return Expired
 	case !allowed:
 		return NotSignedIn
-	case g.FreshWithin > 0 && (in.Remembered || time.Since(in.At) > g.FreshWithin):
+	case stale:
 		return Stale
 	}
 	return ""

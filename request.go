@@ -27,7 +27,7 @@ type request struct {
 	writer writer
 
 	mu      sync.Mutex
-	pending pendingCalls
+	pending *pendingCalls // nil: none
 
 	loaded  bool
 	loadErr error  // the stored session could not be read: it must not be written
@@ -37,7 +37,7 @@ type request struct {
 	cookie  string // the session cookie that came, "" if none did
 	closed  bool   // the middleware has returned
 	passive bool   // the request does not count as use
-	touched bool   // that it does has been recorded, or could not be
+	due     bool   // that it does is to be recorded
 	guarded bool   // the response is for this user alone
 
 	// old is the stored session that stands until the commit; its id is "" where
@@ -48,17 +48,17 @@ type request struct {
 	clearing bool      // takes the cookie from the browser, unless another one follows
 	event    EventKind // what to tell of a renewal: that it was one, or a sign-in
 
-	// record is the session as it will be, but for its values, which are base with
-	// set put and drop dropped.
-	record store.Record
-	signIn store.SignIn
+	// The session as it will be: who is signed in, since when where that was looked
+	// up, and its values, which are base with set put and drop dropped.
+	user   string
+	signIn *store.SignIn
 	base   map[string]string
 	set    map[string]string
 	drop   []string
 
 	view *gsessions.Session // base, set and drop as gin-contrib/sessions sees them; nil until asked for
 
-	flashes flashes
+	flashes *flashes        // nil: none yet
 	done    <-chan struct{} // what Done has returned; nil until it is asked for
 	stop    func()          // ends the watch behind it
 	vary    [1]string       // the Vary header's value
@@ -69,12 +69,26 @@ func (q *request) lock() { q.mu.Lock() }
 // unlock makes the calls of OnEvent and OnError that came up.
 func (q *request) unlock(c *gin.Context) {
 	calls := q.pending
-	q.pending = pendingCalls{}
+	q.pending = nil
 	if !q.closed {
 		c = q.c
 	}
 	q.mu.Unlock()
-	calls.make(q.kit, c)
+	if calls != nil {
+		calls.make(q.kit, c)
+	}
+}
+
+// tell notes an event, of which OnEvent hears when the lock is free.
+func (q *request) tell(e Event) {
+	q.calls().events = append(q.calls().events, e)
+}
+
+func (q *request) calls() *pendingCalls {
+	if q.pending == nil {
+		q.pending = new(pendingCalls)
+	}
+	return q.pending
 }
 
 // maxCookies bounds the cookies of one name that are tried: sibling domains and
@@ -114,23 +128,23 @@ func (q *request) load(fresh bool) {
 			handle, _ = store.ID(value)
 		case !q.kit.live(k.record, now):
 			q.expired = q.expired || k.record.User != ""
-			q.pending.event(EventExpired, k.record.User, k.id)
+			q.tell(Event{Kind: EventExpired, User: k.record.User, SessionID: k.id})
 		default:
 			q.cookie = value
+			q.due = now.Sub(k.record.Seen) >= q.kit.seenEvery
 			q.start(k)
 			return
 		}
 	}
 	if rejected {
-		q.pending.event(EventRejected, "", handle)
+		q.tell(Event{Kind: EventRejected, SessionID: handle})
 	}
 }
 
 // start begins with a stored session, or with a new one.
 func (q *request) start(k kept) {
 	q.old, q.ending, q.renewing, q.event = k, false, false, ""
-	q.record, q.signIn = k.record, store.SignIn{}
-	q.record.Values = nil
+	q.user, q.signIn = k.record.User, nil
 	q.base, q.set, q.drop = k.record.Values, nil, nil
 	q.refreshView()
 }
@@ -139,7 +153,7 @@ func (q *request) start(k kept) {
 func (q *request) restart() {
 	q.ending = q.old.id != ""
 	q.renewing, q.event = false, ""
-	q.record, q.signIn = store.Record{}, store.SignIn{}
+	q.user, q.signIn = "", nil
 	q.base, q.set, q.drop = nil, nil, nil
 	q.refreshView()
 }
@@ -210,13 +224,13 @@ func (q *request) refuse(err error) {
 
 // report hands an error to OnError, and to OnEvent where the store failed.
 func (q *request) report(err error) {
-	q.pending.errs = append(q.pending.errs, err)
+	q.calls().errs = append(q.calls().errs, err)
 	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errBadChange} {
 		if errors.Is(err, harmless) {
 			return // the store has done its part
 		}
 	}
-	q.pending.events = append(q.pending.events, Event{Kind: EventStoreError, User: q.record.User, SessionID: q.old.id, Err: err})
+	q.tell(Event{Kind: EventStoreError, User: q.user, SessionID: q.old.id, Err: err})
 }
 
 var (
@@ -226,10 +240,22 @@ var (
 
 // since returns what the record keeps of the sign-in.
 func (q *request) since() store.SignIn {
-	if q.signIn.Line == "" && q.record.User != "" {
-		q.signIn = store.Record{User: q.record.User, Values: q.base}.SignIn()
+	if q.signIn == nil {
+		in := store.Record{User: q.user, Values: q.base}.SignIn()
+		q.signIn = &in
 	}
-	return q.signIn
+	return *q.signIn
+}
+
+// record returns the session as it will be, but for its values and the times that
+// the commit sets.
+func (q *request) record() store.Record {
+	r := q.old.record
+	if q.ending {
+		r = store.Record{}
+	}
+	r.User, r.Values = q.user, nil
+	return r
 }
 
 // live reports whether a stored session has not run out. The record says when
@@ -302,19 +328,14 @@ func (q *request) clearBrowser() {
 // touch records that the session was used, once a minute. The response does not
 // depend on it: a failure is reported and no more.
 func (q *request) touch(header bool) {
-	now := time.Now()
-	if q.loadErr != nil || q.old.id == "" || q.touched || !q.due(now) {
+	if q.loadErr != nil || q.old.id == "" || !q.due || q.passive {
 		return
 	}
-	q.touched = true
-	if err := q.update(header, now); err != nil && !errors.Is(err, store.ErrEnded) {
+	err := q.update(header, time.Now())
+	q.due = false // also where it could not be recorded: once is enough
+	if err != nil && !errors.Is(err, store.ErrEnded) {
 		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
 	}
-}
-
-// due reports whether it is time to record that the session was used.
-func (q *request) due(now time.Time) bool {
-	return !q.passive && now.Sub(q.record.Seen) >= q.kit.seenEvery
 }
 
 // save carries out what the request wants done.
@@ -326,7 +347,7 @@ func (q *request) save(header bool) error {
 		return fmt.Errorf("it could not be read before: %w", q.loadErr)
 	}
 	now := time.Now()
-	follows := len(q.set) > 0 || q.record.User != ""
+	follows := len(q.set) > 0 || q.user != ""
 	switch {
 	case q.ending && !follows:
 		return q.finishEnding(header)
@@ -344,7 +365,7 @@ func (q *request) save(header bool) error {
 
 // next returns the record of the session as it will be.
 func (q *request) next(now time.Time, values map[string]string) store.Record {
-	r := q.record
+	r := q.record()
 	if r.Created.IsZero() {
 		r.Created = now
 	}
@@ -374,9 +395,9 @@ func (q *request) create(header bool, now time.Time) error {
 		}
 	}
 	if q.ending && q.old.record.User != "" {
-		q.pending.event(EventSignedOut, q.old.record.User, q.old.id)
+		q.tell(Event{Kind: EventSignedOut, User: q.old.record.User, SessionID: q.old.id})
 	}
-	q.pending.event(EventCreated, k.record.User, k.id)
+	q.tell(Event{Kind: EventCreated, User: k.record.User, SessionID: k.id})
 	q.sendCookie(k)
 	q.committed(k)
 	return nil
@@ -414,8 +435,8 @@ func (q *request) rotate(header bool, now time.Time) error {
 // update changes the session in place.
 func (q *request) update(header bool, now time.Time) error {
 	change := store.Change{Set: q.set, Delete: q.drop}
-	if q.due(now) {
-		change.Seen, change.Expires = now, q.kit.expires(q.record, q.since(), now)
+	if q.due && !q.passive {
+		change.Seen, change.Expires = now, q.kit.expires(q.old.record, q.since(), now)
 	}
 	if q.old.foreign != nil && q.old.foreign.ID == "" { // the cookie is the session
 		if err := q.canSendCookie(header); err != nil {
@@ -454,7 +475,7 @@ func (q *request) finishEnding(header bool) error {
 		return err
 	}
 	if q.old.record.User != "" {
-		q.pending.event(EventSignedOut, q.old.record.User, q.old.id)
+		q.tell(Event{Kind: EventSignedOut, User: q.old.record.User, SessionID: q.old.id})
 	}
 	q.start(kept{})
 	return nil
@@ -486,13 +507,12 @@ func (q *request) canSendCookie(header bool) error {
 // committed makes the saved session the one that the request goes on with.
 func (q *request) committed(k kept) {
 	if q.event != "" {
-		q.pending.event(q.event, k.record.User, k.id)
+		q.tell(Event{Kind: q.event, User: k.record.User, SessionID: k.id})
 	}
 	signedIn := q.event == EventSignedIn
-	q.old, q.ending, q.renewing, q.event = k, false, false, ""
+	q.old, q.ending, q.renewing, q.event, q.due = k, false, false, "", false
 	q.base, q.set, q.drop = k.record.Values, nil, nil
-	q.record = k.record
-	q.record.Values = nil
+	q.user = k.record.User
 	if q.view != nil {
 		q.view.ID, q.view.IsNew = k.id, false
 	}
@@ -506,7 +526,7 @@ func (q *request) committed(k kept) {
 func (q *request) trim(k kept) {
 	ended, err := q.kit.directory.Trim(committing(q.r), k.record.User, q.kit.MaxSessions)
 	for _, id := range ended {
-		q.pending.event(EventRevoked, k.record.User, id)
+		q.tell(Event{Kind: EventRevoked, User: k.record.User, SessionID: id})
 	}
 	if err != nil {
 		q.report(fmt.Errorf("sessionkit: ending sessions past MaxSessions: %w", err))
@@ -516,18 +536,25 @@ func (q *request) trim(k kept) {
 // finish ends the request's part in the session. A handler that panicked saves
 // nothing.
 func (q *request) finish(panicking bool) {
-	defer q.unwatch()
+	defer q.close()
 	if panicking {
-		q.lock()
+		q.mu.Lock()
 		q.discard()
-		q.closed = true
-		q.unlock(q.c)
+		q.mu.Unlock()
 		return
 	}
 	q.writer.finish()
+}
+
+// close notes that the request has ended, and ends the watch that [Done] has begun.
+func (q *request) close() {
 	q.mu.Lock()
 	q.closed = true
+	stop := q.stop
 	q.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 // discard forgets what the request changed.

@@ -342,7 +342,13 @@ func TestSeenIsWrittenOnceAMinute(t *testing.T) {
 		s := newBackend()
 		a := newSite(storeOver(s), sessionkit.Config{})
 		a.on("/set", increment)
+		a.on("/renew", func(c *gin.Context) { sessionkit.Renew(c); c.Writer.Flush() })
 		a.on("/", showCount)
+		a.on("/stream", func(c *gin.Context) {
+			showCount(c)
+			c.Writer.Flush()
+			time.Sleep(time.Hour / 2)
+		})
 		a.on("/seen", func(c *gin.Context) {
 			c.String(http.StatusOK, sessionkit.Current(c).LastSeenAt.Format(time.TimeOnly))
 		})
@@ -363,6 +369,13 @@ func TestSeenIsWrittenOnceAMinute(t *testing.T) {
 		assert.Equal(t, []string{"load", "update"}, s.called(), "together with what else changed")
 		b.get("/")
 		assert.Equal(t, []string{"load"}, s.called())
+		time.Sleep(time.Minute)
+		b.get("/renew")
+		assert.Equal(t, []string{"load", "rotate"}, s.called(), "a renewal records it as well")
+		b.get("/stream")
+		assert.Equal(t, []string{"load"}, s.called(), "that a response takes long is no use of the session")
+		b.get("/")
+		assert.Equal(t, []string{"load", "update"}, s.called())
 
 		time.Sleep(time.Minute)
 		s.failing(errors.New("down"), "update")

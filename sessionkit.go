@@ -27,7 +27,7 @@
 // # Concurrency
 //
 // Every function that takes a *gin.Context may be called by several goroutines of
-// that request at the same time. What sessions.Default(c) returns may not.
+// that request at the same time, and so may the methods of sessions.Default(c).
 package sessionkit
 
 import (
@@ -122,16 +122,17 @@ func newKit(store sessions.Store, config []Config) (*kit, error) {
 // serve is the middleware.
 func (k *kit) serve(c *gin.Context) {
 	q := &request{kit: k, c: c, r: c.Request}
-	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: c.Writer.Header().Get("Content-Encoding") != ""}
+	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: len(c.Writer.Header()["Content-Encoding"]) > 0}
 	c.Writer = &q.writer
 	c.Set(requestKey{}, q)
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
 
 	panicking := true
 	defer func() { q.finish(panicking) }()
 	if err := k.protection.Check(c.Request); err != nil {
 		q.refuseOrigin(err)
 	} else {
-		sessions.Sessions(k.Name, (*ginStore)(q))(c)
+		c.Next()
 	}
 	panicking = false
 }
@@ -154,7 +155,10 @@ type requestKey struct{}
 // requestOf returns the request's session. It panics where the middleware is
 // missing, which is a programmer's error; call is what the programmer called.
 func requestOf(c *gin.Context, call string) *request {
-	if v, ok := c.Get(requestKey{}); ok {
+	if w, ok := c.Writer.(*writer); ok {
+		return w.q
+	}
+	if v, ok := c.Get(requestKey{}); ok { // another middleware has put its writer in front
 		if q, ok := v.(*request); ok {
 			return q
 		}

@@ -52,7 +52,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	}
 	q.syncView()
 	line := newToken()
-	switch q.record.User {
+	switch q.user {
 	case "":
 	case user:
 		line = q.since().Line
@@ -66,7 +66,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	for _, option := range options {
 		option(&in)
 	}
-	q.record.User, q.signIn = user, in
+	q.user, q.signIn = user, &in
 	q.renewing, q.event = true, EventSignedIn
 	q.changed()
 }
@@ -126,7 +126,7 @@ func User(c *gin.Context) (string, bool) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	return q.record.User, q.record.User != ""
+	return q.user, q.user != ""
 }
 
 // Current describes the session. Its ID is empty until the session is stored.
@@ -137,7 +137,7 @@ func Current(c *gin.Context) Session {
 	defer q.unlock(c)
 	q.load(false)
 	now := time.Now()
-	in, r := q.since(), q.record
+	in, r := q.since(), q.record()
 	if r.Created.IsZero() {
 		r.Created = now
 	}

@@ -2,7 +2,6 @@ package sessionkit
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
@@ -10,43 +9,81 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
-// ginStore is the request's session as the store that gin-contrib/sessions runs
-// on: what sessions.Default(c) reads and changes is the same session, under the
-// same rules.
-type ginStore request
+// ginSession is the request's session as gin-contrib/sessions has it: what
+// sessions.Default(c) reads and changes is the same session, under the same rules.
+// It stands in for gin-contrib's own middleware, which takes a lock that all
+// requests of the process share.
+type ginSession request
 
-var _ sessions.Store = (*ginStore)(nil)
+var _ sessions.Session = (*ginSession)(nil)
 
-// Get returns the view of the session. A failed load is not returned: it has been
-// reported, [Err] tells it, and nothing of the view is saved.
-func (g *ginStore) Get(_ *http.Request, name string) (*gsessions.Session, error) {
+// use runs f on the view of the session. A failed load has been reported, [Err]
+// tells it, and nothing of the view is saved.
+func (g *ginSession) use(f func(view *gsessions.Session)) {
 	q := (*request)(g)
 	q.lock()
 	defer q.unlock(q.c)
 	q.load(false)
 	if q.view == nil {
-		q.view = gsessions.NewSession(g, name)
+		q.view = gsessions.NewSession(nil, q.kit.Name)
 		q.refreshView()
 	}
-	return q.view, nil
+	f(q.view)
 }
 
-// New is the same as Get: a request has one session.
-func (g *ginStore) New(r *http.Request, name string) (*gsessions.Session, error) {
-	return g.Get(r, name)
+// change is use by a caller that changes the session.
+func (g *ginSession) change(f func(view *gsessions.Session)) {
+	g.use(func(view *gsessions.Session) {
+		f(view)
+		(*request)(g).changed()
+	})
+}
+
+func (g *ginSession) ID() (id string) {
+	g.use(func(view *gsessions.Session) { id = view.ID })
+	return id
+}
+
+func (g *ginSession) Get(key any) (v any) {
+	g.use(func(view *gsessions.Session) { v = view.Values[key] })
+	return v
+}
+
+func (g *ginSession) Set(key, v any) {
+	g.change(func(view *gsessions.Session) { view.Values[key] = v })
+}
+
+func (g *ginSession) Delete(key any) {
+	g.change(func(view *gsessions.Session) { delete(view.Values, key) })
+}
+
+func (g *ginSession) Clear() {
+	g.change(func(view *gsessions.Session) { clear(view.Values) })
+}
+
+func (g *ginSession) AddFlash(v any, vars ...string) {
+	g.change(func(view *gsessions.Session) { view.AddFlash(v, vars...) })
+}
+
+func (g *ginSession) Flashes(vars ...string) (list []any) {
+	g.use(func(view *gsessions.Session) { list = view.Flashes(vars...) })
+	return list
+}
+
+// Options ends the session by a negative MaxAge. Its other fields have no effect:
+// Config decides the cookie's attributes.
+func (g *ginSession) Options(o sessions.Options) {
+	g.change(func(view *gsessions.Session) { view.Options = o.ToGorillaOptions() })
 }
 
 // Save has nothing to do before the header goes out. After, it saves at once.
-func (g *ginStore) Save(*http.Request, http.ResponseWriter, *gsessions.Session) error {
+func (g *ginSession) Save() error {
 	q := (*request)(g)
 	if !q.writer.sent {
 		return nil
 	}
 	return q.afterHeader()
 }
-
-// Options has no effect: Config decides the cookie's attributes.
-func (g *ginStore) Options(sessions.Options) {}
 
 // refreshView makes the view show what the session holds now.
 func (q *request) refreshView() {

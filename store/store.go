@@ -128,11 +128,15 @@ func (s *Store) Load(ctx context.Context, secret string, fresh bool) (id string,
 func (s *Store) load(ctx context.Context, id string, fresh bool) (Record, bool, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	load := s.backend.Load
-	if cached, ok := s.backend.(CachedBackend); ok && fresh {
-		load = cached.LoadFresh
+	if fresh {
+		if cached, ok := s.backend.(CachedBackend); ok {
+			return loaded(cached.LoadFresh(ctx, id))
+		}
 	}
-	r, found, err := load(ctx, id)
+	return loaded(s.backend.Load(ctx, id))
+}
+
+func loaded(r Record, found bool, err error) (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, fmt.Errorf("store: loading a session: %w", err)
 	}
