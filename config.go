@@ -67,6 +67,18 @@ type Config struct {
 	// cross-origin POST, PUT, PATCH and DELETE requests are let through.
 	TrustedOrigins []string
 
+	// TokenHeader lets clients without cookies, such as mobile apps and scripts,
+	// have the same sessions. For "Authorization" it is a bearer token (RFC 6750),
+	// and a header of your own such as "X-Session-Token" holds the token alone.
+	// Default: "", cookies only.
+	//
+	// A client says that it is one by sending the header, at first without a token
+	// ("Authorization: Bearer"). The response to its sign-in, and to any other that
+	// gives the session a new ID, has the header as it is to be sent from then on.
+	// Such a request's cookies are not looked at, its response sets none for the
+	// session, and it may come from any origin.
+	TokenHeader string
+
 	// OnEvent hears of what happens to sessions. It runs inside the request.
 	// Default: nothing hears.
 	OnEvent func(*gin.Context, Event)
@@ -139,6 +151,9 @@ func (c Config) Validate() error {
 				"must have 32 bytes or more of randomness, such as from openssl rand -base64 32")
 		}
 	}
+	if c.TokenHeader != "" && !isTokenHeader(c.TokenHeader) {
+		p.add("TokenHeader", quote(c.TokenHeader), `must be "Authorization", or a header that begins with X- and that neither browsers nor proxies send by themselves`)
+	}
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range c.TrustedOrigins {
 		if err := protection.AddTrustedOrigin(origin); err != nil || origin != strings.ToLower(origin) {
@@ -169,6 +184,7 @@ func (c Config) withDefaults() Config {
 	if c.SameSite == 0 || c.SameSite == http.SameSiteDefaultMode {
 		c.SameSite = http.SameSiteLaxMode
 	}
+	c.TokenHeader = http.CanonicalHeaderKey(c.TokenHeader)
 	if c.OnEvent == nil {
 		c.OnEvent = func(*gin.Context, Event) {}
 	}

@@ -49,6 +49,10 @@ func TestConfigThatCannotWork(t *testing.T) {
 		"Config.TrustedOrigins ":   {TrustedOrigins: []string{"https://example.com/"}},
 		"Config.TrustedOrigins  ":  {TrustedOrigins: []string{"https://Example.com"}},
 		"Config.TrustedOrigins   ": {TrustedOrigins: []string{"https://example.com/x"}},
+		"Config.TokenHeader":       {TokenHeader: "Cookie"},
+		"Config.TokenHeader ":      {TokenHeader: "accept"},
+		"Config.TokenHeader  ":     {TokenHeader: "X-Forwarded-User"},
+		"Config.TokenHeader   ":    {TokenHeader: "X-Session Token"},
 	} {
 		t.Run(field, func(t *testing.T) {
 			err := config.Validate()

@@ -139,7 +139,10 @@ func (g *guard) deny(c *gin.Context, denial Denial) {
 		writeProblem(c.Writer, unavailable("The session could not be read."))
 		return
 	}
-	if g.login != nil {
+	q := requestOf(c, "RequireSession")
+	if q.bearer {
+		c.Header("WWW-Authenticate", bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
+	} else if g.login != nil {
 		htmx := c.Request.Header.Get("Hx-Request") == "true"
 		next := ""
 		switch {

@@ -35,6 +35,8 @@ type request struct {
 	saveErr error  // the commit failed
 	expired bool   // the cookie names a sign-in that has run out
 	cookie  string // the session cookie that came, "" if none did
+	token   string // what came in its stead from a client without cookies
+	bearer  bool   // it is such a client
 	closed  bool   // the middleware has returned
 	passive bool   // the request does not count as use
 	due     bool   // that it does is to be recorded
@@ -104,41 +106,69 @@ func (q *request) load(fresh bool) {
 	}
 	q.loaded, q.loadErr = true, nil
 	q.start(kept{})
-	now := time.Now()
-	name := q.kit.cookieName(q.r)
-	tried, rejected, handle := 0, false, ""
-	for value := range cookieValues(q.r.Header["Cookie"], name) {
+	var why rejection
+	if q.bearer {
+		if q.token != "" && q.open(q.token, fresh, &why) {
+			return
+		}
+	} else if q.openCookie(fresh, &why) {
+		return
+	}
+	if why.rejected {
+		q.tell(Event{Kind: EventRejected, SessionID: why.handle})
+	}
+}
+
+// rejection says whether something came that opens no session, and what it would
+// have opened.
+type rejection struct {
+	rejected bool
+	handle   string
+}
+
+// openCookie opens the session that one of the cookies names.
+func (q *request) openCookie(fresh bool, why *rejection) bool {
+	tried := 0
+	for value := range cookieValues(q.r.Header["Cookie"], q.kit.cookieName(q.r)) {
 		if tried++; tried > maxCookies {
 			break
 		}
 		if q.cookie == "" {
 			q.cookie = value
 		}
-		k, err := q.kit.keeper.load(q.r, value, fresh)
-		switch {
-		case errors.Is(err, store.ErrCorrupt):
-			q.report(fmt.Errorf("sessionkit: loading the session: %w", err))
-			rejected = true
-		case err != nil:
-			q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
-			q.report(q.loadErr)
-			return
-		case k.id == "":
-			rejected = true
-			handle, _ = store.ID(value)
-		case !q.kit.live(k.record, now):
-			q.expired = q.expired || k.record.User != ""
-			q.tell(Event{Kind: EventExpired, User: k.record.User, SessionID: k.id})
-		default:
+		if q.open(value, fresh, why) {
 			q.cookie = value
-			q.due = now.Sub(k.record.Seen) >= q.kit.seenEvery
-			q.start(k)
-			return
+			return true
 		}
 	}
-	if rejected {
-		q.tell(Event{Kind: EventRejected, SessionID: handle})
+	return false
+}
+
+// open opens the session that a secret names. It reports whether no other need be
+// tried: it is there, or nobody knows.
+func (q *request) open(secret string, fresh bool, why *rejection) bool {
+	k, err := q.kit.keeper.load(q.r, secret, fresh)
+	now := time.Now()
+	switch {
+	case errors.Is(err, store.ErrCorrupt):
+		q.report(fmt.Errorf("sessionkit: loading the session: %w", err))
+		why.rejected = true
+	case err != nil:
+		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
+		q.report(q.loadErr)
+		return true
+	case k.id == "":
+		why.rejected = true
+		why.handle, _ = store.ID(secret)
+	case !q.kit.live(k.record, now):
+		q.expired = q.expired || k.record.User != ""
+		q.tell(Event{Kind: EventExpired, User: k.record.User, SessionID: k.id})
+	default:
+		q.due = now.Sub(k.record.Seen) >= q.kit.seenEvery
+		q.start(k)
+		return true
 	}
+	return false
 }
 
 // start begins with a stored session, or with a new one.
@@ -317,6 +347,9 @@ func (q *request) commit(header bool) error {
 
 // clearBrowser tells the browser of a sign-out.
 func (q *request) clearBrowser() {
+	if q.bearer {
+		return
+	}
 	if q.old.id == "" && q.cookie != "" {
 		putCookie(q.writer.Header(), expireCookie(q.kit.sessionCookie(q.r)))
 	}
@@ -481,8 +514,12 @@ func (q *request) finishEnding(header bool) error {
 	return nil
 }
 
-// sendCookie gives the browser the session's cookie.
+// sendCookie gives the client the session's secret.
 func (q *request) sendCookie(k kept) {
+	if q.bearer {
+		q.kit.sendToken(q.writer.Header(), k.cookie)
+		return
+	}
 	cookie := q.kit.sessionCookie(q.r)
 	cookie.Value = k.cookie
 	if in := k.record.SignIn(); in.Remembered {

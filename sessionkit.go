@@ -35,6 +35,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +72,9 @@ type kit struct {
 	sealers    []sealer // one for each of Config.Secrets
 	warnOnce   sync.Once
 
-	hostName string // the cookie's name where it is Secure
+	hostName string   // the cookie's name where it is Secure
+	vary     []string // the headers in which requests bring a session
+	varyLine string   // these as one line
 }
 
 func newKit(store sessions.Store, config []Config) (*kit, error) {
@@ -108,6 +111,11 @@ func newKit(store sessions.Store, config []Config) (*kit, error) {
 			Reason: fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store),
 		}
 	}
+	k.vary = []string{"Cookie"}
+	if c.TokenHeader != "" {
+		k.vary = append(k.vary, c.TokenHeader)
+	}
+	k.varyLine = strings.Join(k.vary, ", ")
 	for _, origin := range c.TrustedOrigins {
 		if err := k.protection.AddTrustedOrigin(origin); err != nil {
 			return nil, err
@@ -129,12 +137,20 @@ func (k *kit) serve(c *gin.Context) {
 
 	panicking := true
 	defer func() { q.finish(panicking) }()
-	if err := k.protection.Check(c.Request); err != nil {
+	if err := q.checkOrigin(); err != nil {
 		q.refuseOrigin(err)
 	} else {
 		c.Next()
 	}
 	panicking = false
+}
+
+// checkOrigin refuses what another site makes a browser send.
+func (q *request) checkOrigin() error {
+	if q.token, q.bearer = q.kit.token(q.r); q.bearer {
+		return nil
+	}
+	return q.kit.protection.Check(q.r)
 }
 
 // refuseOrigin answers a cross-origin request.

@@ -77,22 +77,32 @@ func (q *request) afterHeader() error {
 // ASVS 5.0 section 14.3.2).
 func (q *request) setHeader() {
 	header := q.writer.Header()
-	if vary := header["Vary"]; q.loaded && len(vary) == 0 {
-		q.vary[0] = "Cookie"
-		header["Vary"] = q.vary[:] // of the request itself: nobody else's to change, and no allocation
-	} else if q.loaded && !varies(vary) {
-		header["Vary"] = append(vary, "Cookie")
+	if q.loaded {
+		q.setVary(header)
 	}
 	if q.guarded && header.Get("Cache-Control") == "" {
 		header.Set("Cache-Control", "no-store")
 	}
 }
 
-// varies reports whether a Vary header names Cookie already.
-func varies(vary []string) bool {
+func (q *request) setVary(header http.Header) {
+	if len(header["Vary"]) == 0 {
+		q.vary[0] = q.kit.varyLine
+		header["Vary"] = q.vary[:] // of the request itself: nobody else's to change, and no allocation
+		return
+	}
+	for _, field := range q.kit.vary {
+		if !varies(header["Vary"], field) {
+			header["Vary"] = append(header["Vary"], field)
+		}
+	}
+}
+
+// varies reports whether a Vary header names a field already.
+func varies(vary []string, name string) bool {
 	for _, line := range vary {
 		for field := range strings.SplitSeq(line, ",") {
-			if field = strings.TrimSpace(field); field == "*" || strings.EqualFold(field, "Cookie") {
+			if field = strings.TrimSpace(field); field == "*" || strings.EqualFold(field, name) {
 				return true
 			}
 		}
