@@ -160,7 +160,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 	case k.id == "":
 		why.rejected = true
 		why.handle, _ = store.ID(secret)
-	case !q.kit.live(k.record, now):
+	case !q.kit.live(&k.record, now):
 		q.expired = q.expired || k.record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.record.User, SessionID: k.id})
 	default:
@@ -291,11 +291,11 @@ func (q *request) record() store.Record {
 // live reports whether a stored session has not run out. The record says when
 // it does; where the Config has become stricter since, it is asked as well, once
 // a minute.
-func (k *kit) live(r store.Record, now time.Time) bool {
+func (k *kit) live(r *store.Record, now time.Time) bool {
 	if !now.Before(r.Expires) {
 		return false
 	}
-	return now.Sub(r.Seen) < k.seenEvery || now.Before(k.expires(r, r.SignIn(), r.Seen))
+	return now.Sub(r.Seen) < k.seenEvery || now.Before(k.expires(*r, r.SignIn(), r.Seen))
 }
 
 // deadline returns the time until which a session lives for certain if it was

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -93,22 +94,45 @@ func ID(secret string) (string, bool) {
 	if len(secret) != secretChars {
 		return "", false
 	}
-	for i := range len(secret) {
-		if !base64url[secret[i]] {
-			return "", false
-		}
-	}
 	// Both arrays stay on the stack: the handle is the only allocation.
 	var in, out [secretChars]byte
 	copy(in[:], secret)
+	other := uint8(0)
+	for _, c := range in {
+		other |= notBase64url[c]
+	}
+	if other != 0 {
+		return "", false
+	}
 	sum := sha256.Sum256(in[:])
-	base64.RawURLEncoding.Encode(out[:], sum[:])
+	encode(&out, &sum)
 	return string(out[:]), true
 }
 
-var base64url = func() (set [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
-		set[c] = true
+// encode does what [base64.RawURLEncoding] does to 32 bytes, in a third of the
+// time: it runs once for each request.
+func encode(out *[secretChars]byte, sum *[sha256.Size]byte) {
+	for i, j := 0, 0; i < sha256.Size-2; i, j = i+3, j+4 {
+		n := uint(sum[i])<<16 | uint(sum[i+1])<<8 | uint(sum[i+2])
+		out[j] = base64url[n>>18]
+		out[j+1] = base64url[n>>12&63]
+		out[j+2] = base64url[n>>6&63]
+		out[j+3] = base64url[n&63]
+	}
+	n := uint(sum[sha256.Size-2])<<8 | uint(sum[sha256.Size-1])
+	out[secretChars-3] = base64url[n>>10]
+	out[secretChars-2] = base64url[n>>4&63]
+	out[secretChars-1] = base64url[n<<2&63]
+}
+
+const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// notBase64url is 1 for each byte that is none of base64url.
+var notBase64url = func() (set [256]uint8) {
+	for c := range set {
+		if strings.IndexByte(base64url, byte(c)) < 0 {
+			set[c] = 1
+		}
 	}
 	return set
 }()

@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +37,13 @@ func TestID(t *testing.T) {
 	id, ok := store.ID(strings.Repeat("A", 43))
 	assert.True(t, ok)
 	assert.Equal(t, "DwBzhbb51LfusnSGBa_hqYSgo7-j8BTQnip4TOnlzRo", id, "the base64url of SHA-256, for ever: sessions outlive a deployment")
+	for range 1000 {
+		secret := (rand.Text() + rand.Text())[:43]
+		id, ok := store.ID(secret)
+		require.True(t, ok)
+		sum := sha256.Sum256([]byte(secret))
+		require.Equal(t, base64.RawURLEncoding.EncodeToString(sum[:]), id)
+	}
 }
 
 func TestSessionsOfAUser(t *testing.T) {
