@@ -30,8 +30,9 @@ func (s *Store) Options(o sessions.Options) { s.options.Store(o.ToGorillaOptions
 
 // held is a session as it was loaded for one request.
 type held struct {
-	id, secret string
-	record     Record
+	id     string
+	secret func() string // a function, which no verb of fmt looks into: it stands in the request's context
+	record Record
 }
 
 type heldKey struct{}
@@ -70,7 +71,7 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 		if found && time.Now().Before(record.Expires) {
 			session.ID, session.IsNew = id, false
 			value.Unpack(record.Values, session.Values)
-			heldIn(r)[session] = held{id: id, secret: cookie.Value, record: record}
+			heldIn(r)[session] = held{id: id, secret: func() string { return cookie.Value }, record: record}
 			break
 		}
 	}
@@ -114,14 +115,16 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 		}
 	} else {
 		record := Record{Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: change.Set}
-		if was.secret, was.id, err = s.Create(r.Context(), record); err != nil {
+		secret, id, err := s.Create(r.Context(), record)
+		if err != nil {
 			return err
 		}
-		session.ID, session.IsNew = was.id, false
+		was.id, was.secret = id, func() string { return secret }
+		session.ID, session.IsNew = id, false
 	}
 	was.record.Values = value.Apply(was.record.Values, set, drop)
 	heldIn(r)[session] = was
-	setCookie(w, session, was.secret)
+	setCookie(w, session, was.secret())
 	return nil
 }
 
