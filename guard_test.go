@@ -251,6 +251,13 @@ var nextURLs = []struct {
 	{"/%25252fevil.example", false},
 	{"%2f%2fevil.example", false},
 	{"/\u0085/evil.example", false},
+	{`/./\evil.example`, false},
+	{`/#/../\evil.example`, false},
+	{"/.//evil.example", false},
+	{"/x/..//evil.example", false},
+	{`/a\b`, false},
+	{"/a/./b/../c", true},
+	{`/a?b=\`, true},
 	{"?next=/x", false},
 	{"#/x", false},
 	{"/" + string(make([]byte, 4096)), false},
@@ -295,5 +302,6 @@ func FuzzNextURL(f *testing.F) {
 		}
 		assert.NotContains(t, location, "\r")
 		assert.NotContains(t, location, "\n")
+		assert.False(t, leavesSite(location), "%q", location)
 	})
 }

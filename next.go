@@ -9,7 +9,7 @@ import (
 
 // NextURL returns where to go after signing in: the next parameter of the query or
 // the form if it is a path of this site, else fallback. It is never the address
-// of another site (OWASP ASVS 5.0 section 1.3.6, CWE-601).
+// of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601).
 func NextURL(c *gin.Context, fallback string) string {
 	for _, next := range []string{c.Query("next"), c.PostForm("next")} {
 		if isLocalURL(next) {
@@ -44,9 +44,15 @@ func isLocalURL(s string) bool {
 }
 
 // isLocalSpelling judges one spelling. Browsers take \ for /, and drop tabs and
-// line breaks before they look (WHATWG URL section 4.4).
+// line breaks before they look (WHATWG URL section 4.4). Before that, whoever
+// sends the redirect may resolve dots: [http.Redirect] makes /./\host and
+// /#/../\host into /\host.
 func isLocalSpelling(s string) bool {
-	if s == "" || s[0] != '/' || len(s) > 1 && (s[1] == '/' || s[1] == '\\') {
+	if !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") {
+		return false
+	}
+	path, _, _ := strings.Cut(s, "?")
+	if strings.Contains(path, `\`) || strings.Contains(path, "/.//") || strings.Contains(path, "/..//") {
 		return false
 	}
 	for _, c := range s {

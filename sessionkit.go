@@ -48,7 +48,7 @@ import (
 // the guard ([RequireSession]).
 //
 // It refuses cross-origin POST, PUT, PATCH and DELETE requests of browsers with a
-// 403, as [http.CrossOriginProtection] does (OWASP ASVS 5.0 section 3.5.3), unless
+// 403, as [http.CrossOriginProtection] does (OWASP ASVS 5.0 section 3.5.1), unless
 // Config.TrustedOrigins names the origin.
 //
 // It panics on a store or a [Config] that cannot work, and the message names each

@@ -1,0 +1,326 @@
+package sessionkit_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// crossSite are the ways in which a page of another site makes a browser send an
+// unsafe request, by browsers of now and of before Sec-Fetch headers.
+var crossSite = map[string][]string{
+	"cross-site":                          {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
+	"cross-site without Origin":           {"Sec-Fetch-Site", "cross-site"},
+	"cross-site from a sandboxed frame":   {"Sec-Fetch-Site", "cross-site", "Origin", "null"},
+	"same-site, from a subdomain":         {"Sec-Fetch-Site", "same-site", "Origin", "https://sub.example.com"},
+	"same-site, from another port":        {"Sec-Fetch-Site", "same-site", "Origin", "https://example.com:8443"},
+	"without Sec-Fetch":                   {"Origin", "https://evil.example"},
+	"without Sec-Fetch, from a subdomain": {"Origin", "https://sub.example.com"},
+	"without Sec-Fetch, other port":       {"Origin", "https://example.com:8443"},
+	"without Sec-Fetch, name as prefix":   {"Origin", "https://example.com.evil.example"},
+	"without Sec-Fetch, Origin null":      {"Origin", "null"},
+	"Origin that is no URL":               {"Origin", "https://example.com:x"},
+	"unknown Sec-Fetch-Site":              {"Sec-Fetch-Site", "nowhere", "Origin", "https://example.com"},
+}
+
+func TestAttackCrossSiteRequest(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{TrustedOrigins: []string{"https://app.example.org"}})
+		a.on("/start", signIn("42"))
+		a.on("/", func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			n, _ := count.Get(c)
+			c.String(http.StatusOK, "%s %d", user, n)
+		})
+		for path, handler := range map[string]gin.HandlerFunc{"/set": increment, "/logout": sessionkit.Logout, "/login": signIn("mallory")} {
+			for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+				a.Handle(method, path, handler)
+			}
+		}
+		b := newBrowser(t, a)
+		b.get("/start")
+		for name, headers := range crossSite {
+			for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+				for _, path := range []string{"/set", "/logout", "/login"} { // the last is login CSRF: the victim works in the attacker's account
+					w := b.do(b.request(method, path, headers...))
+					assert.Equal(t, http.StatusForbidden, w.Code, "%s: %s %s", name, method, path)
+					assert.Empty(t, w.Header()["Set-Cookie"])
+				}
+			}
+			assert.Equal(t, "42 0", b.get("/", headers...).Body.String(), "%s: nothing was done, and links from there still work", name)
+		}
+		for _, headers := range [][]string{
+			{"Sec-Fetch-Site", "same-origin", "Origin", "https://example.com"},
+			{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example.org"},
+			{"Origin", "https://example.com"}, nil,
+		} {
+			before := b.get("/").Body.String()
+			assert.Equal(t, http.StatusNoContent, b.do(b.request(http.MethodPost, "/set", headers...)).Code)
+			assert.NotEqual(t, before, b.get("/").Body.String(), "the site's own requests work: %s", headers)
+		}
+	})
+}
+
+// openRedirects are the shapes of the public lists of tricks. HOST is the
+// attacker's.
+var openRedirects = []string{
+	"//HOST", "///HOST", "////HOST", "//HOST/%2f..", "///HOST/%2f%2e%2e", "//example.com@HOST", "///example.com@HOST/%2f..", "//HOST/", "//HOST//",
+	"http://HOST", "https://HOST", "https:HOST", "https:/HOST", "https:///HOST", "HTTPS://HOST", "hTTp:HOST", "https://example.com@HOST", "https://example.com.HOST",
+	"https://example.com%2eHOST", "https://HOST/example.com", "https://HOST#example.com", "https://HOST?example.com", `https://HOST\example.com`,
+	"/https://HOST", "/https:///HOST", "//https://HOST//", "/http://HOST", `/\HOST`, `\HOST`, `\\HOST`, `\/HOST`, `/\/HOST`, `\/\/HOST`, `/\\HOST`, `///\;@HOST`,
+	"/%09/HOST", "//%09/HOST", "/%0a/HOST", "/%0d/HOST", "/%0d%0a/HOST", "/%5cHOST", "//%5cHOST", "/%5c%5cHOST", "/%2fHOST", "/%2f%2fHOST", "%2f%2fHOST", "/%252fHOST",
+	"/%25%32%66HOST", "/%2525252fHOST", "/\t/HOST", "/\n/HOST", "/\r/HOST", "\t//HOST", " //HOST", "\x00//HOST", "\x01//HOST", "/\x00/HOST", "/\x0b/HOST", "//\tHOST",
+	"/%00/HOST", "//HOST%00.example.com", "/.//HOST", "/..//HOST", "/./\\HOST", "/%2e%2e//HOST", "/x/..//HOST", "/;@HOST", "/@HOST", ".HOST", "@HOST", "HOST", "//;@HOST",
+	"javascript:alert(1)", "JavaScript:alert(1)", "java\tscript:alert(1)", "java%0d%0ascript:alert(1)", "\x01javascript:alert(1)", "/javascript:alert(1)", "javascript://HOST/%0aalert(1)",
+	"//javascript:alert(1)", "data:text/html;base64,PHNjcmlwdD4=", "vbscript:msgbox(1)", "ftp://HOST", "//[::ffff:192.0.2.1]", "//3221225985", "//0xc0000201", "//0300.0.02.01",
+	"//HOST:443", "//HOST:x", "//%48OST", "//HOST。", "//HOST%E3%80%82example", "/\u2215\u2215HOST", "／／HOST", "/／HOST", "/%EF%BC%8FHOST", "〱HOST", "/\u0085/HOST", "/\u2028/HOST",
+	"?next=//HOST", "#//HOST", ";//HOST", "?//HOST", "/?next=//HOST", "/#//HOST", "http:/\\HOST", "http:\\\\HOST", "https:/\\/\\HOST", "/%68%74%74%70%73://HOST", "//HOST\\@example.com",
+	"<>//HOST", "\"//HOST", "'//HOST", "/\r\nLocation: https://HOST", "/%0d%0aLocation:%20https://HOST", "/\u560a\u560dLocation: https://HOST", "/%E5%98%8A%E5%98%8DLocation:HOST",
+}
+
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
+// leavesSite is how browsers read a Location (WHATWG URL sections 4.1 and 4.4), and
+// how they read it if somebody on the way decodes it up to three times.
+func leavesSite(location string) bool {
+	for range 4 {
+		s := strings.TrimFunc(location, func(c rune) bool { return c <= ' ' })
+		s = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(s)
+		if strings.HasPrefix(s, "//") || scheme.MatchString(s) {
+			return true
+		}
+		decoded, err := url.PathUnescape(location)
+		if err != nil {
+			return false
+		}
+		location = decoded
+	}
+	return false
+}
+
+func TestAttackOpenRedirect(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.Any("/in", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/fallback")) })
+	guard := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/in"})
+	a.NoRoute(guard)
+	refused := 0
+	for _, trick := range openRedirects {
+		trick = strings.ReplaceAll(trick, "HOST", "evil.example")
+		b := newBrowser(t, a)
+		for how, w := range map[string]*httptest.ResponseRecorder{
+			"query":        b.get("/in?next=" + url.QueryEscape(trick)),
+			"form":         b.post("/in", url.Values{"next": {trick}}),
+			"both":         b.post("/in?next="+url.QueryEscape(trick), url.Values{"next": {trick}}),
+			"second":       b.get("/in?next=&next=" + url.QueryEscape(trick)),
+			"as it stands": b.do(rawRequest("/in?next=" + trick)),
+		} {
+			require.Equal(t, http.StatusSeeOther, w.Code)
+			location := w.Header().Get("Location")
+			assert.False(t, leavesSite(location), "%s: %q: %q", how, trick, location)
+			assert.Equal(t, byte('/'), location[0])
+			if leavesSite(trick) && how == "query" {
+				assert.Equal(t, "/fallback", location, "%q", trick)
+				refused++
+			}
+		}
+		// The page that a visitor asked for, and the one that HTMX says it is on.
+		for how, w := range map[string]*httptest.ResponseRecorder{
+			"page":           b.do(page(rawRequest(trick))),
+			"HTMX":           b.get("/page", "Hx-Request", "true", "Hx-Current-Url", trick),
+			"HTMX, own host": b.get("/page", "Hx-Request", "true", "Hx-Current-Url", "https://example.com"+trick),
+		} {
+			to := w.Header().Get("Location") + w.Header().Get("Hx-Redirect")
+			if to == "" {
+				continue // not a request that is sent to sign in
+			}
+			u, err := url.Parse(to)
+			require.NoError(t, err)
+			assert.Equal(t, "/in", u.Path, "%s: %q", how, trick)
+			assert.False(t, leavesSite(u.Query().Get("next")), "%s: %q: %q", how, trick, to)
+			after := b.get(u.String()).Header().Get("Location")
+			assert.False(t, leavesSite(after), "%s: %q leads to %q", how, trick, after)
+		}
+	}
+	assert.Greater(t, refused, 60)
+}
+
+// rawRequest returns a request whose target is not cleaned, as net/http's server
+// reads it, or one for / where no server would take it.
+func rawRequest(target string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+	r.RequestURI = target
+	if u, err := url.ParseRequestURI(target); err == nil {
+		r.URL = u
+	} else if path, query, ok := strings.Cut(target, "?"); ok {
+		r.URL.Path, r.URL.RawQuery = path, query
+	}
+	return r
+}
+
+func page(r *http.Request) *http.Request {
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	return r
+}
+
+// TestAttackHeaderInjection puts line breaks wherever a request, or a value that
+// came from one, reaches the header of a response.
+func TestAttackHeaderInjection(t *testing.T) {
+	const inject = "x\r\nX-Injected: 1\r\nSet-Cookie: evil=1\r\n\r\n<script>"
+	var breaks []string
+	for _, form := range []string{inject, "x\nX-Injected: 1", "x\rX-Injected: 1", "x\x00X-Injected: 1", "x\u560a\u560dX-Injected: 1", "x; Domain=evil.example", `x"; Path=/evil`, "x, evil=1", url.QueryEscape(inject)} {
+		breaks = append(breaks, form, "/"+form)
+	}
+	theme := sessionkit.NewCookie[string]("theme")
+	sealed := sessionkit.NewCookie[string]("sealed", sessionkit.CookieOptions{Protection: sessionkit.Encrypted})
+	a := newSite(memstore.New(), sessionkit.Config{Secrets: [][]byte{secretA}, TokenHeader: "X-Session-Token", ClearSiteData: []string{"cache"}})
+	var text string
+	a.NoRoute(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/in"}))
+	a.Any("/in", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/fallback")) })
+	a.Any("/login", func(c *gin.Context) {
+		sessionkit.Login(c, text)
+		sessionkit.Flash(c, sessionkit.Level(text), text)
+		name.Set(c, text)
+		assert.NoError(t, theme.Set(c, text))
+		assert.NoError(t, sealed.Set(c, text))
+		assert.NoError(t, sessionkit.SetCookie(c, "c", text))
+		if strings.ContainsAny(text, "\r\n\x00;\", /") || strings.Contains(text, "\u560a") {
+			assert.Error(t, sessionkit.SetCookie(c, text, "v"), "as a name")
+			sessionkit.DeleteCookie(c, text)
+		}
+		assert.Error(t, sessionkit.SetCookie(c, "d", "v", sessionkit.CookieOptions{Domain: text}))
+		if strings.ContainsAny(text, "\r\n\x00;") || text[0] != '/' {
+			assert.Error(t, sessionkit.SetCookie(c, "d", "v", sessionkit.CookieOptions{Path: text}))
+		}
+	})
+	server := httptest.NewServer(a)
+	defer server.Close()
+	client := server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	checkWritten := func(what string, header http.Header) {
+		for field, lines := range header {
+			assert.Equal(t, textproto.CanonicalMIMEHeaderKey(field), field, what)
+			assert.NotEqual(t, "X-Injected", field, what)
+			for _, line := range lines {
+				assert.NotContains(t, line, "\r", "%s: %s", what, field)
+				assert.NotContains(t, line, "\n", "%s: %s", what, field)
+				assert.NotContains(t, line, "\x00", "%s: %s", what, field)
+			}
+		}
+		for _, line := range header["Set-Cookie"] {
+			c, err := http.ParseSetCookie(line)
+			require.NoError(t, err, line)
+			assert.Contains(t, []string{"theme", "sealed", "c", "d", sessionCookie, "session"}, c.Name, "%s: %s", what, line)
+			assert.Empty(t, c.Domain, line)
+		}
+	}
+	for _, text = range breaks {
+		for _, header := range []string{"", "Origin", "Referer", "User-Agent", "X-Session-Token", "Cookie", "Hx-Current-Url", "Accept"} {
+			for _, path := range []string{"/login", "/in?next=" + url.QueryEscape(text), "/page?" + url.QueryEscape(text)} {
+				r := httptest.NewRequest(http.MethodGet, "https://example.com"+path, nil)
+				if header != "" {
+					r.Header[header] = []string{text} // as no server would pass it on
+				}
+				if header == "Hx-Current-Url" {
+					r.Header.Set("Hx-Request", "true")
+				}
+				w := httptest.NewRecorder()
+				a.ServeHTTP(w, page(r))
+				checkWritten(fmt.Sprintf("%q in %s of %s", text, header, path), w.Header())
+			}
+		}
+		// On the wire it is one response with the header that was meant.
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/in?next="+url.QueryEscape(text), nil)
+		require.NoError(t, err)
+		res, err := client.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, http.StatusSeeOther, res.StatusCode)
+		checkWritten("on the wire", res.Header)
+	}
+	for _, bad := range []sessionkit.Config{
+		{Name: inject}, {Domain: inject}, {Path: "/" + inject}, {ClearSiteData: []string{inject}}, {TrustedOrigins: []string{inject}}, {TokenHeader: "X-" + inject},
+	} {
+		assert.Error(t, bad.Validate())
+	}
+}
+
+// TestAttackSecondUser: what one user leaves in a browser is out of the next one's
+// reach, however the first one's session ended.
+func TestAttackSecondUser(t *testing.T) {
+	typed := sessionkit.NewFlash[item]("typed")
+	ends := map[string]func(b *browser){
+		"sign-out":              func(b *browser) { b.get("/logout") },
+		"gin-contrib sign-out":  func(b *browser) { b.get("/legacy") },
+		"expiry":                func(*browser) { time.Sleep(2 * time.Hour) },
+		"another user signs in": func(*browser) {},
+	}
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, s sessions.Store) {
+				t.Helper()
+				synctest.Test(t, func(t *testing.T) {
+					a := newSite(s, sessionkit.Config{ClearSiteData: []string{"cache", "storage"}})
+					a.on("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
+					a.on("/fill", func(c *gin.Context) {
+						name.Set(c, "alice's")
+						sessionkit.Flash(c, sessionkit.Info, "alice's")
+						typed.Add(c, item{"alice's", 1})
+						sessions.Default(c).Set("legacy", "alice's")
+						sessions.Default(c).AddFlash("alice's")
+					})
+					a.on("/logout", sessionkit.Logout)
+					a.on("/legacy", func(c *gin.Context) {
+						sessions.Default(c).Clear()
+						sessions.Default(c).Options(sessions.Options{MaxAge: -1})
+					})
+					a.on("/look", sessionkit.RequireSession(), func(c *gin.Context) {
+						kept, _ := name.Get(c)
+						user, _ := sessionkit.User(c)
+						legacy := sessions.Default(c)
+						c.JSON(http.StatusOK, gin.H{
+							"user": user, "name": kept, "legacy": legacy.Get("legacy"), "flashes": sessionkit.Flashes(c),
+							"typed": typed.Take(c), "ginFlashes": legacy.Flashes(), "since": sessionkit.Current(c).CreatedAt,
+						})
+					})
+					b := newBrowser(t, a)
+					b.get("/login?user=alice")
+					b.get("/fill")
+					alice := b.fork()
+					began := time.Now()
+					end(b)
+					if how == "sign-out" {
+						assert.Equal(t, http.StatusUnauthorized, b.get("/look").Code, "nobody is signed in")
+					}
+					time.Sleep(time.Second)
+					b.get("/login?user=bob")
+					w := b.get("/look")
+					assert.NotContains(t, w.Body.String(), "alice", "bob sees nothing of alice")
+					assert.Contains(t, w.Body.String(), "bob")
+					var seen struct{ Since time.Time }
+					require.NoError(t, json.Unmarshal(w.Body.Bytes(), &seen))
+					assert.True(t, seen.Since.After(began), "it is another session")
+					assert.Equal(t, "no-store", w.Header().Get("Cache-Control"), "the back button shows nothing either")
+					if !strings.Contains(t.Name(), "cookie") { // there a copy of the cookie is good until its deadline
+						assert.Equal(t, http.StatusUnauthorized, alice.get("/look").Code, "alice's session is over")
+					}
+				})
+			})
+		})
+	}
+}
