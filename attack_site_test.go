@@ -260,6 +260,50 @@ func TestAttackHeaderInjection(t *testing.T) {
 	}
 }
 
+// TestAttackCachePoisoning: a cache between the site and its visitors gives nobody
+// what was meant for another.
+func TestAttackCachePoisoning(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{})
+		cached := func(c *gin.Context) { c.Header("Cache-Control", "public, max-age=600") }
+		for path, handler := range map[string]gin.HandlerFunc{
+			"/login": signIn("42"), "/renew": sessionkit.Renew, "/logout": sessionkit.Logout, "/set": increment,
+			"/flash": func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "x") },
+			"/read":  whoami, "/flashes": func(c *gin.Context) { sessionkit.Flashes(c) },
+			"/current": func(c *gin.Context) { sessionkit.Current(c) }, "/default": func(c *gin.Context) { sessions.Default(c).Get("x") },
+			"/err": func(c *gin.Context) { _ = sessionkit.Err(c) },
+		} {
+			a.on(path, handler)
+			a.on("/public"+path, cached, handler)
+		}
+		a.on("/guarded", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/in"}), whoami)
+		a.on("/private", func(c *gin.Context) { c.Header("Cache-Control", "Private , max-age=1") }, signIn("42"))
+		b := newBrowser(t, a)
+		for _, prefix := range []string{"", "/public"} {
+			for _, path := range []string{"/set", "/flash", "/login", "/read", "/flashes", "/current", "/default", "/err", "/renew", "/logout"} {
+				w := b.get(prefix + path)
+				assert.Equal(t, []string{"Cookie"}, w.Header()["Vary"], "%s%s: what depends on the session says so", prefix, path)
+				cache := w.Header().Get("Cache-Control")
+				if len(w.Header()["Set-Cookie"]) > 0 {
+					assert.Equal(t, "no-store", cache, "%s%s: a response that sets the session's cookie is nobody else's", prefix, path)
+				} else if prefix == "" {
+					assert.Empty(t, cache, path)
+				} else {
+					assert.Equal(t, "public, max-age=600", cache, "%s: the handler's word stands otherwise", path)
+				}
+			}
+		}
+		assert.Equal(t, "Private , max-age=1", b.get("/private").Header().Get("Cache-Control"))
+		for _, visitor := range []*browser{b, newBrowser(t, a)} {
+			w := visitor.get("/guarded")
+			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"), "a guarded page, and its refusal")
+			assert.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
+		}
+		refused := b.do(b.request(http.MethodPost, "/read", "Sec-Fetch-Site", "cross-site"))
+		assert.Equal(t, "no-store", refused.Header().Get("Cache-Control"), "a refusal is not remembered")
+	})
+}
+
 // TestAttackSecondUser: what one user leaves in a browser is out of the next one's
 // reach, however the first one's session ended.
 func TestAttackSecondUser(t *testing.T) {

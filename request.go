@@ -352,6 +352,7 @@ func (q *request) clearBrowser() {
 	}
 	if q.old.id == "" && q.cookie != "" {
 		putCookie(q.writer.Header(), expireCookie(q.kit.sessionCookie(q.r)))
+		keepFromCaches(q.writer.Header())
 	}
 	if directives := q.kit.ClearSiteData; len(directives) > 0 {
 		q.writer.Header().Set("Clear-Site-Data", `"`+strings.Join(directives, `", "`)+`"`)
@@ -526,6 +527,7 @@ func (q *request) sendCookie(k kept) {
 		cookie.MaxAge = int(math.Ceil(time.Until(k.record.Expires).Seconds()))
 	}
 	putCookie(q.writer.Header(), cookie)
+	keepFromCaches(q.writer.Header())
 }
 
 // canSendCookie returns an error where a new cookie would not reach the browser:

@@ -49,9 +49,7 @@ func (k *kit) sendToken(header http.Header, secret string) {
 		secret = bearer + " " + secret
 	}
 	header.Set(k.TokenHeader, secret)
-	if header.Get("Cache-Control") == "" {
-		header.Set("Cache-Control", "no-store") // RFC 6750 section 5.3
-	}
+	keepFromCaches(header) // RFC 6750 section 5.3
 }
 
 // isTokenHeader reports whether a header can hold tokens: one that neither

@@ -85,6 +85,20 @@ func (q *request) setHeader() {
 	}
 }
 
+// keepFromCaches keeps a response out of caches that sets the session's cookie. A
+// handler that lets everybody's caches have the page does not mean that: whoever
+// they gave it to would be in the session of another.
+func keepFromCaches(header http.Header) {
+	for _, line := range header["Cache-Control"] {
+		for directive := range strings.SplitSeq(strings.ToLower(line), ",") {
+			if d := strings.TrimSpace(directive); d == "no-store" || d == "private" {
+				return
+			}
+		}
+	}
+	header.Set("Cache-Control", "no-store")
+}
+
 func (q *request) setVary(header http.Header) {
 	if len(header["Vary"]) == 0 {
 		q.vary[0] = q.kit.varyLine
