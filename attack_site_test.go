@@ -227,6 +227,11 @@ func TestAttackHeaderInjection(t *testing.T) {
 			require.NoError(t, err, line)
 			assert.Contains(t, []string{"theme", "sealed", "c", "d", sessionCookie, "session"}, c.Name, "%s: %s", what, line)
 			assert.Empty(t, c.Domain, line)
+			if c.Name == "theme" || c.Name == "c" {
+				value, err := url.PathUnescape(c.Value)
+				require.NoError(t, err)
+				assert.Equal(t, text, value, "nothing of it was lost on the way")
+			}
 		}
 	}
 	for _, text = range breaks {
