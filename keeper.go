@@ -39,6 +39,12 @@ type kept struct {
 	cookie  string // the session cookie's value: a secret
 	record  store.Record
 	foreign *gsessions.Session
+	old     *store.Old // it is in the store that is being moved from
+}
+
+// needsCookie reports whether a change gives the browser another cookie.
+func (k kept) needsCookie() bool {
+	return k.old != nil || k.foreign != nil && k.foreign.ID == "" // then the cookie is the session
 }
 
 // server is what a store can do beyond sessions.Store.

@@ -45,10 +45,11 @@ type request struct {
 	// old is the stored session that stands until the commit; its id is "" where
 	// there is none. ending and renewing say what the commit does to it.
 	old      kept
-	ending   bool      // ends it; what follows is another session
-	renewing bool      // gives it a new ID
-	clearing bool      // takes the cookie from the browser, unless another one follows
-	event    EventKind // what to tell of a renewal: that it was one, or a sign-in
+	adopted  *store.Old // what an old cookie named, in a store that is being moved from
+	ending   bool       // ends it; what follows is another session
+	renewing bool       // gives it a new ID
+	clearing bool       // takes the cookie from the browser, unless another one follows
+	event    EventKind  // what to tell of a renewal: that it was one, or a sign-in
 
 	// The session as it will be: who is signed in, since when where that was looked
 	// up, and its values, which are base with set put and drop dropped.
@@ -141,7 +142,7 @@ func (q *request) openCookie(fresh bool, why *rejection) bool {
 			return true
 		}
 	}
-	return false
+	return q.adopt(fresh, why)
 }
 
 // open opens the session that a secret names. It reports whether no other need be
@@ -472,7 +473,7 @@ func (q *request) update(header bool, now time.Time) error {
 	if q.due && !q.passive {
 		change.Seen, change.Expires = now, q.kit.expires(q.old.record, q.since(), now)
 	}
-	if q.old.foreign != nil && q.old.foreign.ID == "" { // the cookie is the session
+	if q.old.needsCookie() {
 		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
@@ -500,7 +501,7 @@ func (q *request) update(header bool, now time.Time) error {
 
 // finishEnding ends the session, and nothing follows it.
 func (q *request) finishEnding(header bool) error {
-	if q.old.foreign != nil && q.old.foreign.ID == "" {
+	if q.old.needsCookie() {
 		if err := q.canSendCookie(header); err != nil {
 			return err
 		}

@@ -69,6 +69,7 @@ type kit struct {
 	Config
 	keeper     keeper
 	directory  directory // nil: the store does not know the sessions of a user
+	successor  successor // nil: the store takes over from no other
 	seenEvery  time.Duration
 	protection *http.CrossOriginProtection
 	sealers    []sealer // one for each of Config.Secrets
@@ -103,6 +104,9 @@ func newKit(store sessions.Store, config []Config) (*kit, error) {
 	}
 	if s, ok := store.(server); ok {
 		k.keeper = served{s}
+		if k.successor, ok = store.(successor); ok {
+			k.keeper = moving{served{s}}
+		}
 	} else {
 		k.keeper = &foreign{store: store, name: c.Name, seenEvery: k.seenEvery}
 	}

@@ -61,6 +61,7 @@ func (q *request) beforeHeader(header bool) error {
 	}
 	err := q.commit(header)
 	if header {
+		q.retire()
 		q.setHeader()
 	}
 	return err

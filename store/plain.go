@@ -31,9 +31,14 @@ func (s *Store) Options(o sessions.Options) { s.options.Store(o.ToGorillaOptions
 // held is a session as it was loaded for one request.
 type held struct {
 	id     string
-	secret func() string // a function, which no verb of fmt looks into: it stands in the request's context
+	secret func() string // see hide
 	record Record
+	old    *Old // that has yet to move; nil: none
 }
+
+// hide returns a function, which no verb of fmt looks into: what is held stands in
+// the request's context.
+func hide(secret string) func() string { return func() string { return secret } }
 
 type heldKey struct{}
 
@@ -56,26 +61,43 @@ func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
 // New returns the session that the request's cookie names, or a new one. A
 // cookie that names no live session is no error.
 func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
-	session := gsessions.NewSession(s, name)
+	session := s.newSession(s, name)
+	return session, s.open(r, session)
+}
+
+// newSession returns a new session that owner saves.
+func (s *Store) newSession(owner gsessions.Store, name string) *gsessions.Session {
+	session := gsessions.NewSession(owner, name)
 	options := *s.options.Load()
 	session.Options = &options
 	session.IsNew = true
+	return session
+}
+
+// open makes a new session the one that the request's cookie names.
+func (s *Store) open(r *http.Request, session *gsessions.Session) error {
+	name := session.Name()
 	for i, cookie := range r.CookiesNamed(name) {
 		if i == maxCookies {
 			break
 		}
 		id, record, found, err := s.Load(r.Context(), cookie.Value, false)
 		if err != nil {
-			return session, err
+			return err
 		}
 		if found && time.Now().Before(record.Expires) {
-			session.ID, session.IsNew = id, false
-			value.Unpack(record.Values, session.Values)
-			heldIn(r)[session] = held{id: id, secret: func() string { return cookie.Value }, record: record}
+			hold(r, session, held{id: id, secret: hide(cookie.Value), record: record})
 			break
 		}
 	}
-	return session, nil
+	return nil
+}
+
+// hold makes a session the one that was loaded.
+func hold(r *http.Request, session *gsessions.Session, h held) {
+	session.ID, session.IsNew = h.id, false
+	value.Unpack(h.record.Values, session.Values)
+	heldIn(r)[session] = h
 }
 
 // maxCookies bounds the cookies of one name that are tried. Sibling domains and
@@ -89,7 +111,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 	was, loaded := heldIn(r)[session]
 	if session.Options.MaxAge < 0 {
 		if loaded {
-			if _, err := s.End(r.Context(), was.id, was.record); err != nil {
+			if err := s.endHeld(r, was); err != nil {
 				return err
 			}
 		}
@@ -106,12 +128,8 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 		change.Expires = change.Seen.Add(time.Duration(age) * time.Second)
 	}
 	if loaded {
-		found, err := s.Update(r.Context(), was.id, was.record, change)
-		if err != nil {
+		if was, err = s.updateHeld(r, was, change); err != nil {
 			return err
-		}
-		if !found {
-			return fmt.Errorf("store: saving a session: %w", ErrEnded)
 		}
 	} else {
 		record := Record{Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: change.Set}
@@ -119,13 +137,40 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 		if err != nil {
 			return err
 		}
-		was.id, was.secret = id, func() string { return secret }
-		session.ID, session.IsNew = id, false
+		was.id, was.secret = id, hide(secret)
 	}
+	session.ID, session.IsNew = was.id, false
 	was.record.Values = value.Apply(was.record.Values, set, drop)
 	heldIn(r)[session] = was
 	setCookie(w, session, was.secret())
 	return nil
+}
+
+// updateHeld applies a change to a session that was loaded.
+func (s *Store) updateHeld(r *http.Request, was held, change Change) (held, error) {
+	var found bool
+	var err error
+	if was.old != nil {
+		var secret string
+		secret, was.id, found, err = was.old.Update(r.Context(), r, change)
+		was.secret, was.old = hide(secret), nil
+	} else {
+		found, err = s.Update(r.Context(), was.id, was.record, change)
+	}
+	if err == nil && !found {
+		err = fmt.Errorf("store: saving a session: %w", ErrEnded)
+	}
+	return was, err
+}
+
+// endHeld ends a session that was loaded.
+func (s *Store) endHeld(r *http.Request, was held) error {
+	if was.old != nil {
+		_, err := was.old.End(r.Context(), r)
+		return err
+	}
+	_, err := s.End(r.Context(), was.id, was.record)
+	return err
 }
 
 func setCookie(w http.ResponseWriter, session *gsessions.Session, value string) {

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// A mark stands in the new store for an old cookie whose session has moved or
+// ended: what the cookie opened in the old store does not count any more. A
+// session that was moved without a sign-in also has its secret there, for requests
+// that the browser sent before it had the new cookie. The old cookie alone opens
+// it: whoever reads the database cannot.
+type mark struct {
+	ID     string `json:"id,omitempty"`     // of the new session; "": it has ended
+	User   string `json:"user,omitempty"`   // of the new session
+	Line   string `json:"line,omitempty"`   // of its sign-in
+	Sealed []byte `json:"sealed,omitempty"` // its secret
+}
+
+// markedFor is how long a mark is kept: longer than gin-contrib's stores take a
+// cookie, which is 30 days.
+const markedFor = 31 * 24 * time.Hour
+
+const (
+	markName    = value.OwnPrefix + "moved"
+	markPurpose = "sessionkit migration, version 1"
+)
+
+// markID returns the ID of an old cookie's mark. No secret has it: it is the hash
+// of a text that is none.
+func markID(cookie string) string {
+	sum := sha256.Sum256([]byte(markPurpose + ": " + cookie))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// mark returns the mark of the old cookie.
+func (o *Old) mark(ctx context.Context) (m mark, found bool, err error) {
+	r, found, err := o.m.load(ctx, o.ID, false) // it never changes
+	if err != nil || !found {
+		return mark{}, false, err
+	}
+	v, _ := value.Decode(r.Values[markName])
+	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &m) != nil {
+		return mark{}, false, fmt.Errorf("store: reading where a session has moved: %w", ErrCorrupt)
+	}
+	return m, true, nil
+}
+
+// create creates the mark of the old cookie, unless there is one.
+func (o *Old) create(ctx context.Context, m mark) (bool, error) {
+	j, _ := json.Marshal(m) // its fields all encode
+	text, _ := value.Encode(value.JSON(j))
+	now := time.Now()
+	ctx, cancel := o.m.bound(ctx)
+	defer cancel()
+	created, err := o.m.backend.Create(ctx, o.ID, Record{
+		Created: now, Seen: now, Expires: now.Add(markedFor), Values: map[string]string{markName: text},
+	})
+	if err != nil {
+		return false, fmt.Errorf("store: moving a session: %w", err)
+	}
+	return created, nil
+}
+
+// secret returns the secret of the new session, "" where the cookie leads to none.
+func (m mark) secret(cookie string) string {
+	if len(m.Sealed) == 0 {
+		return ""
+	}
+	secret, err := markCipher(cookie).Open(nil, nil, m.Sealed, nil)
+	if err != nil {
+		return ""
+	}
+	return string(secret)
+}
+
+func seal(cookie, secret string) []byte {
+	return markCipher(cookie).Seal(nil, nil, []byte(secret), nil) // #nosec G407 -- the cipher adds a random nonce
+}
+
+// markCipher returns the cipher of an old cookie. Old cookies are secrets of 256
+// bits or more, or sealed with one.
+func markCipher(cookie string) cipher.AEAD {
+	key, err := hkdf.Key(sha256.New, []byte(cookie), nil, markPurpose, sha256.Size)
+	if err != nil {
+		panic(err) // only for a key longer than HKDF can give
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // only for a key of another size
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // only for a cipher of another block size
+	}
+	return aead
+}
