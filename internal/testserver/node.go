@@ -1,0 +1,95 @@
+package testserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Node installs the Node.js packages that a directory's package-lock.json names,
+// runs its app.js, and returns the URL that this writes once it listens. It ends
+// with the test. The test is skipped where node or npm is not installed, or the
+// packages cannot be had.
+func Node(tb testing.TB, dir string) string {
+	tb.Helper()
+	node, err := find("node")
+	if err != nil {
+		skip(tb, err)
+	}
+	modules, err := nodeModules(dir)
+	if err != nil {
+		skip(tb, err)
+	}
+	command := exec.CommandContext(context.Background(), node, "app.js") // #nosec G204 -- a program of this package's choice
+	command.Dir = dir
+	command.Env = append(os.Environ(), "NODE_PATH="+modules, "NODE_ENV=test")
+	command.Stderr = os.Stderr
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		tb.Fatalf("starting node: %v", err)
+	}
+	tb.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		tb.Fatalf("node ended before it listened: %v", err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// nodeModules returns the directory of the installed packages. They are installed
+// once for each package-lock.json.
+func nodeModules(dir string) (string, error) {
+	npm, err := find("npm")
+	if err != nil {
+		return "", err
+	}
+	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json")) // #nosec G304 -- of the tests' own directories
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	cache = filepath.Join(cache, "sessionkit-tests")
+	sum := sha256.Sum256(lock)
+	installed := filepath.Join(cache, "node-"+hex.EncodeToString(sum[:8]))
+	if _, err := os.Stat(installed); err == nil {
+		return filepath.Join(installed, "node_modules"), nil
+	}
+	if err := os.MkdirAll(cache, 0o750); err != nil {
+		return "", err
+	}
+	fresh, err := os.MkdirTemp(cache, "installing-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(fresh) }()
+	if err := os.CopyFS(fresh, os.DirFS(dir)); err != nil {
+		return "", err
+	}
+	command := exec.CommandContext(context.Background(), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund") // #nosec G204 -- a program of this package's choice
+	command.Dir = fresh
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci: %w\n%s", err, out)
+	}
+	if err := os.Rename(fresh, installed); err != nil {
+		if _, statErr := os.Stat(installed); statErr != nil { // not that another test was faster
+			return "", err
+		}
+	}
+	return filepath.Join(installed, "node_modules"), nil
+}
