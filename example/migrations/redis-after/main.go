@@ -1,0 +1,95 @@
+// The program of redis-before, on sessionkit.
+package main
+
+import (
+	"encoding/gob"
+	"log"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/gin-contrib/sessions/redis"
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+)
+
+var secret = []byte("32 bytes that only the server has")
+
+// Line is a line of a cart.
+type Line struct {
+	Item   string `json:"item"`
+	Amount int    `json:"amount"`
+}
+
+var cart = sessionkit.NewKey[[]Line]("cart")
+
+func main() {
+	gob.Register([]Line{}) // until the old sessions have run out
+	before, err := redis.NewStore(10, "tcp", os.Getenv("REDIS"), "", "", secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	now, err := redisstore.Open("redis://" + os.Getenv("REDIS"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := gin.Default()
+	r.Use(sessionkit.Sessions(store.Migrate(before, now, "shop", oldUser)))
+	r.POST("/login", login)
+	r.POST("/logout", logout)
+	r.GET("/cart", showCart)
+	r.POST("/cart", addToCart)
+	r.GET("/account", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}), account)
+	log.Fatal(r.Run("localhost:" + os.Getenv("PORT")))
+}
+
+// oldUser returns who was signed in before the switch.
+func oldUser(values map[any]any) string {
+	if id, ok := values["user_id"].(uint); ok {
+		return strconv.FormatUint(uint64(id), 10)
+	}
+	return ""
+}
+
+func login(c *gin.Context) {
+	id := c.PostForm("id")
+	if _, err := strconv.ParseUint(id, 10, 32); err != nil || c.PostForm("password") != "opensesame" {
+		c.String(http.StatusUnauthorized, "wrong number or password")
+		return
+	}
+	var options []sessionkit.LoginOption
+	if c.PostForm("remember") != "" {
+		options = append(options, sessionkit.Remember())
+	}
+	sessionkit.Login(c, id, options...)
+	c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
+}
+
+func logout(c *gin.Context) {
+	sessionkit.Logout(c)
+	c.Redirect(http.StatusSeeOther, "/cart")
+}
+
+func showCart(c *gin.Context) {
+	lines, _ := cart.Get(c)
+	c.JSON(http.StatusOK, lines)
+}
+
+func addToCart(c *gin.Context) {
+	amount, err := strconv.Atoi(c.PostForm("amount"))
+	if err != nil {
+		c.String(http.StatusBadRequest, "how many?")
+		return
+	}
+	lines, _ := cart.Get(c)
+	cart.Set(c, append(lines, Line{c.PostForm("item"), amount}))
+	c.Redirect(http.StatusSeeOther, "/cart")
+}
+
+func account(c *gin.Context) {
+	user, _ := sessionkit.User(c)
+	c.String(http.StatusOK, "user %s", user)
+}
