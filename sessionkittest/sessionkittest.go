@@ -23,7 +23,7 @@
 //	func TestSessionEnds(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
 //			client := sessionkittest.As(t, newRouter(), "42")
-//			time.Sleep(time.Hour + time.Minute)
+//			time.Sleep(2 * time.Hour)
 //			assert.Equal(t, http.StatusUnauthorized, client.Get("/account").Code)
 //		})
 //	}

@@ -74,9 +74,15 @@ func plainValues(t *testing.T, s sessions.Store, cookies ...*http.Cookie) map[an
 	return session.Values
 }
 
+// oldStore is a store of gorilla/sessions.
+type oldStore struct{ *gsessions.CookieStore }
+
+func (oldStore) Options(sessions.Options) {}
+
 func TestPlainMigrate(t *testing.T) {
 	for name, old := range map[string]sessions.Store{
 		"cookie": gincookie.NewStore([]byte("secret")), "memstore": ginmemstore.NewStore([]byte("secret")),
+		"gorilla": oldStore{gsessions.NewCookieStore([]byte("secret"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cookie, s := migrated(t, old)

@@ -14,10 +14,25 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	_ "github.com/gin-sessionkit/sessionkit"
+	_ "github.com/gin-sessionkit/sessionkit/store/memstore"
+	_ "github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
-// programs builds the programs once and returns their directory.
+// programs builds the programs once and returns their directory. It looks at their
+// sources, and this test imports what they are made of, so that go test runs it
+// again when they change.
 var programs = sync.OnceValues(func() (string, error) {
+	sources, err := filepath.Glob("*/main.go")
+	for _, source := range sources {
+		if _, err := os.ReadFile(source); err != nil {
+			return "", err
+		}
+	}
+	if err != nil {
+		return "", err
+	}
 	dir, err := os.MkdirTemp("", "migrations-")
 	if err != nil {
 		return "", err

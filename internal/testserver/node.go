@@ -23,6 +23,9 @@ func Node(tb testing.TB, dir string) string {
 	if err != nil {
 		skip(tb, err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, "app.js")); err != nil { // also so that go test runs again when it changes
+		tb.Fatal(err)
+	}
 	modules, err := nodeModules(dir)
 	if err != nil {
 		skip(tb, err)

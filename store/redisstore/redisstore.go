@@ -1,6 +1,10 @@
 // Package redisstore keeps sessions in Redis 7 or later, or in Valkey: a single
 // server, one behind Sentinel, or a Cluster.
 //
+//	store, err := redisstore.Open("redis://localhost:6379")
+//	…
+//	r.Use(sessionkit.Sessions(store))
+//
 // A session is one hash, and a user's sessions are one sorted set. Every key has
 // a TTL. Changes are Lua scripts, so each takes effect at one instant.
 //

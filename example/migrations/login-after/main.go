@@ -20,7 +20,8 @@ var visitCount = sessionkit.NewKey[int]("visits")
 
 func main() {
 	r := gin.Default()
-	r.Use(sessionkit.Sessions(store.Migrate(cookie.NewStore(secret), memstore.New(), "mysession", oldUser)))
+	old := cookie.NewStore(secret)
+	r.Use(sessionkit.Sessions(store.Migrate(old, memstore.New(), "mysession", oldUser)))
 	r.POST("/login", login)
 	r.POST("/logout", logout)
 

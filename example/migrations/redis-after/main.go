@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-contrib/sessions/redis"
 	"github.com/gin-gonic/gin"
 
@@ -36,14 +37,18 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	log.Fatal(newRouter(store.Migrate(before, now, "shop", oldUser)).Run("localhost:" + os.Getenv("PORT")))
+}
+
+func newRouter(store sessions.Store) *gin.Engine {
 	r := gin.Default()
-	r.Use(sessionkit.Sessions(store.Migrate(before, now, "shop", oldUser)))
+	r.Use(sessionkit.Sessions(store))
 	r.POST("/login", login)
 	r.POST("/logout", logout)
 	r.GET("/cart", showCart)
 	r.POST("/cart", addToCart)
 	r.GET("/account", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}), account)
-	log.Fatal(r.Run("localhost:" + os.Getenv("PORT")))
+	return r
 }
 
 // oldUser returns who was signed in before the switch.

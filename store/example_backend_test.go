@@ -1,0 +1,119 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/storetest"
+)
+
+// A backend of one's own: these seven methods, and the test of the contract.
+func Example_backend() {
+	s := store.New(&mapBackend{records: make(map[string]store.Record)}) // for r.Use(sessionkit.Sessions(s))
+	fmt.Println(s.Sessions(context.Background(), "42"))
+	// Output: [] <nil>
+}
+
+func TestMapBackend(t *testing.T) {
+	storetest.Run(t, func(*testing.T) store.Backend {
+		return &mapBackend{records: make(map[string]store.Record)}
+	})
+}
+
+// mapBackend keeps records in a map. One lock makes every operation take effect at
+// one instant. Records that have expired stay: removing them an hour later, by
+// store.Retention, is up to the backend.
+type mapBackend struct {
+	mu      sync.Mutex
+	records map[string]store.Record
+}
+
+func (b *mapBackend) Create(_ context.Context, id string, r store.Record) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, taken := b.records[id]; taken {
+		return false, nil
+	}
+	r.Values = maps.Clone(r.Values)
+	b.records[id] = r
+	return true, nil
+}
+
+func (b *mapBackend) Load(_ context.Context, id string) (store.Record, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, found := b.records[id]
+	return r, found, nil
+}
+
+func (b *mapBackend) Update(_ context.Context, id string, c store.Change) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, found := b.records[id]
+	if !found || !time.Now().Before(r.Expires) {
+		return false, nil
+	}
+	r.Values = merge(r.Values, c.Set, c.Delete)
+	if c.Seen.After(r.Seen) {
+		r.Seen = c.Seen
+	}
+	if c.Expires.After(r.Expires) {
+		r.Expires = c.Expires
+	}
+	b.records[id] = r
+	return true, nil
+}
+
+func (b *mapBackend) Rotate(_ context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old, found := b.records[id]
+	if !found || !time.Now().Before(old.Expires) {
+		return false, nil
+	}
+	r.Values = merge(old.Values, r.Values, drop)
+	b.records[newID] = r
+	delete(b.records, id)
+	return true, nil
+}
+
+func (b *mapBackend) Delete(_ context.Context, id string) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, found := b.records[id]
+	delete(b.records, id)
+	return found, nil
+}
+
+func (b *mapBackend) List(_ context.Context, user string) (map[string]store.Record, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make(map[string]store.Record)
+	for id, r := range b.records {
+		if user != "" && r.User == user {
+			list[id] = r
+		}
+	}
+	return list, nil
+}
+
+func (b *mapBackend) Close() error { return nil }
+
+// merge returns values with drop dropped and set put. Records that were handed out
+// keep theirs.
+func merge(values, set map[string]string, drop []string) map[string]string {
+	next := maps.Clone(values)
+	if next == nil {
+		next = make(map[string]string)
+	}
+	for _, name := range drop {
+		delete(next, name)
+	}
+	maps.Copy(next, set)
+	return next
+}

@@ -1,0 +1,23 @@
+package memstore_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+func ExampleNew() {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "https://example.com/login", nil))
+	fmt.Println(w.Code, len(w.Header()["Set-Cookie"]))
+	// Output: 200 1
+}
