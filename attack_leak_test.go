@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/gin-contrib/sessions"
+	ginmemstore "github.com/gin-contrib/sessions/memstore"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -133,7 +134,31 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	require.False(t, session.IsNew)
 	show(session, r.Context())
 
-	secrets := []string{key, b.cookies[cookie], sent, plain.Value}
+	// One that is on its way from another store holds two.
+	from := ginmemstore.NewStore(testSecret)
+	r = httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+	session, err = from.New(r, "old")
+	require.NoError(t, err)
+	w = httptest.NewRecorder()
+	require.NoError(t, session.Save(r, w))
+	old := setCookies(w)[0]
+	moving := store.Migrate(from, s, "old").(interface {
+		sessions.Store
+		Adopt(r *http.Request) (*store.Old, error)
+	})
+	r = httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+	r.AddCookie(old)
+	adopted, err := moving.Adopt(r)
+	require.NoError(t, err)
+	secret, _, _, err := adopted.Update(t.Context(), r, store.Change{})
+	require.NoError(t, err)
+	show(adopted)
+	adopted, err = moving.Adopt(r)
+	require.NoError(t, err)
+	require.Equal(t, secret, adopted.Secret)
+	show(adopted, moving)
+
+	secrets := []string{key, b.cookies[cookie], sent, plain.Value, old.Value, secret}
 	for _, secret := range secrets {
 		require.Greater(t, len(secret), 30)
 	}

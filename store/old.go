@@ -21,13 +21,18 @@ import (
 // The kit uses it.
 type Old struct {
 	ID     string // public handle of the old cookie
-	Secret string // of the new session, where it has moved already
+	Secret string `json:"-"` // of the new session, where it has moved already
 	Record Record // as it is to be created
 
 	m       *migrating
 	cookie  string
 	session *gsessions.Session
 	retired []string
+}
+
+// Format implements [fmt.Formatter], so that no verb prints the secrets.
+func (o *Old) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "store.Old{ID: %q, the rest not shown}", o.ID)
 }
 
 // oldRecord returns the record of a session of another store. A value that has no
