@@ -29,27 +29,27 @@ type request struct {
 	mu      sync.Mutex
 	pending *pendingCalls // nil: none
 
-	loaded  bool
-	loadErr error  // the stored session could not be read: it must not be written
-	bad     error  // a change that cannot be saved, such as a value that does not encode
-	saveErr error  // the commit failed
-	expired bool   // the cookie names a sign-in that has run out
-	cookie  string // the session cookie that came, "" if none did
-	token   string // what came in its stead from a client without cookies
-	bearer  bool   // it is such a client
-	closed  bool   // the middleware has returned
-	passive bool   // the request does not count as use
-	due     bool   // that it does is to be recorded
-	guarded bool   // the response is for this user alone
+	loadErr error // the stored session could not be read: it must not be written
+	bad     error // a change that cannot be saved, such as a value that does not encode
+	saveErr error // the commit failed
 
-	// old is the stored session that stands until the commit; its id is "" where
-	// there is none. ending and renewing say what the commit does to it.
-	old      kept
-	adopted  *store.Old // what an old cookie named, in a store that is being moved from
-	ending   bool       // ends it; what follows is another session
-	renewing bool       // gives it a new ID
-	clearing bool       // takes the cookie from the browser, unless another one follows
-	event    EventKind  // what to tell of a renewal: that it was one, or a sign-in
+	loaded  bool
+	expired bool // the cookie names a sign-in that has run out
+	cookie  bool // a session cookie came
+	bearer  bool // it comes from a client without cookies
+	closed  bool // the middleware has returned
+	passive bool // the request does not count as use
+	due     bool // that it does is to be recorded
+	guarded bool // the response is for this user alone
+
+	// What the commit does to the stored session.
+	ending    bool // ends it; what follows is another session
+	renewing  bool // gives it a new ID
+	signingIn bool // and a user
+	clearing  bool // takes the cookie from the browser, unless another one follows
+
+	old     kept       // the stored session that stands until the commit; its id is "" where there is none
+	adopted *store.Old // what an old cookie named, in a store that is being moved from
 
 	// The session as it will be: who is signed in, since when where that was looked
 	// up, and its values, which are base with set put and drop dropped.
@@ -109,7 +109,7 @@ func (q *request) load(fresh bool) {
 	q.start(kept{})
 	var why rejection
 	if q.bearer {
-		if q.token != "" && q.open(q.token, fresh, &why) {
+		if token, _ := q.kit.token(q.r); token != "" && q.open(token, fresh, &why) {
 			return
 		}
 	} else if q.openCookie(fresh, &why) {
@@ -134,11 +134,8 @@ func (q *request) openCookie(fresh bool, why *rejection) bool {
 		if tried++; tried > maxCookies {
 			break
 		}
-		if q.cookie == "" {
-			q.cookie = value
-		}
+		q.cookie = true
 		if q.open(value, fresh, why) {
-			q.cookie = value
 			return true
 		}
 	}
@@ -174,7 +171,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 
 // start begins with a stored session, or with a new one.
 func (q *request) start(k kept) {
-	q.old, q.ending, q.renewing, q.event = k, false, false, ""
+	q.old, q.ending, q.renewing, q.signingIn = k, false, false, false
 	q.user, q.signIn = k.record.User, nil
 	q.base, q.set, q.drop = k.record.Values, nil, nil
 	q.refreshView()
@@ -183,7 +180,7 @@ func (q *request) start(k kept) {
 // restart drops all there is: what follows is another, new session.
 func (q *request) restart() {
 	q.ending = q.old.id != ""
-	q.renewing, q.event = false, ""
+	q.renewing, q.signingIn = false, false
 	q.user, q.signIn = "", nil
 	q.base, q.set, q.drop = nil, nil, nil
 	q.refreshView()
@@ -351,7 +348,7 @@ func (q *request) clearBrowser() {
 	if q.bearer {
 		return
 	}
-	if q.old.id == "" && q.cookie != "" {
+	if q.old.id == "" && q.cookie {
 		putCookie(q.writer.Header(), expireCookie(q.kit.sessionCookie(q.r)))
 		keepFromCaches(q.writer.Header())
 	}
@@ -453,7 +450,7 @@ func (q *request) rotate(header bool, now time.Time) error {
 		q.committed(k)
 		return nil
 	}
-	if q.event != EventSignedIn {
+	if !q.signingIn {
 		return store.ErrEnded
 	}
 	// Another request ended it meanwhile, or signed in first. The user has shown
@@ -546,11 +543,14 @@ func (q *request) canSendCookie(header bool) error {
 
 // committed makes the saved session the one that the request goes on with.
 func (q *request) committed(k kept) {
-	if q.event != "" {
-		q.tell(Event{Kind: q.event, User: k.record.User, SessionID: k.id})
+	signedIn := q.signingIn
+	switch {
+	case signedIn:
+		q.tell(Event{Kind: EventSignedIn, User: k.record.User, SessionID: k.id})
+	case q.renewing:
+		q.tell(Event{Kind: EventRenewed, User: k.record.User, SessionID: k.id})
 	}
-	signedIn := q.event == EventSignedIn
-	q.old, q.ending, q.renewing, q.event, q.due = k, false, false, "", false
+	q.old, q.ending, q.renewing, q.signingIn, q.due = k, false, false, false, false
 	q.base, q.set, q.drop = k.record.Values, nil, nil
 	q.user = k.record.User
 	if q.view != nil {

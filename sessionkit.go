@@ -138,7 +138,6 @@ func (k *kit) serve(c *gin.Context) {
 	q := &request{kit: k, c: c, r: c.Request}
 	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: len(c.Writer.Header()["Content-Encoding"]) > 0}
 	c.Writer = &q.writer
-	c.Set(requestKey{}, q)
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 
 	panicking := true
@@ -155,7 +154,7 @@ func (k *kit) serve(c *gin.Context) {
 
 // checkOrigin refuses what another site makes a browser send.
 func (q *request) checkOrigin() error {
-	if q.token, q.bearer = q.kit.token(q.r); q.bearer {
+	if _, q.bearer = q.kit.token(q.r); q.bearer {
 		return nil
 	}
 	return q.kit.protection.Check(q.r)
@@ -180,17 +179,15 @@ func (q *request) refuseOrigin(cause error) {
 	calls.make(q.kit, q.c)
 }
 
-type requestKey struct{}
-
 // requestOf returns the request's session. It panics where the middleware is
 // missing, which is a programmer's error; call is what the programmer called.
 func requestOf(c *gin.Context, call string) *request {
 	if w, ok := c.Writer.(*writer); ok {
 		return w.q
 	}
-	if v, ok := c.Get(requestKey{}); ok { // another middleware has put its writer in front
-		if q, ok := v.(*request); ok {
-			return q
+	if v, ok := c.Get(sessions.DefaultKey); ok { // another middleware has put its writer in front
+		if s, ok := v.(*ginSession); ok {
+			return (*request)(s)
 		}
 	}
 	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")

@@ -67,7 +67,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 		option(&in)
 	}
 	q.user, q.signIn = user, &in
-	q.renewing, q.event = true, EventSignedIn
+	q.renewing, q.signingIn = true, true
 	q.changed()
 }
 
@@ -104,9 +104,6 @@ func Renew(c *gin.Context) {
 		return
 	}
 	q.renewing = true
-	if q.event == "" {
-		q.event = EventRenewed
-	}
 	q.changed()
 }
 

@@ -18,8 +18,8 @@ import (
 type writer struct {
 	gin.ResponseWriter
 	q       *request
-	sent    bool  // the header has gone out, or is about to
 	failed  error // the session could not be saved: what the handler writes is withheld
+	sent    bool  // the header has gone out, or is about to
 	encoded bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
 }
 
