@@ -27,13 +27,18 @@ func newRouter(store sessions.Store, config sessionkit.Config) *gin.Engine {
 	r.GET("/login", showLogin)
 	r.POST("/login", logIn)
 	r.POST("/logout", logOut)
+	signedIn := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"})
+	r.POST("/logout/others", signedIn, logOutOthers)
+	r.POST("/logout/everywhere", signedIn, logOutEverywhere)
 	r.POST("/theme", setTheme)
 	r.POST("/cart", addToCart)
-	r.GET("/account", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}), showAccount)
+	r.GET("/account", signedIn, showAccount)
 
 	api := r.Group("/api")
 	api.GET("/me", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), me)
 	api.POST("/echo-flash", echoFlash)
+	api.GET("/devices", sessionkit.RequireSession(), listDevices)
+	api.POST("/devices/revoke", sessionkit.RequireSession(), revokeDevice)
 	return r
 }
 

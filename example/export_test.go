@@ -4,4 +4,6 @@ var (
 	NewRouter = newRouter
 	Run       = run
 	Address   = address
+	OpenStore = openStore
+	MySQLDSN  = mysqlDSN
 )

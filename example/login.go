@@ -55,9 +55,3 @@ func logIn(c *gin.Context) {
 // checked reports whether a checkbox is ticked. What it does not understand is
 // not: to be remembered is what a user must have asked for.
 func checked(value string) bool { return value == "on" || value == "true" || value == "1" }
-
-func logOut(c *gin.Context) {
-	sessionkit.Logout(c)
-	sessionkit.Flash(c, sessionkit.Info, "You are signed out.") // in a new session
-	c.Redirect(http.StatusSeeOther, "/")
-}

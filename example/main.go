@@ -3,7 +3,8 @@
 //
 //	go run ./example
 //
-// Its sessions are in memory: they end with the process.
+// Its sessions are in the file sessions.db: they survive a restart. The flag -store
+// puts them elsewhere.
 package main
 
 import (
@@ -23,7 +24,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit"
-	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 func main() {
@@ -34,6 +34,7 @@ func main() {
 	gin.SetMode(gin.TestMode)
 
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
+	storeName := flag.String("store", "sqlite:sessions.db", "`where` sessions are kept: "+storeKinds)
 	var config sessionkit.Config
 	flag.DurationVar(&config.IdleTimeout, "idle", time.Hour, "end a session that is not used for so long")
 	flag.DurationVar(&config.Lifetime, "lifetime", 24*time.Hour, "end a session so long after the sign-in")
@@ -46,7 +47,7 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, *addr, config, os.Stdout); err != nil {
+	if err := run(ctx, *addr, *storeName, config, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "sessionkit example:", err)
 		os.Exit(1)
 	}
@@ -54,16 +55,19 @@ func main() {
 
 // run serves the application until ctx is done. It writes to out where, as soon
 // as browsers can connect.
-func run(ctx context.Context, addr string, config sessionkit.Config, out io.Writer) error {
+func run(ctx context.Context, addr, storeName string, config sessionkit.Config, out io.Writer) error {
 	if err := config.Validate(); err != nil {
+		return err
+	}
+	store, closeStore, err := openStore(storeName) //nolint:contextcheck // OpenSQLite takes no context: it gives up by itself
+	if err != nil {
 		return err
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with -addr", err)
+		return errors.Join(fmt.Errorf("%w; choose another address with -addr", err), closeStore())
 	}
-	store := memstore.New()
 	server := &http.Server{
 		Handler:           newRouter(store, config),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -80,7 +84,7 @@ func run(ctx context.Context, addr string, config sessionkit.Config, out io.Writ
 	case <-ctx.Done():
 		err = shutdown(ctx, server)
 	}
-	return errors.Join(err, store.Close())
+	return errors.Join(err, closeStore())
 }
 
 // shutdown lets the requests that are under way finish, within reason.

@@ -22,7 +22,7 @@ func TestRunServesUntilToldToStop(t *testing.T) {
 	defer stop()
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- main.Run(ctx, "127.0.0.1:0", sessionkit.Config{}, in) }()
+	go func() { ended <- main.Run(ctx, "127.0.0.1:0", "memory", sessionkit.Config{}, in) }()
 
 	lines := bufio.NewScanner(out)
 	require.True(t, lines.Scan())
@@ -42,13 +42,13 @@ func TestRunSaysThatThePortIsTaken(t *testing.T) {
 	taken, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, taken.Close()) })
-	err = main.Run(t.Context(), taken.Addr().String(), sessionkit.Config{}, io.Discard)
+	err = main.Run(t.Context(), taken.Addr().String(), "memory", sessionkit.Config{}, io.Discard)
 	require.ErrorContains(t, err, "; choose another address with -addr")
 	assert.NotContains(t, err.Error(), "\n")
 }
 
 func TestRunJudgesTheConfig(t *testing.T) {
-	err := main.Run(t.Context(), "127.0.0.1:0", sessionkit.Config{IdleTimeout: -time.Second}, io.Discard)
+	err := main.Run(t.Context(), "127.0.0.1:0", "memory", sessionkit.Config{IdleTimeout: -time.Second}, io.Discard)
 	require.ErrorContains(t, err, "Config.IdleTimeout")
 }
 

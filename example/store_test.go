@@ -1,0 +1,193 @@
+package main_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	main "github.com/gin-sessionkit/sessionkit/example"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+)
+
+// storeVariable is what makes the test binary run the application, on the store
+// that it names.
+const storeVariable = "EXAMPLE_STORE"
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	if store := os.Getenv(storeVariable); store != "" {
+		if err := main.Run(context.Background(), "127.0.0.1:0", store, sessionkit.Config{}, os.Stdout); err != nil {
+			panic(err)
+		}
+		return
+	}
+	testserver.Main(m)
+}
+
+// site returns the address that the application writes when it serves.
+func site(t *testing.T, out io.Reader) string {
+	t.Helper()
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan(), "the application ended before it served")
+	site, ok := strings.CutPrefix(lines.Text(), "sessionkit example on ")
+	require.True(t, ok, lines.Text())
+	go func() { // what it writes later must not block it
+		for lines.Scan() {
+		}
+	}()
+	return site
+}
+
+// startProcess runs the application in a process of its own.
+func startProcess(t *testing.T, store string) string {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	process := exec.CommandContext(t.Context(), self)
+	process.Env = append(os.Environ(), storeVariable+"="+store)
+	process.Stderr = os.Stderr
+	process.Cancel = func() error { return process.Process.Signal(syscall.SIGKILL) }
+	out, err := process.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	t.Cleanup(func() { _ = process.Wait() }) // it was killed
+	return site(t, out)
+}
+
+func TestSessionsSurviveARestart(t *testing.T) {
+	store := "sqlite:" + filepath.Join(t.TempDir(), "sessions.db")
+	b := browserOf(t, "", &http.Transport{DisableKeepAlives: true})
+	run := func(use func()) {
+		ctx, stop := context.WithCancel(t.Context())
+		out, in := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			err := main.Run(ctx, "127.0.0.1:0", store, sessionkit.Config{}, in)
+			ended <- errors.Join(err, in.Close())
+		}()
+		b.site = site(t, out)
+		use()
+		stop()
+		require.NoError(t, <-ended)
+	}
+	run(func() {
+		b.signIn("alice")
+		requireRedirect(t, "/", b.post("/cart", "item", "tea"))
+	})
+	run(func() {
+		account := b.get("/account")
+		require.Equal(t, http.StatusOK, account.StatusCode)
+		assert.Contains(t, account.body, `<dd id="user">alice</dd>`)
+		assert.Contains(t, account.body, "<li>tea</li>")
+	})
+}
+
+// servers are the stores that several processes can share.
+var servers = map[string]func(*testing.T) string{
+	"Redis": func(t *testing.T) string {
+		t.Helper()
+		return "redis://" + testserver.Redis(t).Address
+	},
+	"PostgreSQL": func(t *testing.T) string {
+		t.Helper()
+		parameters := url.Values{}
+		for field := range strings.FieldsSeq(testserver.Postgres(t)) {
+			name, value, _ := strings.Cut(field, "=")
+			parameters.Set(name, value)
+		}
+		return "postgres:///?" + parameters.Encode()
+	},
+	"MariaDB": func(t *testing.T) string {
+		t.Helper()
+		socket, _, _ := strings.Cut(strings.TrimPrefix(testserver.MariaDB(t), "root@unix("), ")")
+		return "mysql://root@localhost/test?socket=" + url.QueryEscape(socket)
+	},
+}
+
+func TestProcessesShareSessions(t *testing.T) {
+	for name, server := range servers {
+		t.Run(name, func(t *testing.T) {
+			store := server(t)
+			one, two := startProcess(t, store), startProcess(t, store)
+			transport := &http.Transport{DisableKeepAlives: true}
+			b := browserOf(t, one, transport)
+			b.signIn("alice")
+			requireRedirect(t, "/", b.post("/cart", "item", "tea"))
+			b.site = two
+			assert.Contains(t, b.get("/account").body, "<li>tea</li>")
+			requireRedirect(t, "/", b.post("/cart", "item", "cake"))
+			b.site = one
+			assert.Eventually(t, func() bool {
+				return strings.Contains(b.get("/account").body, "<li>cake</li>")
+			}, 5*time.Second, 5*time.Millisecond)
+
+			other := browserOf(t, two, transport)
+			other.signIn("alice")
+			require.Equal(t, http.StatusNoContent, other.post("/api/devices/revoke", "id", b.currentDevice().ID).StatusCode)
+			assert.Eventually(t, func() bool {
+				return b.get("/api/me").StatusCode == http.StatusUnauthorized
+			}, 5*time.Second, 5*time.Millisecond, "the revocation is seen in the other process")
+			assert.Len(t, other.devices(), 1)
+		})
+	}
+}
+
+func TestStoresThatCannotBe(t *testing.T) {
+	const password = "hunter2"
+	for name, in := range map[string]struct{ store, want string }{
+		"nothing":               {"", "-store must be memory, sqlite:FILE, redis://"},
+		"unknown":               {"disk", "-store must be memory, sqlite:FILE, redis://"},
+		"unknown scheme":        {"mongodb://root:hunter2@localhost/", "-store must be memory, sqlite:FILE, redis://"},
+		"no file":               {"sqlite:", "-store sqlite:FILE needs the name of a file"},
+		"SQLite in memory":      {"sqlite::memory:", "use -store memory"},
+		"no folder":             {"sqlite:" + filepath.Join(t.TempDir(), "none", "sessions.db"), "unable to open database file"},
+		"no Redis":              {"redis://:hunter2@127.0.0.1:1/0", "-store redis://127.0.0.1:1: redisstore: connecting"},
+		"no PostgreSQL":         {"postgres://root:hunter2@127.0.0.1:1/app", "-store postgres://127.0.0.1:1: failed to connect"},
+		"no MySQL":              {"mysql://root:hunter2@127.0.0.1:1/app", "-store mysql://127.0.0.1:1: dial tcp 127.0.0.1:1"},
+		"no database number":    {"redis://:hunter2@127.0.0.1:1/one", "invalid database number"},
+		"wrong parameter":       {"mysql://root:hunter2@127.0.0.1:1/app?parseTime=hunter2-times", "invalid bool value"},
+		"password as parameter": {"postgres://127.0.0.1:1/app?password=hunter2&sslmode=hunter2", "-store postgres://127.0.0.1:1: "},
+		"hash in password":      {"postgres://root:hunter2#1@127.0.0.1/app", "must be percent-encoded"},
+		"slash in password":     {"redis://:1/hunter2@127.0.0.1:6379/0", "must be percent-encoded"},
+		"question in password":  {"mysql://root:1?hunter2@127.0.0.1/app", "must be percent-encoded"},
+		"percent in password":   {"postgres://root:hunter2%@127.0.0.1/app", "must be percent-encoded"},
+		"password for a port":   {"redis://root:hunter2", "must be percent-encoded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			err := main.Run(t.Context(), "127.0.0.1:0", in.store, sessionkit.Config{}, &out)
+			require.ErrorContains(t, err, in.want)
+			assert.NotContains(t, err.Error(), "\n")
+			assert.NotContains(t, err.Error(), password)
+			assert.Empty(t, out.String())
+		})
+	}
+}
+
+func TestMySQLAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"mysql://root@db.example/app":                                "root@tcp(db.example)/app",
+		"mysql://app:p%40ss%2Fword@db.example:3307/app":              "app:p@ss/word@tcp(db.example:3307)/app",
+		"mysql://app@[::1]:3307/app?tls=true&interpolateParams=true": "app@tcp([::1]:3307)/app?interpolateParams=true&tls=true",
+		"mysql://root@localhost/app?socket=%2Frun%2Fmysqld.sock":     "root@unix(/run/mysqld.sock)/app",
+	} {
+		u, err := url.Parse(address)
+		require.NoError(t, err)
+		assert.Equal(t, want, main.MySQLDSN(u), address)
+	}
+}
