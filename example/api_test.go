@@ -50,9 +50,9 @@ func TestEchoFlash(t *testing.T) {
 	require.Equal(t, http.StatusOK, a.StatusCode, a.body)
 	assert.JSONEq(t, `{"flashes":[{"level":"warning","text":"Mind the <gap>"},{"level":"error","text":"Oh"}]}`, a.body)
 
-	b.get("/favicon.ico") // an error page consumes none
+	b.get("/nowhere") // an error page consumes none
 	home := b.get("/").body
-	assert.Contains(t, home, `<p class="flash error" role="status">Oh</p>`)
+	assert.Contains(t, home, `<p class="flash error" role="alert">Oh</p>`)
 	assert.NotContains(t, home, "gap", "the second answer showed it")
 	assert.NotContains(t, b.get("/").body, "Oh")
 }

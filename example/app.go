@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"crypto/rand"
 	"net/http"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -9,50 +12,94 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// newRouter returns the application. Any store of gin-contrib/sessions will do.
-func newRouter(store sessions.Store, config sessionkit.Config) *gin.Engine {
+// app is what handlers need beside the request.
+type app struct {
+	config   sessionkit.Config
+	journal  *journal
+	stopping chan struct{} // closed when the server stops, so that streams end
+}
+
+func newApp(config sessionkit.Config) *app {
+	a := &app{config: config, journal: newJournal(), stopping: make(chan struct{})}
+	a.config.OnEvent = a.journal.hear
+	a.config.Lifetime = cmp.Or(config.Lifetime, 24*time.Hour)
+	a.config.RememberFor = cmp.Or(config.RememberFor, 30*24*time.Hour)
+	if len(config.Secrets) == 0 { // sealed cookies end with the process then
+		secret := make([]byte, 32)
+		_, _ = rand.Read(secret) // it never fails
+		a.config.Secrets = [][]byte{secret}
+	}
+	return a
+}
+
+// router returns the application over a store. All of it but the list of devices
+// works over any store of gin-contrib/sessions.
+func (a *app) router(store sessions.Store) *gin.Engine {
 	r := gin.New()
 	_ = r.SetTrustedProxies(nil) // none is in front, so nobody else says who the client is
 	r.HandleMethodNotAllowed = true
-	r.Use(gin.Recovery(), secureHeaders, limitBody, sessionkit.Sessions(store, config))
+	r.Use(gin.Recovery(), secureHeaders, limitBody, a.journal.watch, sessionkit.Sessions(store, a.config))
 	r.NoRoute(func(c *gin.Context) {
 		refuse(c, http.StatusNotFound, "There is no such page.")
 	})
 	r.NoMethod(func(c *gin.Context) {
 		refuse(c, http.StatusMethodNotAllowed, "This address does not take such a request.")
 	})
-
-	r.StaticFileFS("/static/style.css", "static/style.css", http.FS(files))
-	r.GET("/", showHome)
-	r.GET("/login", showLogin)
-	r.POST("/login", logIn)
-	r.POST("/logout", logOut)
-	signedIn := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"})
-	r.POST("/logout/others", signedIn, logOutOthers)
-	r.POST("/logout/everywhere", signedIn, logOutEverywhere)
-	r.POST("/theme", setTheme)
-	r.POST("/cart", addToCart)
-	r.GET("/account", signedIn, showAccount)
-
-	api := r.Group("/api")
-	api.GET("/me", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), me)
-	api.POST("/echo-flash", echoFlash)
-	api.GET("/devices", sessionkit.RequireSession(), listDevices)
-	api.POST("/devices/revoke", sessionkit.RequireSession(), revokeDevice)
+	for _, name := range staticFiles {
+		r.StaticFileFS("/static/"+name, "static/"+name, http.FS(files))
+	}
+	r.StaticFileFS("/favicon.ico", "static/icon.svg", http.FS(files)) // where browsers look if a page does not say
+	a.forEverybody(r)
+	a.forUsers(r)
+	a.forPrograms(r.Group("/api"))
 	return r
 }
 
-// secureHeaders lets pages load this site's style sheet and send forms to this
-// site, and nothing else.
-func secureHeaders(c *gin.Context) {
-	c.Header("Content-Security-Policy",
-		"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	c.Header("X-Content-Type-Options", "nosniff")
+func (a *app) forEverybody(r *gin.Engine) {
+	r.GET("/", showHome)
+	r.POST("/cart", addToCart)
+	r.POST("/cart/remove", removeFromCart)
+	r.GET("/login", showLogin)
+	r.POST("/login", logIn)
+	r.POST("/logout", logOut)
+	r.GET("/messages", showMessages)
+	r.POST("/messages", leaveMessage)
+	r.GET("/preferences", showPreferences)
+	r.POST("/theme", setTheme)
+	r.POST("/language", setLanguage)
+	r.POST("/language/edit", editLanguage)
+	r.POST("/language/forget", forgetLanguage)
+	r.GET("/events", a.showEvents)
+	r.GET("/source/:name", showSource)
 }
 
-const maxBodyBytes = 64 << 10
+// forUsers adds what needs a sign-in: the guard sends others to the login page,
+// and they come back from there.
+func (a *app) forUsers(r *gin.Engine) {
+	signedIn := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"})
+	r.GET("/account", signedIn, a.showAccount)
+	r.POST("/account/stay", signedIn, stay)
+	r.GET("/devices", signedIn, showDevices)
+	r.POST("/devices/revoke", signedIn, signOutDevice)
+	r.POST("/logout/others", signedIn, logOutOthers)
+	r.POST("/logout/everywhere", signedIn, logOutEverywhere)
+	r.GET("/live", signedIn, showLive)
 
-// limitBody cuts off requests that are larger than any form here.
-func limitBody(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBodyBytes)
+	// A request that is no GET cannot be returned to, so these name the page.
+	r.POST("/cart/order", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login?next=/"}), orderCart)
+	again := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login?next=/codes", FreshWithin: freshWithin})
+	r.GET("/codes", again, showCodes)
+	r.POST("/codes", again, makeCodes)
+}
+
+// forPrograms adds the API. Without LoginURL the guard answers with a 401 problem.
+func (a *app) forPrograms(api *gin.RouterGroup) {
+	signedIn := sessionkit.RequireSession()
+	asking := sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}) // asking is no use of the session
+	api.GET("/me", asking, me)
+	api.GET("/countdown", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true, OnDenied: sayEnded}), a.countdown)
+	api.GET("/live", asking, a.stream)
+	api.POST("/echo-flash", echoFlash)
+	api.GET("/devices", signedIn, listDevices)
+	api.POST("/devices/revoke", signedIn, revokeDevice)
 }

@@ -44,7 +44,7 @@ func newHandler(t *testing.T, config sessionkit.Config) http.Handler {
 	t.Helper()
 	store := memstore.New()
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return main.NewRouter(store, config)
+	return main.NewServer(store, config).Handler
 }
 
 func browserOf(t *testing.T, site string, transport http.RoundTripper) *browser {

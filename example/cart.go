@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -50,4 +52,26 @@ func withItem(items []item, name string) []item {
 		}
 	}
 	return append(items, item{Name: name, Count: 1})
+}
+
+func removeFromCart(c *gin.Context) {
+	items, _ := cart.Get(c)
+	cart.Set(c, slices.DeleteFunc(items, func(i item) bool { return i.Name == c.PostForm("item") }))
+	c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/"))
+}
+
+// orderCart takes the cart, for a user: a visitor signs in first, and finds it as
+// it was.
+func orderCart(c *gin.Context) {
+	items, _ := cart.Take(c)
+	cups := 0
+	for _, i := range items {
+		cups += i.Count
+	}
+	if cups == 0 {
+		sessionkit.Flash(c, sessionkit.Warning, "There is nothing to order yet.")
+	} else {
+		sessionkit.Flash(c, sessionkit.Success, fmt.Sprintf("Thank you. Cups on their way to you: %d", cups))
+	}
+	c.Redirect(http.StatusSeeOther, "/")
 }

@@ -9,10 +9,11 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// device is what the API tells of one of the user's sessions.
+// device is one of the user's sessions, as the page and the API show it.
 type device struct {
 	ID         string    `json:"id"`
 	Current    bool      `json:"current"`
+	Name       string    `json:"name"`
 	UserAgent  string    `json:"user_agent"`
 	IP         string    `json:"ip"`
 	SignedInAt time.Time `json:"signed_in_at"`
@@ -21,8 +22,8 @@ type device struct {
 	Remembered bool      `json:"remembered"`
 }
 
-// devicesOf returns the signed-in user's devices, the latest sign-in first. It has
-// answered the request where they cannot be told.
+// devicesOf returns the signed-in user's devices, the latest sign-in first. Where
+// they cannot be told it has answered the request.
 func devicesOf(c *gin.Context) ([]device, bool) {
 	sessions, err := sessionkit.Devices(c)
 	if err != nil {
@@ -33,12 +34,18 @@ func devicesOf(c *gin.Context) ([]device, bool) {
 	list := make([]device, 0, len(sessions))
 	for _, s := range sessions {
 		list = append(list, device{
-			ID: s.ID, Current: s.ID == current, UserAgent: s.UserAgent, IP: s.IP,
+			ID: s.ID, Current: s.ID == current, Name: browserName(s.UserAgent), UserAgent: s.UserAgent, IP: s.IP,
 			SignedInAt: s.SignedInAt.UTC(), LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
 			Remembered: s.Remembered,
 		})
 	}
 	return list, true
+}
+
+func showDevices(c *gin.Context) {
+	if list, ok := devicesOf(c); ok {
+		render(c, http.StatusOK, "devices", "Your devices", list)
+	}
 }
 
 func listDevices(c *gin.Context) {
@@ -47,16 +54,31 @@ func listDevices(c *gin.Context) {
 	}
 }
 
-// revokeDevice ends one of the user's own sessions: any other ID does nothing.
-func revokeDevice(c *gin.Context) {
+// revoke ends the session that the field id names, if it is one of the user's own:
+// any other does nothing. Where it is false it has answered the request.
+func revoke(c *gin.Context) bool {
 	id := c.PostForm("id")
 	if id == "" {
 		refuse(c, http.StatusUnprocessableEntity, "The field id names the device to sign out.")
-		return
+		return false
 	}
 	if err := sessionkit.Revoke(c, id); err != nil {
 		refuse(c, http.StatusServiceUnavailable, "The device could not be signed out. Try again.")
-		return
+		return false
 	}
-	c.Status(http.StatusNoContent)
+	return true
+}
+
+// signOutDevice is for the page, revokeDevice for programs.
+func signOutDevice(c *gin.Context) {
+	if revoke(c) {
+		sessionkit.Flash(c, sessionkit.Success, "The device is signed out.")
+		c.Redirect(http.StatusSeeOther, "/devices")
+	}
+}
+
+func revokeDevice(c *gin.Context) {
+	if revoke(c) {
+		c.Status(http.StatusNoContent)
+	}
 }

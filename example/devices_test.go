@@ -103,8 +103,8 @@ func TestLogOutOthers(t *testing.T) {
 	phone.signIn("alice")
 	laptop.signIn("alice")
 	bob.signIn("bob")
-	requireRedirect(t, "/account", laptop.post("/logout/others"))
-	assert.Contains(t, laptop.get("/account").body, "All your other devices are signed out.")
+	requireRedirect(t, "/devices", laptop.post("/logout/others"))
+	assert.Contains(t, laptop.get("/devices").body, "All your other devices are signed out.")
 	assert.Equal(t, http.StatusUnauthorized, phone.get("/api/me").StatusCode)
 	assert.Equal(t, http.StatusOK, bob.get("/api/me").StatusCode)
 }

@@ -86,3 +86,46 @@ func TestAskingHowLongDoesNotProlong(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, b.get("/api/me").StatusCode)
 	})
 }
+
+func TestCountdownAsksAndDoesNotProlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: time.Hour, Lifetime: 2 * time.Hour})
+		assert.JSONEq(t, `{"ended":"not-signed-in"}`, b.get("/api/countdown").body)
+		b.signIn("alice")
+		time.Sleep(59 * time.Minute)
+		assert.JSONEq(t, `{"remaining_seconds":60,"at_most_seconds":3660}`, b.get("/api/countdown").body)
+
+		requireRedirect(t, "/devices", b.post("/account/stay", "next", "/devices"))
+		assert.JSONEq(t, `{"remaining_seconds":3600,"at_most_seconds":3660}`, b.get("/api/countdown").body)
+		time.Sleep(time.Hour + time.Minute)
+		a := b.get("/api/countdown")
+		assert.Equal(t, http.StatusOK, a.StatusCode, "that it has ended is the answer to the question")
+		assert.JSONEq(t, `{"ended":"expired"}`, a.body)
+
+		b.signIn("alice", "remember", "on")
+		assert.JSONEq(t, `{"remaining_seconds":2592000,"at_most_seconds":2592000}`, b.get("/api/countdown").body)
+	})
+}
+
+func TestDangerousActionsNeedAFreshSignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubbleBrowser(t, sessionkit.Config{})
+		b.signIn("alice")
+		time.Sleep(time.Minute)
+		require.Equal(t, http.StatusOK, b.get("/codes").StatusCode)
+		time.Sleep(time.Second)
+		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", b.get("/codes"))
+		page := b.get("/login?next=%2Fcodes&reason=stale").body
+		assert.Contains(t, page, `<input type="hidden" name="user" value="alice"`)
+		a := b.send(http.MethodPost, "/codes", http.Header{"Accept": {"text/html"}}, "")
+		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", a)
+
+		requireRedirect(t, "/codes", b.signIn("alice", "next", "/codes"))
+		requireRedirect(t, "/codes", b.post("/codes"))
+		assert.Regexp(t, `<code>[A-Z2-7]{5}-[A-Z2-7]{5}</code>`, b.get("/codes").body)
+		assert.NotContains(t, b.get("/codes").body, "<ul class=\"codes\">", "they are shown once")
+
+		b.signIn("alice", "remember", "on")
+		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", b.get("/codes"))
+	})
+}

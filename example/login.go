@@ -12,6 +12,7 @@ import (
 // never sent back.
 type loginForm struct {
 	Notice   string // why the page was asked for
+	Confirm  string // the user, where the one who is signed in is asked again
 	Failed   bool   // the last attempt
 	User     string
 	Remember bool
@@ -19,10 +20,12 @@ type loginForm struct {
 }
 
 func showLogin(c *gin.Context) {
-	render(c, http.StatusOK, "login", "Sign in", loginForm{
-		Notice: loginNotices[sessionkit.Denial(c.Query("reason"))],
-		Next:   sessionkit.NextURL(c, ""),
-	})
+	reason := sessionkit.Denial(c.Query("reason"))
+	form := loginForm{Notice: loginNotices[reason], Next: sessionkit.NextURL(c, "")}
+	if reason == sessionkit.Stale {
+		form.Confirm, _ = sessionkit.User(c)
+	}
+	render(c, http.StatusOK, "login", "Sign in", form)
 }
 
 // loginNotices say why the guard sent the visitor to the login page.

@@ -19,7 +19,7 @@ func TestSignInAndOut(t *testing.T) {
 	account := b.get("/account").body
 	assert.Contains(t, account, "Welcome back")
 	assert.Contains(t, account, `<dd id="user">alice</dd>`)
-	assert.Contains(t, account, "<li>tea</li>", "the visitor's cart is the user's")
+	assert.Contains(t, account, "<span>tea</span>", "the visitor's cart is the user's")
 	assert.NotContains(t, b.get("/account").body, "Welcome back", "a flash message is shown once")
 
 	requireRedirect(t, "/", b.post("/logout"))

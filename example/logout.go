@@ -20,7 +20,7 @@ func logOutOthers(c *gin.Context) {
 		return
 	}
 	sessionkit.Flash(c, sessionkit.Success, "All your other devices are signed out.")
-	c.Redirect(http.StatusSeeOther, "/account")
+	c.Redirect(http.StatusSeeOther, "/devices")
 }
 
 func logOutEverywhere(c *gin.Context) {

@@ -1,10 +1,11 @@
-// The example is a small web application on sessionkit: pages with a visit
-// counter, a cart, sign-in and sign-out, a theme cookie, and a JSON API.
+// The example is a small web application on sessionkit: a tea tasting with a cart,
+// sign-in and sign-out, devices, flash messages, preferences in cookies, a live
+// stream and a JSON API.
 //
 //	go run ./example
 //
 // Its sessions are in the file sessions.db: they survive a restart. The flag -store
-// puts them elsewhere.
+// puts them elsewhere. README.md says which file shows what.
 package main
 
 import (
@@ -33,9 +34,11 @@ func main() {
 	// Test mode is neither.
 	gin.SetMode(gin.TestMode)
 
-	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
-	storeName := flag.String("store", "sqlite:sessions.db", "`where` sessions are kept: "+storeKinds)
-	var config sessionkit.Config
+	var s settings
+	flag.StringVar(&s.Address, "addr", "localhost:8080", "`address` to listen on")
+	flag.StringVar(&s.Store, "store", "sqlite:sessions.db", "`where` sessions are kept: "+storeKinds)
+	flag.StringVar(&s.Secrets, "secrets", "sessions.key", "`file` with the secrets of signed cookies; it is made if it is not there")
+	config := &s.Config
 	flag.DurationVar(&config.IdleTimeout, "idle", time.Hour, "end a session that is not used for so long")
 	flag.DurationVar(&config.Lifetime, "lifetime", 24*time.Hour, "end a session so long after the sign-in")
 	flag.DurationVar(&config.RememberFor, "remember", 30*24*time.Hour, "lifetime of a sign-in with \"keep me signed in\"")
@@ -47,35 +50,41 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, *addr, *storeName, config, os.Stdout); err != nil {
+	if err := run(ctx, s, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "sessionkit example:", err)
 		os.Exit(1)
 	}
 }
 
+// settings are what the flags say.
+type settings struct {
+	Address, Store, Secrets string
+	Config                  sessionkit.Config
+}
+
 // run serves the application until ctx is done. It writes to out where, as soon
 // as browsers can connect.
-func run(ctx context.Context, addr, storeName string, config sessionkit.Config, out io.Writer) error {
-	if err := config.Validate(); err != nil {
+func run(ctx context.Context, s settings, out io.Writer) error {
+	secrets, err := readSecrets(s.Secrets)
+	if err != nil {
 		return err
 	}
-	store, closeStore, err := openStore(storeName) //nolint:contextcheck // OpenSQLite takes no context: it gives up by itself
+	s.Config.Secrets = secrets
+	if err := s.Config.Validate(); err != nil {
+		return err
+	}
+	store, closeStore, err := openStore(s.Store) //nolint:contextcheck // OpenSQLite takes no context: it gives up by itself
 	if err != nil {
 		return err
 	}
 	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", addr)
+	listener, err := lc.Listen(ctx, "tcp", s.Address)
 	if err != nil {
 		return errors.Join(fmt.Errorf("%w; choose another address with -addr", err), closeStore())
 	}
-	server := &http.Server{
-		Handler:           newRouter(store, config),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      15 * time.Second,
-		IdleTimeout:       time.Minute,
-	}
-	_, _ = fmt.Fprintf(out, "sessionkit example on %s\naccounts: alice and bob, password opensesame\n", address(addr, listener.Addr()))
+	a := newApp(s.Config)
+	server := newServer(a, a.router(store))
+	_, _ = fmt.Fprintf(out, "sessionkit example on %s\naccounts: alice and bob, password opensesame\n", address(s.Address, listener.Addr()))
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -85,6 +94,20 @@ func run(ctx context.Context, addr, storeName string, config sessionkit.Config, 
 		err = shutdown(ctx, server)
 	}
 	return errors.Join(err, closeStore())
+}
+
+// newServer returns a server with limits for requests that end soon. Streams lift
+// them for themselves, and end when the server is told to stop.
+func newServer(a *app, handler http.Handler) *http.Server {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       time.Minute,
+	}
+	server.RegisterOnShutdown(func() { close(a.stopping) })
+	return server
 }
 
 // shutdown lets the requests that are under way finish, within reason.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,16 +14,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gin-sessionkit/sessionkit"
 	main "github.com/gin-sessionkit/sessionkit/example"
 )
+
+// settings are those of an application with sessions in memory.
+func settings(t *testing.T, address string) main.Settings {
+	t.Helper()
+	return main.Settings{Address: address, Store: "memory", Secrets: filepath.Join(t.TempDir(), "key")}
+}
 
 func TestRunServesUntilToldToStop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- main.Run(ctx, "127.0.0.1:0", "memory", sessionkit.Config{}, in) }()
+	go func() { ended <- main.Run(ctx, settings(t, "127.0.0.1:0"), in) }()
 
 	lines := bufio.NewScanner(out)
 	require.True(t, lines.Scan())
@@ -42,13 +48,15 @@ func TestRunSaysThatThePortIsTaken(t *testing.T) {
 	taken, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, taken.Close()) })
-	err = main.Run(t.Context(), taken.Addr().String(), "memory", sessionkit.Config{}, io.Discard)
+	err = main.Run(t.Context(), settings(t, taken.Addr().String()), io.Discard)
 	require.ErrorContains(t, err, "; choose another address with -addr")
 	assert.NotContains(t, err.Error(), "\n")
 }
 
 func TestRunJudgesTheConfig(t *testing.T) {
-	err := main.Run(t.Context(), "127.0.0.1:0", "memory", sessionkit.Config{IdleTimeout: -time.Second}, io.Discard)
+	s := settings(t, "127.0.0.1:0")
+	s.Config.IdleTimeout = -time.Second
+	err := main.Run(t.Context(), s, io.Discard)
 	require.ErrorContains(t, err, "Config.IdleTimeout")
 }
 

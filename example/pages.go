@@ -14,36 +14,79 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-//go:embed templates/*.html static/style.css
+//go:embed templates/*.html static
 var files embed.FS
+
+var staticFiles = []string{"base.css", "parts.css", "announce.js", "countdown.js", "live.js", "icon.svg"}
 
 // templates holds the pages, each within the layout.
 var templates = func() map[string]*template.Template {
 	functions := template.FuncMap{
 		"clock":   func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") },
 		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago":     func(t time.Time) string { return duration(time.Since(t)) + " ago" },
+		"left":    func(t time.Time) string { return duration(time.Until(t)) },
+		"sources": sourcesOf,
+		"meaning": meaning,
 	}
-	layout := template.Must(template.New("").Funcs(functions).ParseFS(files, "templates/layout.html", "templates/cart.html"))
+	layout := template.Must(template.New("").Funcs(functions).ParseFS(files,
+		"templates/layout.html", "templates/icons.html", "templates/cart.html"))
 	pages := make(map[string]*template.Template)
-	for _, name := range []string{"home", "login", "account", "error"} {
+	for _, name := range []string{
+		"home", "login", "account", "devices", "codes", "messages", "preferences", "live", "events", "source", "error",
+	} {
 		pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name+".html"))
 	}
 	return pages
 }()
 
+// duration is how people say how long something takes.
+func duration(d time.Duration) string {
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		switch n := int(d / unit.length); {
+		case n == 1:
+			return "1 " + unit.name
+		case n > 1:
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return "a moment"
+}
+
+// link is a page that the navigation leads to.
+type link struct{ Path, Icon, Name string }
+
+var navigation = []link{
+	{"/", "cup", "Tasting"},
+	{"/account", "person", "Account"},
+	{"/devices", "devices", "Devices"},
+	{"/codes", "key", "Codes"},
+	{"/messages", "bubble", "Messages"},
+	{"/preferences", "sliders", "Preferences"},
+	{"/live", "waves", "Live"},
+	{"/events", "clock", "Events"},
+}
+
 // page is what the layout shows, with the page's own data in it.
 type page struct {
-	Title   string
-	Theme   string
-	User    string // "" where nobody is signed in
-	Here    string // where the theme's form comes back to
-	Flashes []sessionkit.FlashMessage
-	Data    any
+	Name       string
+	Title      string
+	Theme      string
+	User       string // "" where nobody is signed in
+	Path       string
+	Here       string // where forms of the layout come back to
+	Navigation []link
+	Flashes    []sessionkit.FlashMessage
+	Data       any
 }
 
 // render answers with a page.
 func render(c *gin.Context, status int, name, title string, data any) {
-	p := page{Title: title, Theme: chosenTheme(c), Here: c.Request.URL.Path, Data: data}
+	path := c.Request.URL.Path
+	p := page{Name: name, Title: title, Theme: chosenTheme(c), Path: path, Here: path, Navigation: navigation, Data: data}
 	p.User, _ = sessionkit.User(c)
 	if c.Request.Method == http.MethodGet {
 		p.Here = c.Request.URL.RequestURI()
@@ -71,30 +114,4 @@ func refuse(c *gin.Context, status int, detail string) {
 		return
 	}
 	render(c, status, "error", title, detail)
-}
-
-// visits counts the visitor's visits. With it the home page begins the session.
-var visits = sessionkit.NewKey[int]("visits")
-
-type homeData struct {
-	Visits int
-	Cart   []item
-}
-
-func showHome(c *gin.Context) {
-	n, _ := visits.Get(c)
-	n++
-	visits.Set(c, n) // saved by itself
-	items, _ := cart.Get(c)
-	render(c, http.StatusOK, "home", "Home", homeData{Visits: n, Cart: items})
-}
-
-type accountData struct {
-	Session sessionkit.Session
-	Cart    []item
-}
-
-func showAccount(c *gin.Context) {
-	items, _ := cart.Get(c)
-	render(c, http.StatusOK, "account", "Your account", accountData{Session: sessionkit.Current(c), Cart: items})
 }

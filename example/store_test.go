@@ -19,23 +19,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gin-sessionkit/sessionkit"
 	main "github.com/gin-sessionkit/sessionkit/example"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
 
-// storeVariable is what makes the test binary run the application, on the store
-// that it names.
-const storeVariable = "EXAMPLE_STORE"
+// storeVariable makes the test binary run the application, on the store that it
+// names, and secretsVariable names the file with the secrets.
+const (
+	storeVariable   = "EXAMPLE_STORE"
+	secretsVariable = "EXAMPLE_SECRETS"
+)
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
 	if store := os.Getenv(storeVariable); store != "" {
-		if err := main.Run(context.Background(), "127.0.0.1:0", store, sessionkit.Config{}, os.Stdout); err != nil {
+		if err := main.Run(context.Background(), main.Settings{Address: "127.0.0.1:0", Store: store, Secrets: os.Getenv(secretsVariable)}, os.Stdout); err != nil {
 			panic(err)
 		}
 		return
 	}
+	defer func() { stopChromium() }()
 	testserver.Main(m)
 }
 
@@ -54,12 +57,12 @@ func site(t *testing.T, out io.Reader) string {
 }
 
 // startProcess runs the application in a process of its own.
-func startProcess(t *testing.T, store string) string {
+func startProcess(t *testing.T, store, secrets string) string {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	process := exec.CommandContext(t.Context(), self)
-	process.Env = append(os.Environ(), storeVariable+"="+store)
+	process.Env = append(os.Environ(), storeVariable+"="+store, secretsVariable+"="+secrets)
 	process.Stderr = os.Stderr
 	process.Cancel = func() error { return process.Process.Signal(syscall.SIGKILL) }
 	out, err := process.StdoutPipe()
@@ -70,14 +73,17 @@ func startProcess(t *testing.T, store string) string {
 }
 
 func TestSessionsSurviveARestart(t *testing.T) {
-	store := "sqlite:" + filepath.Join(t.TempDir(), "sessions.db")
+	dir := t.TempDir()
+	settings := main.Settings{
+		Address: "127.0.0.1:0", Store: "sqlite:" + filepath.Join(dir, "sessions.db"), Secrets: filepath.Join(dir, "key"),
+	}
 	b := browserOf(t, "", &http.Transport{DisableKeepAlives: true})
 	run := func(use func()) {
 		ctx, stop := context.WithCancel(t.Context())
 		out, in := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := main.Run(ctx, "127.0.0.1:0", store, sessionkit.Config{}, in)
+			err := main.Run(ctx, settings, in)
 			ended <- errors.Join(err, in.Close())
 		}()
 		b.site = site(t, out)
@@ -93,7 +99,7 @@ func TestSessionsSurviveARestart(t *testing.T) {
 		account := b.get("/account")
 		require.Equal(t, http.StatusOK, account.StatusCode)
 		assert.Contains(t, account.body, `<dd id="user">alice</dd>`)
-		assert.Contains(t, account.body, "<li>tea</li>")
+		assert.Contains(t, account.body, "<span>tea</span>")
 	})
 }
 
@@ -123,17 +129,18 @@ func TestProcessesShareSessions(t *testing.T) {
 	for name, server := range servers {
 		t.Run(name, func(t *testing.T) {
 			store := server(t)
-			one, two := startProcess(t, store), startProcess(t, store)
+			secrets := filepath.Join(t.TempDir(), "key")
+			one, two := startProcess(t, store, secrets), startProcess(t, store, secrets)
 			transport := &http.Transport{DisableKeepAlives: true}
 			b := browserOf(t, one, transport)
 			b.signIn("alice")
 			requireRedirect(t, "/", b.post("/cart", "item", "tea"))
 			b.site = two
-			assert.Contains(t, b.get("/account").body, "<li>tea</li>")
+			assert.Contains(t, b.get("/account").body, "<span>tea</span>")
 			requireRedirect(t, "/", b.post("/cart", "item", "cake"))
 			b.site = one
 			assert.Eventually(t, func() bool {
-				return strings.Contains(b.get("/account").body, "<li>cake</li>")
+				return strings.Contains(b.get("/account").body, "<span>cake</span>")
 			}, 5*time.Second, 5*time.Millisecond)
 
 			other := browserOf(t, two, transport)
@@ -170,7 +177,9 @@ func TestStoresThatCannotBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			err := main.Run(t.Context(), "127.0.0.1:0", in.store, sessionkit.Config{}, &out)
+			err := main.Run(t.Context(), main.Settings{
+				Address: "127.0.0.1:0", Store: in.store, Secrets: filepath.Join(t.TempDir(), "key"),
+			}, &out)
 			require.ErrorContains(t, err, in.want)
 			assert.NotContains(t, err.Error(), "\n")
 			assert.NotContains(t, err.Error(), password)

@@ -1,0 +1,270 @@
+package main_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	main "github.com/gin-sessionkit/sessionkit/example"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// startChromium starts the browser that all tests share. Each has profiles of its
+// own in it.
+var startChromium = sync.OnceValues(func() (context.Context, error) {
+	server := httptest.NewTLSServer(nil) // for the certificate that all such servers have
+	certificate := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
+	server.Close()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("chromium"), chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(certificate[:])),
+		chromedp.Flag("lang", "en-US"))
+	if os.Getuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
+	}
+	ctx, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stop := chromedp.NewContext(ctx)
+	stopChromium = func() { stop(); stopAllocator() }
+	return ctx, chromedp.Do(ctx)
+})
+
+var stopChromium = func() {}
+
+// tab is a tab of a browser with a profile of its own.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	site string
+
+	mu         sync.Mutex
+	complaints []string // of the console, and of the content security policy
+}
+
+// newTab returns a tab. At the end of the test nobody may have complained.
+func newTab(t *testing.T, site string) *tab {
+	t.Helper()
+	testserver.Chromium(t)
+	browser, err := startChromium()
+	require.NoError(t, err)
+	b := &tab{t: t, site: site}
+	ctx, closeTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	b.ctx = ctx
+	require.NoError(t, chromedp.Do(ctx)) // without a deadline: it is the tab's own context
+	t.Cleanup(closeTab)
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		assert.Empty(t, b.complaints)
+	})
+	call(b, log.Enable, cdp.Empty{})
+	call(b, audits.Enable, cdp.Empty{})
+	call(b, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true})
+	b.size(1280, 900)
+	return b
+}
+
+// hear collects what the browser complains of.
+func (b *tab) hear(event any) {
+	complaint := ""
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			complaint = e.Entry.Text + " " + e.Entry.URL
+		}
+	case *runtime.EventConsoleAPICalled:
+		complaint = fmt.Sprintf("console: %v", e.Type)
+	case *runtime.EventExceptionThrown:
+		complaint = "exception: " + e.ExceptionDetails.Text
+	case *audits.EventIssueAdded:
+		if e.Issue.Code == audits.InspectorIssueCodeContentSecurityPolicyIssue {
+			complaint = "content security policy: " + e.Issue.Details.ContentSecurityPolicyIssueDetails.ViolatedDirective
+		}
+	}
+	if complaint != "" {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.complaints = append(b.complaints, complaint)
+	}
+}
+
+// expectComplaint takes the complaint that contains text, and waits for it.
+func (b *tab) expectComplaint(text string) {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for i, complaint := range b.complaints {
+			if strings.Contains(complaint, text) {
+				b.complaints = append(b.complaints[:i], b.complaints[i+1:]...)
+				return true
+			}
+		}
+		return false
+	}, patience, 5*time.Millisecond, text)
+}
+
+// patience is how long a busy machine may take.
+const patience = 30 * time.Second
+
+// do runs actions.
+func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	require.NoError(b.t, chromedp.Do(ctx, actions...))
+}
+
+// ask runs an action that returns a value.
+func ask[T any](b *tab, action chromedp.Action[T]) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, action)
+	require.NoError(b.t, err)
+	return v
+}
+
+// call sends a command to the browser.
+func call[P, R any](b *tab, command cdp.Command[P, R], parameters P) R {
+	b.t.Helper()
+	return ask(b, func(ctx context.Context, t *chromedp.Target) (R, error) {
+		return cdp.Call(ctx, t, command, parameters)
+	})
+}
+
+// open loads a page and returns the status of the response.
+func (b *tab) open(path string) int {
+	b.t.Helper()
+	return b.leave(chromedp.Navigate(b.site + path))
+}
+
+// click clicks on what leads to another page.
+func (b *tab) click(selector string) int {
+	b.t.Helper()
+	return b.leave(chromedp.Click(chromedp.CSS(selector)))
+}
+
+func (b *tab) leave(action chromedp.Action[chromedp.Void]) int {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	response, err := chromedp.RunResponse(ctx, action)
+	require.NoError(b.t, err)
+	return int(response.Status)
+}
+
+// path returns where the browser is, with the query.
+func (b *tab) path() string {
+	b.t.Helper()
+	return strings.TrimPrefix(ask(b, chromedp.Location()), b.site)
+}
+
+func (b *tab) text(selector string) string {
+	b.t.Helper()
+	return ask(b, chromedp.Text(chromedp.CSS(selector)))
+}
+
+func (b *tab) has(selector string) bool {
+	b.t.Helper()
+	return js[bool](b, fmt.Sprintf("document.querySelector(%q) !== null", selector))
+}
+
+// wait waits until an expression of JavaScript is true.
+func (b *tab) wait(expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+		if err == nil && ok {
+			return
+		}
+		require.NoError(b.t, ctx.Err(), "waited for %s: %v", expression, err)
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// waitText waits until an element shows a text.
+func (b *tab) waitText(selector, text string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q) === true", selector, text))
+}
+
+func js[T any](b *tab, expression string) T {
+	b.t.Helper()
+	return ask(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+func (b *tab) size(width, height int64) {
+	b.t.Helper()
+	options := []chromedp.EmulateViewportOption{}
+	if width < 600 {
+		options = append(options, chromedp.EmulateMobile)
+	}
+	b.do(chromedp.EmulateViewport(width, height, options...))
+}
+
+// withoutScripts turns JavaScript off, for the pages opened from now on.
+func (b *tab) withoutScripts() {
+	b.t.Helper()
+	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+}
+
+// fill puts a text into a field.
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	b.do(chromedp.SetValue(chromedp.CSS(selector), text))
+}
+
+// signIn signs in on the login page, by the mouse.
+func (b *tab) signIn(user string, options ...string) {
+	b.t.Helper()
+	if !strings.HasPrefix(b.path(), "/login") {
+		b.open("/login")
+	}
+	b.fill("#user", user)
+	b.fill("#password", "opensesame")
+	for _, option := range options {
+		b.do(chromedp.Click(chromedp.CSS(option)))
+	}
+	b.click("form[action='/login'] button")
+}
+
+// newSite returns the application on http://localhost.
+func newSite(t *testing.T, config sessionkit.Config) string {
+	t.Helper()
+	server := newTestServer(t, config)
+	server.Start()
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+}
+
+// newTestServer returns a server of the application that is not started.
+func newTestServer(t *testing.T, config sessionkit.Config) *httptest.Server {
+	t.Helper()
+	store := memstore.New()
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = main.NewServer(store, config)
+	return server
+}
