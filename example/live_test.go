@@ -20,7 +20,7 @@ func (b *browser) listen() <-chan string {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.site+"/api/live", http.NoBody)
 	require.NoError(b.t, err)
-	res, err := b.client.Do(r)
+	res, err := b.client.Do(r) //nolint:bodyclose // the goroutine closes it
 	require.NoError(b.t, err)
 	require.Equal(b.t, http.StatusOK, res.StatusCode)
 	require.Equal(b.t, "text/event-stream;charset=utf-8", res.Header.Get("Content-Type"))
@@ -61,6 +61,7 @@ func TestStreamNeedsASignIn(t *testing.T) {
 }
 
 func TestStreamEndsWithTheSession(t *testing.T) {
+	t.Parallel()
 	phone := newBrowser(t)
 	laptop := phone.another()
 	phone.signIn("alice")
@@ -74,6 +75,7 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 // TestStreamOutlivesTheLimitsOfRequests: the server's limits, made short here,
 // are for requests that end soon.
 func TestStreamOutlivesTheLimitsOfRequests(t *testing.T) {
+	t.Parallel()
 	server := newTestServer(t, sessionkit.Config{})
 	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second
 	server.Start()
@@ -94,6 +96,7 @@ func TestStreamOutlivesTheLimitsOfRequests(t *testing.T) {
 }
 
 func TestStreamEndsWithTheServer(t *testing.T) {
+	t.Parallel()
 	server := newTestServer(t, sessionkit.Config{})
 	server.Start()
 	t.Cleanup(server.Close)

@@ -21,11 +21,11 @@ type loginForm struct {
 
 func showLogin(c *gin.Context) {
 	reason := sessionkit.Denial(c.Query("reason"))
-	form := loginForm{Notice: loginNotices[reason], Next: sessionkit.NextURL(c, "")}
-	if reason == sessionkit.Stale {
-		form.Confirm, _ = sessionkit.User(c)
+	form, title := loginForm{Notice: loginNotices[reason], Next: sessionkit.NextURL(c, "")}, "Sign in"
+	if user, ok := sessionkit.User(c); ok && reason == sessionkit.Stale {
+		form.Confirm, title = user, "Is it still you?"
 	}
-	render(c, http.StatusOK, "login", "Sign in", form)
+	render(c, http.StatusOK, "login", title, form)
 }
 
 // loginNotices say why the guard sent the visitor to the login page.

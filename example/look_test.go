@@ -1,12 +1,14 @@
 package main_test
 
 import (
+	_ "embed"
 	"flag"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/stretchr/testify/assert"
@@ -17,78 +19,121 @@ import (
 
 var screenshots = flag.String("screenshots", "", "`directory` that the pictures of all pages are written to")
 
-// pages are what a user can see, by the name of its picture.
-var pages = []struct{ name, path string }{
-	{"home", "/"},
-	{"login", "/login?next=/account&reason=expired"},
-	{"account", "/account"},
-	{"devices", "/devices"},
-	{"codes", "/codes"},
-	{"messages", "/messages"},
-	{"preferences", "/preferences"},
-	{"live", "/live"},
-	{"events", "/events"},
-	{"source", "/source/live.go"},
-	{"error", "/nowhere"},
+//go:embed testdata/axe-core/axe.min.js
+var axe string
+
+// views are what a user can see: a page, and what is done before it is opened, or
+// in place of that.
+var views = []struct {
+	name, path string
+	prepare    func(*tab)
+}{
+	{"home", "/", nil},
+	{"login", "/login?next=/account&reason=expired", nil},
+	{"login-failed", "", func(b *tab) {
+		b.open("/login")
+		b.fill("#user", "alice")
+		b.fill("#password", "sesame")
+		b.click("form[action='/login'] button")
+		b.expectComplaint("401")
+	}},
+	{"confirm", "/login?next=/codes&reason=stale", nil},
+	{"account", "/account", nil},
+	{"devices", "/devices", nil},
+	{"codes", "", func(b *tab) {
+		b.open("/login?next=/codes")
+		b.signIn("alice")
+		b.click("form[action='/codes'] button")
+	}},
+	{"messages", "/messages", func(b *tab) {
+		b.leaveMessage("info", "The kettle is on.")
+		b.leaveMessage("success", "Your order is placed.")
+		b.leaveMessage("warning", "The Gyokuro is nearly gone.")
+		b.leaveMessage("error", "The card was refused.")
+	}},
+	{"preferences", "/preferences", nil},
+	{"tampered", "", func(b *tab) {
+		b.open("/preferences")
+		b.fill("#value", "de")
+		b.click("form[action='/language/edit'] button")
+	}},
+	{"live", "/live", func(b *tab) {
+		b.open("/preferences")
+		b.click("form[action='/language'] button") // undoes what was edited
+	}},
+	{"events", "/events", nil},
+	{"source", "/source/live.go", nil},
+	{"error", "/nowhere", nil},
 }
 
 // TestPagesLookRight opens each page in both themes, wide and narrow. It judges
-// their accessibility by axe-core, that nothing sticks out, and that the theme is
-// there from the start. It takes pictures for people to judge the rest.
+// their accessibility by axe-core, and that nothing sticks out. The rest is judged
+// by people, from the pictures:
+//
+//	go test ./example -run LookRight -args -screenshots /tmp/pictures
 func TestPagesLookRight(t *testing.T) {
-	axe, err := os.ReadFile("testdata/axe-core/axe.min.js")
-	require.NoError(t, err)
-	site := newSite(t, sessionkit.Config{})
-	b := newTab(t, site)
-	other := newTab(t, site)
-	other.signIn("alice", "[name=remember]")
-	b.open("/")
-	for _, tea := range []string{"Sencha", "Darjeeling", "Sencha"} {
-		b.click("button[value=" + tea + "]")
-	}
-	b.signIn("alice")
-	b.open("/preferences")
-	b.click("form[action='/language'] button")
 	for _, theme := range []string{"light", "dark"} {
-		if theme == "dark" {
+		t.Run(theme, func(t *testing.T) {
+			t.Parallel()
+			site := newSite(t, sessionkit.Config{})
+			newTab(t, site).signIn("alice", "[name=remember]")
+			b := newTab(t, site)
 			b.open("/")
-			b.click("button[name=theme]")
-		}
-		for _, width := range []int64{1280, 375, 320} {
-			b.size(width, 800)
-			for _, p := range pages {
-				if p.name == "messages" {
-					leaveAllMessages(b)
+			b.click("button[value=Sencha]")
+			b.click("button[value=Sencha]")
+			b.click("button[value=Darjeeling]")
+			b.signIn("alice")
+			b.chooseTheme(theme)
+			b.open("/preferences")
+			b.click("form[action='/language'] button")
+			for _, width := range []int64{1280, 375} {
+				b.size(width, 800)
+				for _, v := range views {
+					if v.prepare != nil {
+						v.prepare(b)
+					}
+					if v.path != "" && b.open(v.path) == http.StatusNotFound {
+						b.expectComplaint("404")
+					}
+					b.judge(v.name, theme, width)
 				}
-				status := b.open(p.path)
-				name := p.name + "-" + theme + "-" + strconv.FormatInt(width, 10)
-				assert.Equal(t, theme, js[string](b, "document.documentElement.dataset.theme"), name)
-				assert.LessOrEqual(t, js[int64](b, "document.documentElement.scrollWidth"), width, "%s sticks out", name)
-				if status == 404 {
-					b.expectComplaint("404")
-				}
-				if width == 320 {
-					continue
-				}
-				b.picture(name)
-				js[bool](b, string(axe)+";true")
-				violations := js[[]string](b, `axe.run().then(r => r.violations.map(v =>
-					v.id + ': ' + v.help + ': ' + v.nodes.map(n => n.target + ' ' + n.any.map(a => a.message)).join('; ')))`)
-				assert.Empty(t, violations, name)
 			}
-		}
+		})
 	}
 }
 
-// leaveAllMessages leaves one message of each level for the next page.
-func leaveAllMessages(b *tab) {
-	for level, text := range map[string]string{
-		"info": "The kettle is on.", "success": "Your order is placed.",
-		"warning": "The Gyokuro is nearly gone.", "error": "The card was refused.",
-	} {
-		js[string](b, `fetch('/messages', {method: 'POST', redirect: 'manual',
-			body: new URLSearchParams({level: '`+level+`', text: '`+text+`'})}).then(r => r.type)`)
+func TestWarningsLookRight(t *testing.T) {
+	for _, theme := range []string{"light", "dark"} {
+		t.Run(theme, func(t *testing.T) {
+			t.Parallel()
+			b := newTab(t, newSite(t, sessionkit.Config{IdleTimeout: 59 * time.Second}))
+			b.signIn("alice")
+			b.chooseTheme(theme)
+			for _, width := range []int64{1280, 375} {
+				b.size(width, 800)
+				b.open("/account")
+				b.waitText("#expiry", "Your session ends in less than a minute.")
+				b.judge("warning", theme, width)
+			}
+		})
 	}
+}
+
+// judge looks at the page that is open.
+func (b *tab) judge(name, theme string, width int64) {
+	b.t.Helper()
+	name += "-" + theme + "-" + strconv.FormatInt(width, 10)
+	assert.Equal(b.t, theme, js[string](b, "document.documentElement.dataset.theme"), name)
+	b.picture(name)
+	if width < 600 {
+		b.size(320, 800)
+		assert.LessOrEqual(b.t, js[int](b, "document.documentElement.scrollWidth"), 320, "%s sticks out", name)
+		b.size(width, 800)
+		return
+	}
+	js[bool](b, axe+";true")
+	assert.Empty(b.t, js[[]string](b, `axe.run({resultTypes: ['violations'], preload: false}).then(r => r.violations.map(v =>
+		v.id + ': ' + v.help + ': ' + v.nodes.map(n => n.target + ' ' + n.any.map(a => a.message)).join('; ')))`), name)
 }
 
 // picture writes a picture of the whole page, if pictures are asked for.
@@ -103,5 +148,20 @@ func (b *tab) picture(name string) {
 		Clip: &page.Viewport{Width: size.Width, Height: size.Height, Scale: 1},
 	})
 	require.NoError(b.t, os.MkdirAll(*screenshots, 0o750))
-	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, strings.ToLower(name)+".png"), shot.Data, 0o600))
+	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, name+".png"), shot.Data, 0o600))
+}
+
+func (b *tab) chooseTheme(theme string) {
+	b.t.Helper()
+	b.open("/")
+	if theme == "dark" {
+		b.click("button[value=dark]")
+	}
+}
+
+// leaveMessage leaves a flash message without reading those that wait.
+func (b *tab) leaveMessage(level, text string) {
+	b.t.Helper()
+	js[string](b, `fetch('/messages', {method: 'POST', redirect: 'manual',
+		body: new URLSearchParams({level: '`+level+`', text: '`+text+`'})}).then(r => r.type)`)
 }

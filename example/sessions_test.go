@@ -100,6 +100,7 @@ func TestSigningOutOthersAndEverywhere(t *testing.T) {
 // TestOtherSitesCannotPost sends a form from a page of another site, and from one
 // of another port of this host, with which the browser sends the cookies.
 func TestOtherSitesCannotPost(t *testing.T) {
+	t.Parallel()
 	site := newSite(t, sessionkit.Config{})
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -133,6 +134,7 @@ func (b *tab) cookies() map[string]*network.Cookie {
 }
 
 func TestCookiesAsTheBrowserStoresThem(t *testing.T) {
+	t.Parallel()
 	plain := newSite(t, sessionkit.Config{})
 	server := newTestServer(t, sessionkit.Config{})
 	server.StartTLS()

@@ -7,70 +7,17 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	main "github.com/gin-sessionkit/sessionkit/example"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
-
-// storeVariable makes the test binary run the application, on the store that it
-// names, and secretsVariable names the file with the secrets.
-const (
-	storeVariable   = "EXAMPLE_STORE"
-	secretsVariable = "EXAMPLE_SECRETS"
-)
-
-func TestMain(m *testing.M) {
-	gin.SetMode(gin.TestMode)
-	if store := os.Getenv(storeVariable); store != "" {
-		if err := main.Run(context.Background(), main.Settings{Address: "127.0.0.1:0", Store: store, Secrets: os.Getenv(secretsVariable)}, os.Stdout); err != nil {
-			panic(err)
-		}
-		return
-	}
-	defer func() { stopChromium() }()
-	testserver.Main(m)
-}
-
-// site returns the address that the application writes when it serves.
-func site(t *testing.T, out io.Reader) string {
-	t.Helper()
-	lines := bufio.NewScanner(out)
-	require.True(t, lines.Scan(), "the application ended before it served")
-	site, ok := strings.CutPrefix(lines.Text(), "sessionkit example on ")
-	require.True(t, ok, lines.Text())
-	go func() { // what it writes later must not block it
-		for lines.Scan() {
-		}
-	}()
-	return site
-}
-
-// startProcess runs the application in a process of its own.
-func startProcess(t *testing.T, store, secrets string) string {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	process := exec.CommandContext(t.Context(), self)
-	process.Env = append(os.Environ(), storeVariable+"="+store, secretsVariable+"="+secrets)
-	process.Stderr = os.Stderr
-	process.Cancel = func() error { return process.Process.Signal(syscall.SIGKILL) }
-	out, err := process.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, process.Start())
-	t.Cleanup(func() { _ = process.Wait() }) // it was killed
-	return site(t, out)
-}
 
 func TestSessionsSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
@@ -86,7 +33,9 @@ func TestSessionsSurviveARestart(t *testing.T) {
 			err := main.Run(ctx, settings, in)
 			ended <- errors.Join(err, in.Close())
 		}()
-		b.site = site(t, out)
+		lines := bufio.NewScanner(out)
+		b.site = site(t, lines)
+		require.True(t, lines.Scan(), "the accounts")
 		use()
 		stop()
 		require.NoError(t, <-ended)
@@ -126,24 +75,25 @@ var servers = map[string]func(*testing.T) string{
 }
 
 func TestProcessesShareSessions(t *testing.T) {
+	t.Parallel()
 	for name, server := range servers {
 		t.Run(name, func(t *testing.T) {
 			store := server(t)
 			secrets := filepath.Join(t.TempDir(), "key")
 			one, two := startProcess(t, store, secrets), startProcess(t, store, secrets)
 			transport := &http.Transport{DisableKeepAlives: true}
-			b := browserOf(t, one, transport)
+			b := browserOf(t, one.site, transport)
 			b.signIn("alice")
 			requireRedirect(t, "/", b.post("/cart", "item", "tea"))
-			b.site = two
+			b.site = two.site
 			assert.Contains(t, b.get("/account").body, "<span>tea</span>")
 			requireRedirect(t, "/", b.post("/cart", "item", "cake"))
-			b.site = one
+			b.site = one.site
 			assert.Eventually(t, func() bool {
 				return strings.Contains(b.get("/account").body, "<span>cake</span>")
 			}, 5*time.Second, 5*time.Millisecond)
 
-			other := browserOf(t, two, transport)
+			other := browserOf(t, two.site, transport)
 			other.signIn("alice")
 			require.Equal(t, http.StatusNoContent, other.post("/api/devices/revoke", "id", b.currentDevice().ID).StatusCode)
 			assert.Eventually(t, func() bool {
