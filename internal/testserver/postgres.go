@@ -16,26 +16,41 @@ func Postgres(tb testing.TB) string {
 	return get(tb, startPostgres)
 }
 
+// DurablePostgres starts a PostgreSQL server that ends with the test.
+func DurablePostgres(tb testing.TB) *Server {
+	tb.Helper()
+	p, dsn, err := postgres()
+	return durable(tb, dsn, p, err)
+}
+
 var startPostgres = sync.OnceValues(func() (string, error) {
+	p, dsn, err := postgres("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
+	if err != nil {
+		return "", err
+	}
+	return dsn, p.start()
+})
+
+// postgres makes the files of a server.
+func postgres(options ...string) (p program, dsn string, err error) {
 	const installed = "/usr/lib/postgresql/*/bin"
 	initdb, err := find("initdb", installed)
 	if err != nil {
-		return "", err
+		return p, "", err
 	}
-	postgres, err := find("postgres", installed, filepath.Dir(initdb))
+	path, err := find("postgres", installed, filepath.Dir(initdb))
 	if err != nil {
-		return "", err
+		return p, "", err
 	}
 	dir, err := directory("pg")
 	if err != nil {
-		return "", err
+		return p, "", err
 	}
 	data := filepath.Join(dir, "data")
 	if err := run(dir, initdb, "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"); err != nil {
-		return "", err
+		return p, "", err
 	}
-	err = start(dir, "ready to accept connections", os.Interrupt, postgres, "-D", data, "-k", dir,
-		"-c", "listen_addresses=", "-c", "max_connections=300",
-		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
-	return fmt.Sprintf("host=%s user=postgres dbname=postgres", dir), err
-})
+	args := append([]string{"-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=300"}, options...)
+	p = program{directory: dir, path: path, args: args, ready: "ready to accept connections", quit: os.Interrupt}
+	return p, fmt.Sprintf("host=%s user=postgres dbname=postgres", dir), nil
+}

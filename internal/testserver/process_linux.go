@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -41,4 +43,19 @@ func give(dir string) error {
 func own(command *exec.Cmd) {
 	account, _ := unprivileged() // give has reported the error
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: account, Pdeathsig: syscall.SIGKILL}
+}
+
+// children returns the processes that a process has started. Those of a server may
+// be in a group each of their own.
+func children(pid int) (pids []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		list, _ := os.ReadFile(task) // #nosec G304 -- of the kernel
+		for text := range strings.FieldsSeq(string(list)) {
+			if child, err := strconv.Atoi(text); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
 }

@@ -1,10 +1,13 @@
 // Package testserver starts private database servers for tests, from programs
-// that are installed. They listen on a socket in a directory of their own and
-// lose nothing that anybody wants to keep: durability is off.
+// that are installed. They listen on a socket in a directory of their own.
 //
-// Each server is started once for a test binary, whose TestMain is
+// [Postgres] and [MariaDB] are started once for a test binary, and lose nothing
+// that anybody wants to keep: durability is off. The binary's TestMain is
 //
 //	func TestMain(m *testing.M) { testserver.Main(m) }
+//
+// Servers that a test may kill are its own: [DurablePostgres], [DurableMariaDB]
+// and [Redis].
 package testserver
 
 import (
@@ -92,6 +95,15 @@ type server struct {
 	ended     chan struct{}
 }
 
+// A program is what it takes to run a server.
+type program struct {
+	directory string // its own, removed with the server
+	path      string
+	args      []string
+	ready     string    // what it writes when it can be used
+	quit      os.Signal // what makes it end in order
+}
+
 // directory makes a directory that the owner of the server's process can use. The
 // test's own one is closed to it. Its name is short, as names of sockets must be.
 func directory(name string) (string, error) {
@@ -116,23 +128,30 @@ func run(dir, program string, args ...string) error {
 // startTimeout bounds the wait for a server to say that it is ready.
 const startTimeout = time.Minute
 
-// start starts a server and waits until it writes ready.
-func start(dir, ready string, quit os.Signal, program string, args ...string) error {
-	command := exec.CommandContext(context.Background(), program, args...) // #nosec G204 -- programs of this package's choice
-	command.Dir = dir
+// start starts a server that ends with the tests of the binary.
+func (p program) start() error {
+	s, err := p.launch()
+	if s != nil {
+		started.Lock()
+		started.servers = append(started.servers, s)
+		started.Unlock()
+	}
+	return err
+}
+
+// launch starts a server and waits until it writes that it is ready.
+func (p program) launch() (*server, error) {
+	command := exec.CommandContext(context.Background(), p.path, p.args...) // #nosec G204 -- programs of this package's choice
+	command.Dir = p.directory
 	own(command)
 	stderr, err := command.StderrPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := command.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	s := &server{command: command, directory: dir, quit: quit, ended: make(chan struct{})}
-	started.Lock()
-	started.servers = append(started.servers, s)
-	started.Unlock()
-
+	s := &server{command: command, directory: p.directory, quit: p.quit, ended: make(chan struct{})}
 	var said bytes.Buffer
 	isReady := make(chan bool, 1)
 	go func() {
@@ -143,7 +162,7 @@ func start(dir, ready string, quit os.Signal, program string, args ...string) er
 				continue
 			}
 			said.WriteString(lines.Text() + "\n")
-			if waiting = !strings.Contains(lines.Text(), ready); !waiting {
+			if waiting = !strings.Contains(lines.Text(), p.ready); !waiting {
 				isReady <- true
 			}
 		}
@@ -153,11 +172,11 @@ func start(dir, ready string, quit os.Signal, program string, args ...string) er
 	select {
 	case ok := <-isReady:
 		if !ok {
-			return fmt.Errorf("%s ended:\n%s", filepath.Base(program), said.String())
+			return s, fmt.Errorf("%s ended:\n%s", filepath.Base(p.path), said.String())
 		}
-		return nil
+		return s, nil
 	case <-time.After(startTimeout):
-		return fmt.Errorf("%s did not start within %v", filepath.Base(program), startTimeout)
+		return s, fmt.Errorf("%s did not start within %v", filepath.Base(p.path), startTimeout)
 	}
 }
 
