@@ -157,12 +157,10 @@ func (b *sqlBackend) bound(ctx context.Context) context.Context {
 func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (int64, error) {
 	ctx = b.bound(ctx)
 	if b.writing != nil {
-		select {
-		case b.writing <- struct{}{}:
-			defer func() { <-b.writing }()
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		if err := b.enter(ctx); err != nil {
+			return 0, err
 		}
+		defer func() { <-b.writing }()
 	}
 	for try := 0; ; try++ {
 		result, err := stmt.ExecContext(ctx, args...)
@@ -172,6 +170,27 @@ func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (in
 		if try == maxRetries || !undone(err) || !pause(ctx, try) {
 			return 0, err
 		}
+	}
+}
+
+// enter waits for the writes before this one. It gives up in time: while another
+// process holds the lock of the file, each of them waits for as long as SQLite
+// lets it.
+func (b *sqlBackend) enter(ctx context.Context) error {
+	select {
+	case b.writing <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(b.patience)
+	defer timer.Stop()
+	select {
+	case b.writing <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("other writes have kept this one waiting for %v", b.patience)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -115,16 +115,16 @@ func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 func checkConnection(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect) error {
 	switch d {
 	case SQLite:
-		var timeout int
-		if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout); err != nil {
-			return fmt.Errorf("sqlstore: reading the busy timeout: %w", err)
+		timeout, err := busyTimeout(ctx, conn)
+		if err != nil {
+			return err
 		}
 		if timeout == 0 {
 			return errors.New("sqlstore: without a busy timeout SQLite fails where it should wait: open the database with OpenSQLite, or set a busy_timeout in its DSN")
 		}
 		var number int
 		var name, file string
-		err := conn.QueryRowContext(ctx, "PRAGMA database_list").Scan(&number, &name, &file)
+		err = conn.QueryRowContext(ctx, "PRAGMA database_list").Scan(&number, &name, &file)
 		if err != nil {
 			return fmt.Errorf("sqlstore: reading the name of the file: %w", err)
 		}

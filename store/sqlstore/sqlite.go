@@ -98,3 +98,15 @@ func sqliteDSN(path string) (string, error) {
 	}
 	return file + "?" + given.Encode(), nil
 }
+
+// busyTimeout is how long a connection waits for the writes of others.
+func busyTimeout(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+},
+) (time.Duration, error) {
+	var milliseconds int64
+	if err := db.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&milliseconds); err != nil {
+		return 0, fmt.Errorf("sqlstore: reading the busy timeout: %w", err)
+	}
+	return time.Duration(milliseconds) * time.Millisecond, nil
+}

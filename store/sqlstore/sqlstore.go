@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -98,6 +99,9 @@ func NewBackend(db *sql.DB, config ...Config) (store.Backend, error) {
 	if c.Dialect == SQLite {
 		b.writing = make(chan struct{}, 1)
 		b.uncancelled = c.Store.Timeout == 0
+		if b.patience, err = busyTimeout(context.Background(), db); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.prepare(); err != nil {
 		return nil, errors.Join(err, b.closeStatements())
@@ -119,6 +123,10 @@ type sqlBackend struct {
 	// at a time and has the others poll: each would keep a connection from the
 	// readers meanwhile, and some would wait for a second. nil: the database queues.
 	writing chan struct{}
+
+	// patience is how long a write waits for those before it. SQLite waits as long
+	// for the writes of other processes.
+	patience time.Duration
 
 	// uncancelled: no operation ends with its context. To watch one, database/sql
 	// and the driver start goroutines that take longer than SQLite takes to answer.
