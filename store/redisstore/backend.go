@@ -58,7 +58,7 @@ func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, 
 }
 
 func (b *backend) create(ctx context.Context, id string, r store.Record) rueidis.RedisResult {
-	args := append([]string{milliseconds(keyEnd(r.Expires)), id, milliseconds(indexEnd(r.Expires))}, fields(r)...)
+	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires))}, fields(r)...)
 	return createScript.Exec(ctx, b.client, b.withIndex(r.User, b.records+id), args)
 }
 
@@ -71,11 +71,11 @@ func (b *backend) withIndex(user string, keys ...string) []string {
 	return append(keys, b.users+user)
 }
 
-func (b *backend) index(ctx context.Context, user, id string, until time.Time) error {
+func (b *backend) index(ctx context.Context, user, id string, end time.Time) error {
 	if user == "" {
 		return nil
 	}
-	return b.run(ctx, indexScript, b.users+user, []string{id, milliseconds(until)}).Error()
+	return b.run(ctx, indexScript, b.users+user, []string{id, until(end)}).Error()
 }
 
 func (b *backend) unindex(ctx context.Context, user, id string) {
@@ -106,9 +106,9 @@ func (b *backend) Update(ctx context.Context, id string, c store.Change) (bool, 
 	defer cancel()
 	n, user, err := b.update(ctx, id, c, time.Time{})
 	if err == nil && user != "" {
-		until := indexEnd(c.Expires)
-		if err = b.index(ctx, user, id, until); err == nil {
-			n, _, err = b.update(ctx, id, c, until)
+		end := indexEnd(c.Expires)
+		if err = b.index(ctx, user, id, end); err == nil {
+			n, _, err = b.update(ctx, id, c, end)
 		}
 	}
 	if err != nil {
@@ -148,7 +148,7 @@ func (b *backend) Rotate(ctx context.Context, id, newID string, r store.Record, 
 
 // rename moves a session on one server, at one instant.
 func (b *backend) rename(ctx context.Context, id, newID string, r store.Record, drop []string) (int64, error) {
-	args := []string{milliseconds(time.Now()), milliseconds(keyEnd(r.Expires)), id, newID, milliseconds(indexEnd(r.Expires))}
+	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, newID, until(indexEnd(r.Expires))}
 	args = append(appendNames(args, drop), fields(r)...)
 	n, user, err := answer(renameScript.Exec(ctx, b.client, b.withIndex(r.User, b.records+id, b.records+newID), args))
 	switch {

@@ -34,6 +34,9 @@ func milliseconds(t time.Time) string {
 	return strconv.FormatInt(t.UnixMilli(), 10)
 }
 
+// until is how long it is until t, rounded up.
+func until(t time.Time) string { return strconv.FormatInt(time.Until(t).Milliseconds()+1, 10) }
+
 // keyEnd is when the key of a session goes that expires at t.
 func keyEnd(t time.Time) time.Time { return t.Add(store.Retention) }
 

@@ -32,9 +32,9 @@
 // # What a client must be
 //
 // The user needs the permissions for EVAL, EVALSHA, EXISTS, DEL, HGETALL, ZRANGE,
-// ZREM, and what the scripts call: HSET, HDEL, HMGET, RENAME, PEXPIRE, PEXPIREAT,
-// PTTL, TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for the cache also CLIENT TRACKING
-// and PING. A client that sends reads to replicas (SendToReplicas) reads what a
+// ZREM, and what the scripts call: HSET, HDEL, HMGET, RENAME, PEXPIRE, PTTL, TIME,
+// TYPE, ZADD and ZREMRANGEBYSCORE; for the cache also CLIENT TRACKING and PING. A
+// client that sends reads to replicas (SendToReplicas) reads what a
 // replica knows: a session just made may be missing there.
 //
 // # Cluster

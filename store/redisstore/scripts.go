@@ -3,8 +3,9 @@ package redisstore
 import "github.com/redis/rueidis"
 
 // The scripts work on the keys they are given and no others. Times are Unix
-// milliseconds; "now" comes from the caller, whose clock judges sessions on every
-// store, except in the index, whose entries leave with the server's own TTLs.
+// milliseconds of the caller's clock, which judges sessions on every store. What
+// leaves by the server's clock is given how long it stays: if the two clocks differ
+// by hours, a session that was just made is still there.
 //
 // They answer with an integer or, where they say so, with a text or a list.
 const (
@@ -36,27 +37,28 @@ local function live(key, now)
 end
 ` + indexPart
 
-// indexPart enters an ID into its user's index, with the time until which its
-// record can be there at the most, and drops those whose time is over. No other
+// indexPart enters an ID into its user's index, for as long as its record can be
+// there at the most, and drops those whose time is over. No other
 // entry is dropped for having no record: in a Cluster it may be about to have one.
 const indexPart = `
-local function index(key, id, ends)
-  local now = redis.call('TIME')[1] * 1000
-  redis.call('ZADD', key, 'GT', ends, id)
+local function index(key, id, stays)
+  local t = redis.call('TIME')
+  local now = t[1] * 1000 + math.floor(t[2] / 1000)
+  redis.call('ZADD', key, 'GT', string.format('%.0f', now + stays), id)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
-  if redis.call('PTTL', key) < tonumber(ends) - now then
-    redis.call('PEXPIREAT', key, ends)
+  if redis.call('PTTL', key) < tonumber(stays) then
+    redis.call('PEXPIRE', key, stays)
   end
 end
 `
 
 // KEYS: the record, and the user's index where it is to be entered there too.
-// ARGV: when the key goes, the ID, until when it is indexed, fields and values.
+// ARGV: how long the key stays, the ID, how long it is indexed, fields and values.
 var createScript = rueidis.NewLuaScript(scriptParts + `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 if KEYS[2] then index(KEYS[2], ARGV[2], ARGV[3]) end
 many('HSET', KEYS[1], 4, #ARGV)
-redis.call('PEXPIREAT', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 `)
 
@@ -72,7 +74,7 @@ if tonumber(ARGV[3]) > r.expires then
     redis.call('HSET', KEYS[1], 'i', ARGV[5])
   end
   redis.call('HSET', KEYS[1], 'e', ARGV[3])
-  redis.call('PEXPIREAT', KEYS[1], ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[4] - ARGV[1]))
 end
 if tonumber(ARGV[2]) > r.seen then redis.call('HSET', KEYS[1], 's', ARGV[2]) end
 local drop = tonumber(ARGV[6])
@@ -82,7 +84,7 @@ return 1
 `)
 
 // KEYS: the record, the new one, and the new user's index if there is one.
-// ARGV: now, when the new key goes, the ID, the new one, until when that is
+// ARGV: now, how long the new key stays, the ID, the new one, how long that is
 // indexed, number of fields to drop, these, fields and values. The answer is the
 // user that the session had. That user's index has lost the old ID if it is the
 // one of KEYS.
@@ -99,7 +101,7 @@ local drop = tonumber(ARGV[6])
 redis.call('HDEL', KEYS[2], 'i')
 many('HDEL', KEYS[2], 7, 6 + drop)
 many('HSET', KEYS[2], 7 + drop, #ARGV)
-redis.call('PEXPIREAT', KEYS[2], ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return r.user
 `)
 
@@ -130,7 +132,7 @@ redis.call('DEL', KEYS[1])
 return user
 `)
 
-// ARGV: the ID, until when it is indexed.
+// ARGV: the ID, how long it is indexed.
 var indexScript = rueidis.NewLuaScript(indexPart + `
 index(KEYS[1], ARGV[1], ARGV[2])
 return 1
