@@ -1,6 +1,8 @@
 package sessionkit_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -242,4 +245,25 @@ func TestUsedFromGoroutineAfterTheRequest(t *testing.T) {
 	errs := a.errors()
 	require.Len(t, errs, 1, "a change that comes too late is not dropped silently")
 	assert.ErrorContains(t, errs[0], "after the request had ended")
+}
+
+// lostAnswers is a backend whose answers to changes do not arrive.
+type lostAnswers struct{ store.Backend }
+
+func (b lostAnswers) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+	_, err := b.Backend.Update(ctx, id, c)
+	return false, errors.Join(errors.New("connection reset by peer"), err)
+}
+
+func TestLostAnswerIsNotDenied(t *testing.T) {
+	a := newSite(storeOver(lostAnswers{memstore.NewBackend()}), sessionkit.Config{})
+	a.on("/login", signIn("alice"))
+	a.on("/increment", increment)
+	a.on("/count", showCount)
+	b := newBrowser(t, a)
+	b.get("/login")
+	w := b.get("/increment")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.JSONEq(t, `{"n":1,"ok":true}`, b.get("/count").Body.String(), "the change was made")
+	assert.NotContains(t, w.Body.String(), "hanged", "nobody can say whether it was")
 }

@@ -139,7 +139,7 @@ func (w *writer) answerFailure() {
 	if w.Written() {
 		return
 	}
-	writeProblem(w.ResponseWriter, unavailable("The session could not be saved. Nothing was changed."))
+	writeProblem(w.ResponseWriter, unavailable("The session could not be saved."))
 }
 
 // describesAnswer reports whether a header field is a part of the handler's
