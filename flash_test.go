@@ -107,3 +107,30 @@ func TestFlashMessageAsJSON(t *testing.T) {
 	assert.JSONEq(t, `[{"level":"info","text":"x"}]`, w.Body.String())
 	assert.Empty(t, w.Header()["Set-Cookie"], "FlashNow stores nothing")
 }
+
+// TestFlashesWhereAnotherValueStands: gorilla's panic there, and who chose the key,
+// or what stands in the store, may not be the programmer.
+func TestFlashesWhereAnotherValueStands(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{})
+		a.on("/", func(c *gin.Context) {
+			legacy := sessions.Default(c)
+			legacy.Set("kind", "a text")
+			assert.Empty(t, legacy.Flashes("kind"))
+			assert.Equal(t, "a text", legacy.Get("kind"), "it is left alone")
+			legacy.AddFlash("x", "kind")
+			legacy.AddFlash("y", "kind")
+			assert.Equal(t, []any{"x", "y"}, legacy.Flashes("kind"))
+			legacy.Set("_flash", 7)
+			assert.Empty(t, sessionkit.Flashes(c))
+			legacy.AddFlash("z")
+		})
+		a.on("/next", func(c *gin.Context) {
+			assert.Equal(t, []sessionkit.FlashMessage{{sessionkit.Info, "z"}}, sessionkit.Flashes(c))
+		})
+		b := newBrowser(t, a)
+		b.get("/")
+		b.get("/next")
+		assert.Empty(t, a.errors())
+	})
+}

@@ -61,13 +61,33 @@ func (g *ginSession) Clear() {
 	g.change(func(view *gsessions.Session) { clear(view.Values) })
 }
 
+// AddFlash and Flashes do as gorilla's, which panic where another kind of value
+// stands under the key: Flashes leaves it alone, and AddFlash takes its place.
+
 func (g *ginSession) AddFlash(v any, vars ...string) {
-	g.change(func(view *gsessions.Session) { view.AddFlash(v, vars...) })
+	key := flashKey(vars)
+	g.change(func(view *gsessions.Session) {
+		list, _ := view.Values[key].([]any)
+		view.Values[key] = append(list, v)
+	})
 }
 
 func (g *ginSession) Flashes(vars ...string) (list []any) {
-	g.use(func(view *gsessions.Session) { list = view.Flashes(vars...) })
+	key := flashKey(vars)
+	g.use(func(view *gsessions.Session) {
+		var ok bool
+		if list, ok = view.Values[key].([]any); ok {
+			delete(view.Values, key)
+		}
+	})
 	return list
+}
+
+func flashKey(vars []string) string {
+	if len(vars) > 0 {
+		return vars[0]
+	}
+	return ginFlashes
 }
 
 // Options ends the session by a negative MaxAge. Its other fields have no effect:
