@@ -1,0 +1,161 @@
+package sessionkit_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// Time cannot be measured to prove a thing here, so these tests show it by
+// construction. A backend compares IDs as it likes, and its time may tell how much
+// of one was right: it is given hashes alone, which nobody can steer. The seals
+// are compared by crypto/hmac and by the AEAD.
+
+// witness is a backend that notes all that it is given.
+type witness struct {
+	store.Backend
+	given strings.Builder
+}
+
+func (w *witness) note(v ...any) { fmt.Fprintf(&w.given, "%+v\n", v) }
+
+func (w *witness) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	w.note(id, r)
+	return w.Backend.Create(ctx, id, r)
+}
+
+func (w *witness) Load(ctx context.Context, id string) (store.Record, bool, error) {
+	w.note(id)
+	return w.Backend.Load(ctx, id)
+}
+
+func (w *witness) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+	w.note(id, c)
+	return w.Backend.Update(ctx, id, c)
+}
+
+func (w *witness) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+	w.note(id, newID, r, drop)
+	return w.Backend.Rotate(ctx, id, newID, r, drop)
+}
+
+func (w *witness) Delete(ctx context.Context, id string) (bool, error) {
+	w.note(id)
+	return w.Backend.Delete(ctx, id)
+}
+
+func TestAttackTimingOfTheLookup(t *testing.T) {
+	w := &witness{Backend: newBackend()}
+	a := newSite(storeOver(w), sessionkit.Config{})
+	for path, handler := range map[string]gin.HandlerFunc{
+		"/login": signIn("42"), "/set": increment, "/renew": sessionkit.Renew, "/logout": sessionkit.Logout, "/": whoami,
+	} {
+		a.on(path, handler)
+	}
+	b := newBrowser(t, a)
+	var secrets []string
+	for _, path := range []string{"/set", "/login", "/", "/set", "/renew", "/logout"} {
+		if b.session() != "" {
+			guess := []byte(b.session()) // right but for the end
+			guess[42] = map[bool]byte{true: 'B', false: 'A'}[guess[42] == 'A']
+			assert.Empty(t, withCookies(a, "/", sessionCookie+"="+string(guess)).Body.String())
+			secrets = append(secrets, b.session(), string(guess))
+		}
+		require.Less(t, b.get(path).Code, http.StatusBadRequest)
+	}
+	require.Greater(t, len(secrets), 8)
+	require.Greater(t, strings.Count(w.given.String(), "\n"), 10)
+	for _, secret := range secrets {
+		for i := range len(secret) - 8 {
+			assert.NotContains(t, w.given.String(), secret[i:i+8], "no part of a secret is compared by a backend")
+		}
+	}
+}
+
+var (
+	secretName  = regexp.MustCompile(`(?i)secret|\bmac\b|token\b|sealed`)
+	harmless    = regexp.MustCompile(`^(""|nil|\d+|len\(.*\)|[a-z]\w*(Chars|Bytes))$`)
+	comparisons = regexp.MustCompile(`^(bytes\.(Equal|Compare|HasPrefix|HasSuffix)|strings\.(Compare|EqualFold|HasPrefix|HasSuffix)|slices\.(Equal|Compare)|reflect\.DeepEqual)$`)
+)
+
+// variableTime returns the comparisons of secrets in a file that stop at the first
+// difference.
+func variableTime(t *testing.T, file string) (found []string, seals int) {
+	t.Helper()
+	files := token.NewFileSet()
+	tree, err := parser.ParseFile(files, file, nil, 0)
+	require.NoError(t, err)
+	text := func(n ast.Node) string {
+		var b bytes.Buffer
+		require.NoError(t, printer.Fprint(&b, files, n))
+		return b.String()
+	}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.BinaryExpr:
+			x, y := text(n.X), text(n.Y)
+			if (n.Op == token.EQL || n.Op == token.NEQ) && secretName.MatchString(x+" "+y) && !harmless.MatchString(x) && !harmless.MatchString(y) {
+				found = append(found, text(n))
+			}
+		case *ast.SwitchStmt:
+			if n.Tag != nil && secretName.MatchString(text(n.Tag)) {
+				found = append(found, "switch "+text(n.Tag))
+			}
+		case *ast.CallExpr:
+			if call := text(n); comparisons.MatchString(text(n.Fun)) && secretName.MatchString(call) {
+				found = append(found, call)
+			} else if text(n.Fun) == "hmac.Equal" {
+				seals++
+			}
+		}
+		return true
+	})
+	return found, seals
+}
+
+// TestAttackTimingOfCompares reads the source: no secret, token or seal is compared
+// in a time that depends on how much of it is right.
+func TestAttackTimingOfCompares(t *testing.T) {
+	root, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	stores, err := filepath.Glob("store/*.go")
+	require.NoError(t, err)
+	checked, seals := 0, 0
+	for _, file := range append(root, stores...) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		found, n := variableTime(t, file)
+		assert.Empty(t, found, file)
+		checked, seals = checked+1, seals+n
+	}
+	assert.Greater(t, checked, 20)
+	assert.Equal(t, 1, seals, "the seal of a signed cookie is compared by hmac.Equal, and that of an encrypted one by the AEAD")
+
+	// What the check is to find.
+	bad := filepath.Join(t.TempDir(), "bad.go")
+	require.NoError(t, os.WriteFile(bad, []byte(`package bad
+func f(secret, other string, mac []byte) bool {
+	switch secret { case other: return true }
+	return secret == other || bytes.Equal(mac, nil) || strings.HasPrefix(other, secret)
+}`), 0o600))
+	found, _ := variableTime(t, bad)
+	assert.Len(t, found, 4)
+}
