@@ -42,7 +42,7 @@ func Key(name string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if key != nil && !reflect.TypeOf(key).Comparable() {
+	if key != nil && !reflect.ValueOf(key).Comparable() { // a struct or an array may hold what is not
 		return nil, errMalformed
 	}
 	return key, nil

@@ -162,7 +162,11 @@ func Decode(text string) (any, error) {
 	case json.Unmarshal(parts[1], &payload) != nil:
 		return nil, errMalformed
 	}
-	return decodeTagged(tag, payload)
+	v, err := decodeTagged(tag, payload)
+	if err != nil {
+		return nil, errMalformed
+	}
+	return v, nil
 }
 
 func decodeTagged(tag, payload string) (any, error) {
@@ -237,7 +241,7 @@ func decodeGob(b []byte) (v any, err error) {
 		}
 	}()
 	if err := gob.NewDecoder(bytes.NewReader(b)).Decode(&v); err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+		return nil, errMalformed
 	}
 	return v, nil
 }

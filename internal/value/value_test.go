@@ -80,11 +80,11 @@ func TestMalformedTexts(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
 		`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
-		"1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
+		`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
 	} {
 		v, err := value.Decode(text)
-		assert.Error(t, err, "%q", text)
-		_ = v
+		require.Error(t, err, "%q", text)
+		assert.Nil(t, v, "%q", text)
 		assert.False(t, value.Equal(text, "x"))
 	}
 }
@@ -122,6 +122,11 @@ func TestNames(t *testing.T) {
 	}
 	_, err := value.Name(func() {})
 	require.Error(t, err)
+	gob.Register([1]any{})
+	name, err := value.Name([1]any{[]byte("x")})
+	require.NoError(t, err)
+	_, err = value.Key(name)
+	require.Error(t, err, "a key that no map takes")
 }
 
 func TestDiff(t *testing.T) {
