@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -76,12 +77,14 @@ func TestSpacedTexts(t *testing.T) {
 	}
 }
 
+var malformed = []string{
+	"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
+	`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
+	`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
+}
+
 func TestMalformedTexts(t *testing.T) {
-	for _, text := range []string{
-		"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
-		`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
-		`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
-	} {
+	for _, text := range malformed {
 		v, err := value.Decode(text)
 		require.Error(t, err, "%q", text)
 		assert.Nil(t, v, "%q", text)
@@ -155,15 +158,64 @@ func TestDiff(t *testing.T) {
 	require.ErrorContains(t, err, `"bad"`)
 }
 
+func decodeSeeds() (seeds []string) {
+	for _, test := range texts {
+		seeds = append(seeds, test.text)
+	}
+	for _, v := range []any{[]string{"a"}, []any{"a", 1}, []int{1, 2}, map[string]string{"a": "b"}} {
+		text, _ := value.Encode(v) // what does not encode is one seed less
+		seeds = append(seeds, text)
+	}
+	return append(seeds, malformed...)
+}
+
+func nameSeeds() []string {
+	return []string{"", "a", "_key:", `_key:7`, `_key:"a"`, `_key:["int64","7"]`, `_key:["bytes","AA=="]`, "_key:x", "_kit:x", "\x00", "\xff", `_key:["nil"]`}
+}
+
+func TestFuzzSeeds(t *testing.T) {
+	assert.NotEmpty(t, decodeSeeds())
+	assert.NotEmpty(t, nameSeeds())
+}
+
+// FuzzName checks that a name in the store stands for one key, and that the key has
+// a name by which it is found again.
+func FuzzName(f *testing.F) {
+	for _, seed := range nameSeeds() {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		var key any
+		var err error
+		alloctest.Check(t, len(name), func() { key, err = value.Key(name) })
+		if err != nil {
+			require.Nil(t, key)
+		} else {
+			require.NotPanics(t, func() { _ = map[any]bool{key: true} })
+			again, err := value.Name(key)
+			require.NoError(t, err)
+			back, err := value.Key(again)
+			require.NoError(t, err)
+			require.True(t, back == key || key != key, "%q: %v, %v", name, key, back) //nolint:gocritic // NaN is not itself
+		}
+		named, err := value.Name(name) // the text as a key of its own
+		require.NoError(t, err)
+		back, err := value.Key(named)
+		require.NoError(t, err)
+		require.Equal(t, name, back)
+	})
+}
+
 // FuzzDecode checks that what decodes encodes to a text that means the same, that
 // an error leaves nothing, and that nothing panics.
 func FuzzDecode(f *testing.F) {
-	for _, test := range texts {
-		f.Add(test.text)
+	for _, seed := range decodeSeeds() {
+		f.Add(seed)
 	}
-	f.Add(`["gob","AA=="]`)
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := value.Decode(text)
+		var v any
+		var err error
+		alloctest.Check(t, len(text), func() { v, err = value.Decode(text) })
 		if s, ok := value.String(text); ok {
 			require.Equal(t, s, v)
 		}
@@ -171,6 +223,7 @@ func FuzzDecode(f *testing.F) {
 			require.Equal(t, n, v)
 		}
 		if err != nil {
+			require.Nil(t, v)
 			return
 		}
 		again, err := value.Encode(v)

@@ -80,15 +80,21 @@ func decode(reply rueidis.RedisResult) (r store.Record, found, moving bool, err 
 	if err != nil || len(hash) == 0 {
 		return store.Record{}, false, false, err
 	}
+	r, moving, err = decodeHash(hash)
+	return r, err == nil, moving, err
+}
+
+// decodeHash reads the fields of a session's hash.
+func decodeHash(hash map[string]string) (r store.Record, moving bool, err error) {
 	user, ok := hash[fieldUser]
 	if !ok {
-		return store.Record{}, false, false, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
+		return store.Record{}, false, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
 	}
 	r.User = user
 	for field, t := range map[string]*time.Time{fieldCreated: &r.Created, fieldSeen: &r.Seen, fieldExpires: &r.Expires} {
 		n, err := strconv.ParseInt(hash[field], 10, 64)
 		if err != nil {
-			return store.Record{}, false, false, fmt.Errorf("%w: field %q is no time", store.ErrCorrupt, field)
+			return store.Record{}, false, fmt.Errorf("%w: field %q is no time", store.ErrCorrupt, field)
 		}
 		if n != 0 {
 			*t = time.UnixMilli(n)
@@ -101,7 +107,7 @@ func decode(reply rueidis.RedisResult) (r store.Record, found, moving bool, err 
 			r.Values[name] = text
 		}
 	}
-	return r, true, moving, nil
+	return r, moving, nil
 }
 
 // answer reads the reply of a script: a number, or a text instead.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
@@ -153,7 +154,31 @@ func documentSeeds() []string {
 	return seeds
 }
 
-func TestDocumentSeeds(t *testing.T) { assert.NotEmpty(t, documentSeeds()) }
+func TestDocumentSeeds(t *testing.T) {
+	assert.NotEmpty(t, documentSeeds())
+	assert.NotEmpty(t, oddValues)
+}
+
+// FuzzShield checks that a value comes back as it was from what is stored of it,
+// and that what was not stored by the package is left alone.
+func FuzzShield(f *testing.F) {
+	for _, seed := range oddValues {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var inner string
+		alloctest.Check(t, len(text), func() { inner = sqlstore.Unshield(text) })
+		if inner != text {
+			require.True(t, json.Valid([]byte(inner)))
+		}
+		if !json.Valid([]byte(text)) || !utf8.ValidString(text) || strings.TrimSpace(text) != text {
+			return // no text of a value
+		}
+		stored := sqlstore.Shield(text)
+		require.True(t, json.Valid([]byte(stored)))
+		require.Equal(t, text, sqlstore.Unshield(stored))
+	})
+}
 
 func FuzzDocument(f *testing.F) {
 	for _, seed := range documentSeeds() {
@@ -161,7 +186,8 @@ func FuzzDocument(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var d sqlstore.Document
-		err := d.Scan(text)
+		var err error
+		alloctest.Check(t, len(text), func() { err = d.Scan(text) })
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrCorrupt)
 			require.Nil(t, d)

@@ -30,10 +30,11 @@ func Statements(b store.Backend) map[string]string {
 // SQLiteDSN is what OpenSQLite makes of a path.
 var SQLiteDSN = sqliteDSN
 
-// Compose, Document and Shield are how values stand in the database.
+// Compose, Document, Shield and Unshield are how values stand in the database.
 var (
-	Compose = compose
-	Shield  = shield
+	Compose  = compose
+	Shield   = shield
+	Unshield = unshield
 )
 
 // Document is the column of the values.
