@@ -50,7 +50,7 @@ func (q *request) retire() {
 	if q.adopted == nil {
 		return
 	}
-	if secret := q.adopted.Secret; secret != "" && q.old.cookie == secret {
+	if id, ok := store.ID(q.adopted.Secret); ok && id == q.old.id {
 		q.sendCookie(q.old)
 	}
 	q.adopted.Retire(q.writer.Header())
