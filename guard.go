@@ -108,14 +108,7 @@ func (g *guard) serve(c *gin.Context) {
 
 // judge returns why the request is refused, or "".
 func (g *guard) judge(c *gin.Context, q *request) Denial {
-	q.lock()
-	q.guarded = true
-	q.passive = q.passive || g.Passive
-	q.load(g.FreshWithin > 0)
-	user, expired, failed := q.user, q.expired, q.loadErr != nil
-	stale := g.FreshWithin > 0 && (q.since().Remembered || time.Since(q.since().At) > g.FreshWithin)
-	q.unlock(c)
-
+	user, expired, stale, failed := g.look(c, q)
 	allowed := user != ""
 	if g.Check != nil && !failed {
 		allowed = g.Check(c)
@@ -131,6 +124,17 @@ func (g *guard) judge(c *gin.Context, q *request) Denial {
 		return Stale
 	}
 	return ""
+}
+
+// look loads the session for the guard.
+func (g *guard) look(c *gin.Context, q *request) (user string, expired, stale, failed bool) {
+	q.lock()
+	defer q.unlock(c) // also where a store panics
+	q.guarded = true
+	q.passive = q.passive || g.Passive
+	q.load(g.FreshWithin > 0)
+	stale = g.FreshWithin > 0 && (q.since().Remembered || time.Since(q.since().At) > g.FreshWithin)
+	return q.user, q.expired, stale, q.loadErr != nil
 }
 
 // deny answers a refused request.

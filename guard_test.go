@@ -3,6 +3,7 @@ package sessionkit_test
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -193,6 +194,20 @@ func TestPassive(t *testing.T) {
 			assert.Equal(t, http.StatusUnauthorized, b.get("/me").Code)
 		})
 	})
+}
+
+// TestGuardOverAStoreThatPanics: the panic comes through to the recovery.
+func TestGuardOverAStoreThatPanics(t *testing.T) {
+	s := newBackend()
+	a := newSite(storeOver(s), sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
+	a.on("/login", signIn("42"))
+	a.on("/", sessionkit.RequireSession(), whoami)
+	b := newBrowser(t, a)
+	b.get("/login")
+	s.before = func(string) { panic("oops") }
+	assert.Equal(t, http.StatusInternalServerError, b.get("/").Code)
+	s.before = nil
+	assert.Equal(t, "42", b.get("/").Body.String())
 }
 
 func TestGuardThatCannotWork(t *testing.T) {
