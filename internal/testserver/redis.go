@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +50,29 @@ func startRedis(tb testing.TB, port int, options []string) *RedisServer {
 	tb.Cleanup(s.Kill)
 	return s
 }
+
+// SharedRedis returns the socket of a Redis server that the tests of the binary
+// share. Without an installed server it skips the test.
+func SharedRedis(tb testing.TB) string {
+	tb.Helper()
+	return get(tb, startSharedRedis)
+}
+
+var startSharedRedis = sync.OnceValues(func() (string, error) {
+	path, err := find("redis-server")
+	if err != nil {
+		return "", err
+	}
+	dir, err := directory("redis")
+	if err != nil {
+		return "", err
+	}
+	socket := filepath.Join(dir, "redis.sock")
+	p := program{directory: dir, path: path, ready: "eady to accept connections", quit: os.Interrupt, args: []string{
+		"--port", "0", "--unixsocket", socket, "--unixsocketperm", "777", "--dir", dir, "--save", "", "--appendonly", "no",
+	}}
+	return socket, p.start()
+})
 
 // Restart starts the server again, empty, after [RedisServer.Kill].
 func (s *RedisServer) Restart() {

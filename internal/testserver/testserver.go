@@ -144,24 +144,25 @@ func (p program) launch() (*server, error) {
 	command := exec.CommandContext(context.Background(), p.path, p.args...) // #nosec G204 -- programs of this package's choice
 	command.Dir = p.directory
 	own(command)
-	stderr, err := command.StderrPipe()
+	said, err := command.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
+	command.Stdout = command.Stderr // Redis says there that it is ready
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
 	s := &server{command: command, directory: p.directory, quit: p.quit, ended: make(chan struct{})}
-	var said bytes.Buffer
+	var log bytes.Buffer
 	isReady := make(chan bool, 1)
 	go func() {
 		defer close(s.ended)
-		lines := bufio.NewScanner(stderr)
+		lines := bufio.NewScanner(said)
 		for waiting := true; lines.Scan(); {
 			if !waiting {
 				continue
 			}
-			said.WriteString(lines.Text() + "\n")
+			log.WriteString(lines.Text() + "\n")
 			if waiting = !strings.Contains(lines.Text(), p.ready); !waiting {
 				isReady <- true
 			}
@@ -172,7 +173,7 @@ func (p program) launch() (*server, error) {
 	select {
 	case ok := <-isReady:
 		if !ok {
-			return s, fmt.Errorf("%s ended:\n%s", filepath.Base(p.path), said.String())
+			return s, fmt.Errorf("%s ended:\n%s", filepath.Base(p.path), log.String())
 		}
 		return s, nil
 	case <-time.After(startTimeout):
