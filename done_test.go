@@ -54,7 +54,7 @@ func TestDone(t *testing.T) {
 			a := newStreamSite(s)
 			b := newBrowser(t, a)
 			b.get("/login")
-			if t.Name() != "TestDone/gin-contrib_cookie" { // there a copy of the cookie stays good
+			if t.Name() != "TestDone/cookie" { // there a copy of the cookie stays good
 				assert.Equal(t, "11s", stream(b, func() { b.get("/logout") }))
 				b.get("/login")
 			}

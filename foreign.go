@@ -22,8 +22,8 @@ import (
 
 // foreign keeps sessions in a store that knows sessions.Store and no more. The
 // rules that need the store's help are beyond it: two requests that save at the
-// same time overwrite each other, and one that saves after a logout brings the
-// session back.
+// same time overwrite each other, and over most stores one that saves after a
+// logout brings the session back.
 type foreign struct {
 	store     sessions.Store
 	name      string
@@ -84,16 +84,23 @@ func (f *foreign) load(r *http.Request, cookie string, _ bool) (kept, error) {
 
 // open has the store read the one session that a cookie names, or begin one.
 func (f *foreign) open(r *http.Request, cookie string) (*gsessions.Session, error) {
+	session, err := f.store.New(f.only(r, cookie), f.name)
+	if err == nil && session == nil {
+		err = errors.New("the store returned no session")
+	}
+	return session, err
+}
+
+// only returns the request with no other cookie than the one that names the
+// session. Stores look at it when they save as well: one of them takes from it
+// which session it is to change.
+func (f *foreign) only(r *http.Request, cookie string) *http.Request {
 	only := r.WithContext(r.Context())
 	only.Header = http.Header{}
 	if cookie != "" {
 		only.Header.Set("Cookie", f.name+"="+cookie)
 	}
-	session, err := f.store.New(only, f.name)
-	if err == nil && session == nil {
-		err = errors.New("the store returned no session")
-	}
-	return session, err
+	return only
 }
 
 // unknown reports whether an error of a store means that there is no such
@@ -119,7 +126,7 @@ func (f *foreign) create(r *http.Request, record store.Record) (kept, error) {
 	if err != nil {
 		return kept{}, fmt.Errorf("%T: %w", f.store, err)
 	}
-	return f.write(r, session, newToken(), record)
+	return f.write(r, session, "", newToken(), record)
 }
 
 func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, bool, error) {
@@ -133,11 +140,21 @@ func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, bo
 			delete(k.foreign.Values, key)
 		}
 	}
-	next, err := f.write(r, k.foreign, k.id, record)
-	return next, err == nil, err
+	id := k.foreign.ID
+	next, err := f.write(r, k.foreign, k.cookie, k.id, record)
+	if err != nil {
+		return kept{}, false, err
+	}
+	if next.foreign.ID != id { // it had ended, or was not found, and the store has begun another
+		return kept{}, false, f.remove(r, next)
+	}
+	return next, true, nil
 }
 
 func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []string) (kept, bool, error) {
+	if now, err := f.load(r, k.cookie, true); err != nil || now.id == "" {
+		return kept{}, false, err // what ended meanwhile does not go on under a new ID
+	}
 	session, err := f.open(r, "")
 	if err != nil {
 		return kept{}, false, fmt.Errorf("%T: %w", f.store, err)
@@ -150,22 +167,36 @@ func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []st
 	}
 	changed := record.Values
 	record.Values = value.Apply(k.record.Values, changed, drop)
-	next, err := f.write(r, session, newToken(), record)
+	next, err := f.write(r, session, "", newToken(), record)
 	if err != nil {
 		return kept{}, false, err
 	}
 	if _, err := f.end(r, k); err != nil {
-		_, undoErr := f.end(r, next)
-		return kept{}, false, errors.Join(err, undoErr)
+		return kept{}, false, errors.Join(err, f.remove(r, next))
 	}
 	next.record.Values = changed
 	return next, true, nil
 }
 
+// end writes an ended session over the stored one before it has that deleted. A
+// store that cannot reach a session may take it for one that is not there, and
+// then deletes nothing and says nothing; what is to be written it does miss.
 func (f *foreign) end(r *http.Request, k kept) (bool, error) {
+	ended := *k.foreign
+	ended.Values = make(map[any]any)
+	next, err := f.write(r, &ended, k.cookie, k.id, store.Record{Expires: time.Now()})
+	if err != nil {
+		return false, err
+	}
+	_ = f.remove(r, next) // what is left opens nothing
+	return ended.ID == k.foreign.ID, nil
+}
+
+// remove has the store delete a session.
+func (f *foreign) remove(r *http.Request, k kept) error {
 	k.foreign.Options = &gsessions.Options{Path: "/", MaxAge: -1}
-	_, err := f.save(r, k.foreign)
-	return err == nil, err
+	_, err := f.save(r, k.foreign, k.cookie)
+	return err
 }
 
 // watch looks at the session once a second.
@@ -183,7 +214,7 @@ func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
 			}
 			timer.Stop()
 			now, err := f.load(r.WithContext(ctx), k.cookie, true)
-			if err == nil && (now.id != k.id || !time.Now().Before(now.record.Expires)) {
+			if err == nil && (now.id == "" || !time.Now().Before(now.record.Expires)) {
 				return
 			}
 		}
@@ -195,8 +226,8 @@ func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
 }
 
 // write saves a session with the record's values, and returns it with its new
-// cookie.
-func (f *foreign) write(r *http.Request, session *gsessions.Session, id string, record store.Record) (kept, error) {
+// cookie. old is the cookie that names it, "" for a new one.
+func (f *foreign) write(r *http.Request, session *gsessions.Session, old, id string, record store.Record) (kept, error) {
 	l := ledger{ID: id, User: record.User, Created: record.Created, Seen: record.Seen, Expires: record.Expires}
 	for name, text := range record.Values {
 		if isOwn(name) {
@@ -222,23 +253,24 @@ func (f *foreign) write(r *http.Request, session *gsessions.Session, id string, 
 	// Stores take MaxAge for the record's life, and some delete at 0.
 	life := time.Until(record.Expires.Add(store.Retention))
 	session.Options = &gsessions.Options{Path: "/", MaxAge: max(1, int(math.Ceil(life.Seconds())))}
-	cookie, err := f.save(r, session)
+	cookie, err := f.save(r, session, old)
 	if err != nil {
 		return kept{}, err
 	}
+	session.IsNew = false // else it would be stored a second time by a second save
 	return kept{id: id, cookie: cookie, record: record, foreign: session}, nil
 }
 
 // save has the store save a session, and returns the cookie that it would set.
 // Some stores panic on values that they cannot encode.
-func (f *foreign) save(r *http.Request, session *gsessions.Session) (cookie string, err error) {
+func (f *foreign) save(r *http.Request, session *gsessions.Session, old string) (cookie string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%T: panic: %v", f.store, v)
 		}
 	}()
 	response := headerOnly{}
-	if err := f.store.Save(r.WithContext(committing(r)), response, session); err != nil {
+	if err := f.store.Save(f.only(r.WithContext(committing(r)), old), response, session); err != nil {
 		return "", fmt.Errorf("%T: %w", f.store, err)
 	}
 	for _, line := range response.Header()["Set-Cookie"] {

@@ -13,12 +13,11 @@ import (
 	"testing"
 
 	"github.com/gin-contrib/sessions"
-	ginsessions "github.com/gin-contrib/sessions/cookie"
-	ginmemstore "github.com/gin-contrib/sessions/memstore"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -26,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	m.Run()
+	testserver.Main(m)
 }
 
 // site is an application under test and what it was heard to say.
@@ -245,12 +244,8 @@ var testSecret = []byte("0123456789abcdef0123456789abcdef")
 // gin-contrib that the rules hold on as well.
 func eachStore(t *testing.T, test func(t *testing.T, s sessions.Store)) {
 	t.Helper()
-	for name, newStore := range map[string]func() sessions.Store{
-		"memstore":             func() sessions.Store { return memstore.New() },
-		"gin-contrib cookie":   func() sessions.Store { return ginsessions.NewStore(testSecret) },
-		"gin-contrib memstore": func() sessions.Store { return ginmemstore.NewStore(testSecret) },
-	} {
-		t.Run(name, func(t *testing.T) { test(t, newStore()) })
+	for _, s := range testedStores {
+		t.Run(s.name, func(t *testing.T) { test(t, s.new(t).Store) })
 	}
 }
 
@@ -285,6 +280,20 @@ func increment(c *gin.Context) {
 	n, _ := count.Get(c)
 	count.Set(c, n+1)
 	c.Status(http.StatusNoContent)
+}
+
+// newRulesSite returns an application with what the rules are tried on.
+func newRulesSite(s sessions.Store, config sessionkit.Config) *site {
+	a := newSite(s, config)
+	a.on("/set", increment)
+	a.on("/login", signIn("42"))
+	a.on("/remember", signIn("42", sessionkit.Remember()))
+	a.on("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
+	a.on("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	a.on("/account", sessionkit.RequireSession(), whoami)
+	a.on("/count", showCount)
+	a.on("/", whoami)
+	return a
 }
 
 // userSessions returns the live sessions of a user.

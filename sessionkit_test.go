@@ -587,7 +587,7 @@ func TestChangeAfterTheHeaderOnCookieStore(t *testing.T) {
 		b.get("/start")
 		w := b.get("/late")
 		assert.Empty(t, w.Header()["Set-Cookie"])
-		if t.Name() == "TestChangeAfterTheHeaderOnCookieStore/gin-contrib_cookie" {
+		if t.Name() == "TestChangeAfterTheHeaderOnCookieStore/cookie" {
 			require.Len(t, a.errors(), 1, "there the cookie is the session")
 			assert.JSONEq(t, `{"n": 1, "ok": true}`, b.get("/").Body.String())
 			return
