@@ -10,6 +10,9 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -54,12 +57,10 @@ func (f *foreign) load(r *http.Request, cookie string, _ bool) (kept, error) {
 		return kept{}, nil
 	}
 	session, err := f.open(r, cookie)
-	switch {
-	case err != nil && unknown(err):
-		return kept{}, nil
-	case err != nil:
-		return kept{}, fmt.Errorf("%T: %w", f.store, err)
-	case session.IsNew:
+	if err != nil {
+		return kept{}, f.judge(session, err)
+	}
+	if session.IsNew {
 		return kept{}, nil
 	}
 	l, ok := readLedger(session)
@@ -82,9 +83,15 @@ func (f *foreign) load(r *http.Request, cookie string, _ bool) (kept, error) {
 	}, nil
 }
 
-// open has the store read the one session that a cookie names, or begin one.
-func (f *foreign) open(r *http.Request, cookie string) (*gsessions.Session, error) {
-	session, err := f.store.New(f.only(r, cookie), f.name)
+// open has the store read the one session that a cookie names, or begin one. A
+// type that the application gave to gob may panic on what it is to decode.
+func (f *foreign) open(r *http.Request, cookie string) (session *gsessions.Session, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			session, err = nil, fmt.Errorf("panic: %v", v)
+		}
+	}()
+	session, err = f.store.New(f.only(r, cookie), f.name)
 	if err == nil && session == nil {
 		err = errors.New("the store returned no session")
 	}
@@ -103,13 +110,43 @@ func (f *foreign) only(r *http.Request, cookie string) *http.Request {
 	return only
 }
 
-// unknown reports whether an error of a store means that there is no such
-// session, rather than that the store could not tell.
-func unknown(err error) bool {
+// judge says what a store's error means: nil where there is no such session,
+// [store.ErrCorrupt] where its record cannot be decoded, and else that the store
+// could not tell.
+func (f *foreign) judge(session *gsessions.Session, err error) error {
+	switch {
+	case gone(err):
+		return nil
+	case !undecodable(err):
+		return fmt.Errorf("%T: %w", f.store, err)
+	case session == nil || session.ID == "": // it is the cookie
+		return nil
+	}
+	return fmt.Errorf("%T: %w: %w", f.store, store.ErrCorrupt, err)
+}
+
+// gone reports whether an error means that there is no such session. A file that
+// is not there means that only while its directory is: the error of a socket
+// that is not there, or of a disk that is not mounted, looks the same.
+func gone(err error) bool {
+	if errors.Is(err, sql.ErrNoRows) {
+		return true
+	}
+	missing, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !errors.Is(missing, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Stat(filepath.Dir(missing.Path))
+	return err == nil
+}
+
+// undecodable reports whether an error means that what was read makes no sense.
+// The errors of encoding/gob have no type.
+func undecodable(err error) bool {
 	if invalid, ok := errors.AsType[securecookie.Error](err); ok {
 		return invalid.IsDecode()
 	}
-	return errors.Is(err, sql.ErrNoRows) || errors.Is(err, fs.ErrNotExist)
+	return strings.HasPrefix(err.Error(), "gob: ")
 }
 
 func readLedger(session *gsessions.Session) (ledger, bool) {

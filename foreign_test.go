@@ -1,8 +1,10 @@
 package sessionkit_test
 
 import (
+	"encoding/gob"
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -111,6 +113,105 @@ func TestSignOutDeletesTheRecord(t *testing.T) {
 		assert.Len(t, files, want, path)
 		v.get("/logout")
 	}
+}
+
+// TestOutageIsReported: except by the store over gorm, which says of a session
+// that it cannot read that there is none.
+func TestOutageIsReported(t *testing.T) {
+	eachFailingStore(t, func(t *testing.T, name string, s tested) {
+		a := newRulesSite(s.Store, sessionkit.Config{})
+		v := newBrowser(t, a)
+		v.get("/login")
+		s.fail()
+		want := http.StatusServiceUnavailable
+		if name == "gorm" {
+			want = http.StatusUnauthorized
+		}
+		assert.Equal(t, want, v.get("/account").Code)
+		assert.Equal(t, name != "gorm", len(a.errors()) > 0)
+		assert.Equal(t, http.StatusServiceUnavailable, v.get("/set").Code, "nothing can be saved")
+		s.mend()
+		assert.Equal(t, "42", v.get("/account").Body.String(), "the user is signed in as before")
+	})
+}
+
+// TestMissingFileIsNoOutage: while the directory is there, the session is not.
+func TestMissingFileIsNoOutage(t *testing.T) {
+	dir := t.TempDir()
+	a := newRulesSite(ginfilesystem.NewStore(dir, testSecret), sessionkit.Config{})
+	v := newBrowser(t, a)
+	v.get("/login")
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	require.NoError(t, os.Remove(files[0]))
+	assert.Equal(t, http.StatusUnauthorized, v.get("/account").Code)
+	assert.Empty(t, a.errors())
+	assert.Contains(t, a.kinds(), sessionkit.EventRejected)
+}
+
+// TestDamagedRecord: it is reported, except by the store over gorm, and the
+// visitor starts afresh.
+func TestDamagedRecord(t *testing.T) {
+	eachFailingStore(t, func(t *testing.T, name string, s tested) {
+		a := newRulesSite(s.Store, sessionkit.Config{})
+		v := newBrowser(t, a)
+		v.get("/login")
+		s.damage(strings.Repeat("A", 100))
+		assert.Equal(t, http.StatusUnauthorized, v.get("/account").Code)
+		if errs := a.errors(); name == "gorm" {
+			assert.Empty(t, errs)
+		} else {
+			require.Len(t, errs, 1)
+			assert.ErrorIs(t, errs[0], store.ErrCorrupt)
+		}
+		old := v.session()
+		assert.Equal(t, http.StatusNoContent, v.get("/set").Code)
+		assert.NotEqual(t, old, v.session())
+	})
+}
+
+// TestCutRecord: to the store over Redis a record that was cut short looks like a
+// connection that was.
+func TestCutRecord(t *testing.T) {
+	s := newFailingRedisStore(t)
+	a := newRulesSite(s.Store, sessionkit.Config{})
+	v := newBrowser(t, a)
+	v.get("/login")
+	s.damage("cut")
+	assert.Equal(t, http.StatusServiceUnavailable, v.get("/account").Code)
+	assert.Len(t, a.errors(), 1)
+}
+
+// explosive is a value of an application whose decoder panics.
+type explosive struct{ Fuse bool }
+
+var explodes bool
+
+func (e explosive) GobEncode() ([]byte, error) { return []byte("x"), nil }
+
+func (e *explosive) GobDecode([]byte) error {
+	if explodes {
+		panic("it explodes")
+	}
+	return nil
+}
+
+func TestDecoderThatPanics(t *testing.T) {
+	gob.Register(explosive{})
+	defer func() { explodes = false }()
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		explodes = false
+		a := newRulesSite(s, sessionkit.Config{})
+		a.on("/put", func(c *gin.Context) { sessions.Default(c).Set("e", explosive{}) })
+		v := newBrowser(t, a)
+		v.get("/login")
+		v.get("/put")
+		explodes = true
+		code := v.get("/account").Code
+		assert.Contains(t, []int{http.StatusOK, http.StatusServiceUnavailable}, code, "no panic comes through")
+		assert.Equal(t, code == http.StatusServiceUnavailable, len(a.errors()) > 0)
+	})
 }
 
 // TestLongValues: most stores of gin-contrib keep no more than 4096 bytes, unless
