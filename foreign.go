@@ -295,6 +295,9 @@ func (f *foreign) write(r *http.Request, session *gsessions.Session, old, id str
 		return kept{}, err
 	}
 	session.IsNew = false // else it would be stored a second time by a second save
+	if size := len(prefixHostHTTP) + len(f.name) + len(cookie); size > maxCookieBytes {
+		return kept{}, fmt.Errorf("%T: %w: its cookie has %d bytes, and browsers keep %d", f.store, store.ErrTooLarge, size, maxCookieBytes)
+	}
 	return kept{id: id, cookie: cookie, record: record, foreign: session}, nil
 }
 

@@ -214,6 +214,30 @@ func TestDecoderThatPanics(t *testing.T) {
 	})
 }
 
+// TestCookieThatBrowsersDrop: a session in a cookie may be as long as browsers
+// keep it, its name included.
+func TestCookieThatBrowsersDrop(t *testing.T) {
+	a := newRulesSite(newCookieStore(t).Store, sessionkit.Config{})
+	size := 0
+	a.on("/grow", func(c *gin.Context) { name.Set(c, strings.Repeat("x", size)); c.String(http.StatusOK, "saved!") })
+	codes := make(map[int]int)
+	for size = 1800; size < 2300; size++ {
+		v := newBrowser(t, a)
+		w := v.get("/grow")
+		codes[w.Code]++
+		assert.LessOrEqual(t, len(sessionCookie)+len(v.session()), 4096, "browsers drop it")
+		for _, err := range a.errors() {
+			if !strings.Contains(err.Error(), "securecookie") { // it measures the value alone
+				require.ErrorIs(t, err, store.ErrTooLarge)
+				codes[0]++
+			}
+		}
+	}
+	assert.NotZero(t, codes[http.StatusOK])
+	assert.NotZero(t, codes[http.StatusServiceUnavailable])
+	assert.NotZero(t, codes[0])
+}
+
 // TestLongValues: most stores of gin-contrib keep no more than 4096 bytes, unless
 // they are told otherwise.
 func TestLongValues(t *testing.T) {
