@@ -26,7 +26,7 @@ import (
 // foreign keeps sessions in a store that knows sessions.Store and no more. The
 // rules that need the store's help are beyond it: two requests that save at the
 // same time overwrite each other, and over most stores one that saves after a
-// logout brings the session back.
+// logout brings the session back. docs/stores.md says what holds over which.
 type foreign struct {
 	store     sessions.Store
 	name      string
