@@ -68,7 +68,8 @@ func TestAttackCrossSiteRequest(t *testing.T) {
 		for _, headers := range [][]string{
 			{"Sec-Fetch-Site", "same-origin", "Origin", "https://example.com"},
 			{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example.org"},
-			{"Origin", "https://example.com"}, nil,
+			{"Origin", "https://example.com"},
+			nil,
 		} {
 			before := b.get("/").Body.String()
 			assert.Equal(t, http.StatusNoContent, b.do(b.request(http.MethodPost, "/set", headers...)).Code)

@@ -181,9 +181,25 @@ func FuzzTypedCookie(f *testing.F) {
 }
 
 var storedSeeds = []struct{ name, text string }{
-	{"v", `"tea"`}, {"v", `7`}, {"v", `{"broken`}, {"v", `["json",{"Name":"tea","N":1}]`}, {"v", `["json",[{"Name":1}]]`}, {"v", `["gob","AA=="]`}, {"v", `["json64","e30="]`},
-	{"v", `["time","2026-01-02T03:04:05Z"]`}, {"v", `["nil"]`}, {"_flash", `["gob","AA=="]`}, {"_flash", `7`}, {"_key:7", `1`}, {`_key:["`, `1`}, {"_kit:sign_in", `["json",{"at":"x"}]`},
-	{"_kit:sign_in", `["json",{"at":"2026-01-02T03:04:05Z","remembered":true,"line":"x"}]`}, {"_kit:flash:0::1.2.a", `["json",{"level":"info","text":"x"}]`}, {"_kit:flash:1:v:1", `["json",{"Name":"x"}]`}, {"_kit:", ""}, {"", ""},
+	{"v", `"tea"`},
+	{"v", `7`},
+	{"v", `{"broken`},
+	{"v", `["json",{"Name":"tea","N":1}]`},
+	{"v", `["json",[{"Name":1}]]`},
+	{"v", `["gob","AA=="]`},
+	{"v", `["json64","e30="]`},
+	{"v", `["time","2026-01-02T03:04:05Z"]`},
+	{"v", `["nil"]`},
+	{"_flash", `["gob","AA=="]`},
+	{"_flash", `7`},
+	{"_key:7", `1`},
+	{`_key:["`, `1`},
+	{"_kit:sign_in", `["json",{"at":"x"}]`},
+	{"_kit:sign_in", `["json",{"at":"2026-01-02T03:04:05Z","remembered":true,"line":"x"}]`},
+	{"_kit:flash:0::1.2.a", `["json",{"level":"info","text":"x"}]`},
+	{"_kit:flash:1:v:1", `["json",{"Name":"x"}]`},
+	{"_kit:", ""},
+	{"", ""},
 }
 
 // FuzzStoredValue puts a name and a text that no version of the kit has written
