@@ -23,14 +23,19 @@ type browser struct {
 	t      *testing.T
 	site   string
 	client http.Client
+
+	handler http.Handler // of the site
 }
 
 // newBrowser returns a browser for the application on a real server.
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
-	server := httptest.NewServer(newHandler(t, sessionkit.Config{}))
+	handler := newHandler(t, sessionkit.Config{})
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return browserOf(t, server.URL, server.Client().Transport)
+	b := browserOf(t, server.URL, server.Client().Transport)
+	b.handler = handler
+	return b
 }
 
 // newBubbleBrowser returns a browser for the application without a network, as

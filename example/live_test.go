@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -76,12 +77,13 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 // are for requests that end soon.
 func TestStreamOutlivesTheLimitsOfRequests(t *testing.T) {
 	t.Parallel()
-	server := newTestServer(t, sessionkit.Config{})
+	b := newBrowser(t)
+	b.signIn("alice")
+	server := httptest.NewUnstartedServer(b.handler)
 	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second
 	server.Start()
 	t.Cleanup(server.Close)
-	b := browserOf(t, server.URL, server.Client().Transport)
-	b.signIn("alice")
+	b.site = server.URL
 	began, orders := time.Now(), 0
 	for line := range b.listen() {
 		if strings.HasPrefix(line, "event:order") {

@@ -18,7 +18,7 @@ import (
 
 func TestWarningAndStayingSignedIn(t *testing.T) {
 	t.Parallel()
-	b := newTab(t, newSite(t, sessionkit.Config{IdleTimeout: 63 * time.Second}))
+	b := newTab(t, newSite(t, sessionkit.Config{IdleTimeout: 66 * time.Second}))
 	b.signIn("alice")
 	b.wait("document.querySelector('[data-clock=idle]').textContent.startsWith('00:01:0')")
 	assert.False(t, js[bool](b, "document.getElementById('expiry').checkVisibility()"), "there is more than a minute left")
@@ -31,15 +31,15 @@ func TestWarningAndStayingSignedIn(t *testing.T) {
 
 func TestExpiryIsSaid(t *testing.T) {
 	for name, config := range map[string]sessionkit.Config{
-		"unused":     {IdleTimeout: 3 * time.Second},
-		"at an end":  {Lifetime: 3 * time.Second},
-		"remembered": {RememberFor: 3 * time.Second},
+		"unused":     {IdleTimeout: 4 * time.Second},
+		"at an end":  {Lifetime: 4 * time.Second},
+		"remembered": {RememberFor: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newTab(t, newSite(t, config))
+			b.open("/login?next=/preferences")
 			b.signIn("alice", map[string][]string{"remembered": {"[name=remember]"}}[name]...)
-			b.open("/preferences")
 			b.waitText("#expiry", "Your session has expired.")
 			b.click("#again")
 			b.signIn("alice")
