@@ -274,10 +274,18 @@ func TestUnreachableServer(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	_, err := redisstore.Open("redis://user:pa%zzword@localhost")
-	require.ErrorContains(t, err, "redisstore: reading the URL: ")
-	assert.NotContains(t, err.Error(), "word")
-	_, err = redisstore.Open("redis://127.0.0.1:1")
+	for name, url := range map[string]string{ // passwords that should be percent-encoded
+		"percent": "redis://user:hunter2%zz@localhost",
+		"hash":    "redis://user:hunter2#1@localhost",
+		"slash":   "redis://user:1/hunter2@localhost",
+		"query":   "redis://user:1?db=hunter2@localhost",
+		"no host": "redis://user:hunter2",
+	} {
+		_, err := redisstore.Open(url)
+		require.ErrorContains(t, err, "redisstore: reading the URL: ", name)
+		assert.NotContains(t, err.Error(), "hunter2", name)
+	}
+	_, err := redisstore.Open("redis://127.0.0.1:1")
 	require.ErrorContains(t, err, "redisstore: connecting: ")
 	_, err = redisstore.Open("http://127.0.0.1")
 	require.Error(t, err)

@@ -51,6 +51,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -140,11 +141,14 @@ func Open(url string, options ...Option) (*store.Store, error) {
 }
 
 func clientOption(text string) (rueidis.ClientOption, error) {
+	// A password that is not encoded ends up in the port, the path or what follows,
+	// which errors would quote.
+	u, err := url.Parse(text)
+	if err != nil || u.Fragment != "" || strings.Contains(u.EscapedPath()+u.RawQuery, "@") {
+		return rueidis.ClientOption{}, errors.New("special characters in it, as in a password, must be percent-encoded")
+	}
 	option, err := rueidis.ParseURL(text)
 	if err != nil {
-		if parsing := new(url.Error); errors.As(err, &parsing) {
-			err = parsing.Err // its own text repeats the URL, which may hold a password
-		}
 		return option, err
 	}
 	option.DisableCache = true // the client's own, which this package does not use
