@@ -78,12 +78,15 @@ func TestPagesLookRight(t *testing.T) {
 			site := newSite(t, sessionkit.Config{})
 			newTab(t, site).signIn("alice", "[name=remember]")
 			b := newTab(t, site)
-			b.open("/")
+			b.chooseTheme(theme)
+			for _, width := range []int64{375, 1280} {
+				b.size(width, 800)
+				b.judge("visitor", theme, width)
+			}
 			b.click("button[value=Sencha]")
 			b.click("button[value=Sencha]")
 			b.click("button[value=Darjeeling]")
 			b.signIn("alice")
-			b.chooseTheme(theme)
 			b.open("/preferences")
 			b.click("form[action='/language'] button")
 			for _, width := range []int64{1280, 375} {
@@ -102,6 +105,8 @@ func TestPagesLookRight(t *testing.T) {
 	}
 }
 
+// TestWarningsLookRight judges what a page says by itself when the session is about
+// to end, and when it has ended.
 func TestWarningsLookRight(t *testing.T) {
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
@@ -114,6 +119,12 @@ func TestWarningsLookRight(t *testing.T) {
 				b.open("/account")
 				b.waitText("#expiry", "Your session ends in less than a minute.")
 				b.judge("warning", theme, width)
+				js[string](b, "fetch('/logout', {method: 'POST', redirect: 'manual'}).then(r => r.type)")
+				js[bool](b, "document.dispatchEvent(new Event('visibilitychange'))") // as when one comes back to the tab
+				b.waitText("#expiry", "You are signed out on this device.")
+				b.judge("ended", theme, width)
+				b.click("#again")
+				b.signIn("alice")
 			}
 		})
 	}
