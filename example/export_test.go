@@ -1,9 +1,11 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/gin-contrib/sessions"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/gin-sessionkit/sessionkit"
 )
@@ -19,6 +21,23 @@ var (
 	BrowserName = browserName
 	ReadSecrets = readSecrets
 )
+
+// NobodysHash is compared with where there is no such user.
+const NobodysHash = nobodysHash
+
+// CheapenPasswords makes sign-ins fast, for the tests make many. It returns the
+// accounts as they were.
+func CheapenPasswords() map[string]string {
+	original := maps.Clone(accounts)
+	for user := range accounts {
+		hash, err := bcrypt.GenerateFromPassword([]byte("opensesame"), bcrypt.MinCost)
+		if err != nil {
+			panic(err)
+		}
+		accounts[user] = string(hash)
+	}
+	return original
+}
 
 // NewServer returns the application's server.
 func NewServer(store sessions.Store, config sessionkit.Config) *http.Server {

@@ -8,6 +8,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
+
+	main "github.com/gin-sessionkit/sessionkit/example"
 )
 
 func TestSignInAndOut(t *testing.T) {
@@ -57,6 +60,22 @@ func TestWrongPassword(t *testing.T) {
 	}
 	assert.Len(t, pages, 1, "the page does not tell what was wrong")
 	assert.Equal(t, http.StatusUnauthorized, b.get("/api/me").StatusCode)
+}
+
+// accounts are the application's own; the tests use cheaper hashes.
+var accounts map[string]string
+
+func TestAccounts(t *testing.T) {
+	require.Len(t, accounts, 2)
+	for user, hash := range accounts {
+		require.NoError(t, bcrypt.CompareHashAndPassword([]byte(hash), []byte("opensesame")), user)
+		cost, err := bcrypt.Cost([]byte(hash))
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, cost, 10)
+		nobodys, err := bcrypt.Cost([]byte(main.NobodysHash))
+		require.NoError(t, err)
+		assert.Equal(t, cost, nobodys, "the time an answer takes would tell who has an account")
+	}
 }
 
 func TestPasswordsPastTheHashedLength(t *testing.T) {

@@ -32,6 +32,7 @@ const (
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
+	accounts = main.CheapenPasswords()
 	if store := os.Getenv(storeVariable); store != "" {
 		go tellGoroutines(os.Stdout)
 		if err := main.Run(context.Background(), main.Settings{Address: "127.0.0.1:0", Store: store, Secrets: os.Getenv(secretsVariable)}, os.Stdout); err != nil {
