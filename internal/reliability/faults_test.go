@@ -191,9 +191,11 @@ type prepared struct {
 func (s *site) prepare(t *testing.T) prepared {
 	t.Helper()
 	b := newBrowser(s.load.transport)
-	return prepared{
+	p := prepared{
 		b, signIn(t, b, s.load.site, "probe"), signIn(t, b, s.load.site, "probe"), signIn(t, b, s.load.site, "probe"),
 	}
+	show(t, b, s.load.site, p.read) // a store with a cache has it there
+	return p
 }
 
 // stream opens a stream that lasts as long as its session. stays closes it, and

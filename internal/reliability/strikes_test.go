@@ -68,7 +68,7 @@ func cut(t *testing.T, s *site) {
 		return n, 0
 	})
 	defer s.proxy.disturb(nil)
-	goal := s.proxy.cuts.Load() + int64(either(60, 1000))
+	goal := s.proxy.cuts.Load() + int64(either(60, 300))
 	eventually(t, "connections to be cut", func() bool { return s.proxy.cuts.Load() >= goal })
 }
 
@@ -77,7 +77,7 @@ func slow(t *testing.T, s *site) {
 	t.Helper()
 	s.proxy.disturb(func(n int) (int, time.Duration) { return n, rand.N(s.timeout * 3 / 4) })
 	defer s.proxy.disturb(nil)
-	for range either(2, 20) {
+	for range either(2, 5) {
 		s.load.meet(t)
 	}
 }

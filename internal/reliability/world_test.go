@@ -40,7 +40,6 @@ type ticket struct {
 	*known
 
 	cookie, id string
-	made       time.Time // when the answer with it came
 	renewed    bool      // another cookie has its place
 	mayDie     time.Time // as mayEnd, of this cookie alone
 	dead       moment
@@ -101,7 +100,7 @@ func (w *world) signedIn(user string, brief bool, r response, sent span) *ticket
 	if l := w.leaving[user]; l != nil && (l.running > 0 || l.ended.After(sent.sent)) {
 		k.mayEnd = sent.sent // it may have been seen by one of those
 	}
-	k.current = &ticket{known: k, cookie: r.cookie, made: sent.answered}
+	k.current = &ticket{known: k, cookie: r.cookie}
 	w.live = append(w.live, k)
 	return k.current
 }
