@@ -63,7 +63,7 @@ func tokens(code string) string {
 	}
 }
 
-var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+var fence = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
 
 // TestSnippets compares the Go code in the documents with the code that is compiled
 // and run: each part of a snippet, up to an empty line between declarations or
