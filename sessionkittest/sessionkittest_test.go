@@ -180,6 +180,11 @@ func TestDoSendsTheRequestAsItIs(t *testing.T) {
 	r := gin.New()
 	r.GET("/outside", func(c *gin.Context) { c.String(http.StatusOK, c.Request.Host) })
 	r.POST("/outside", func(c *gin.Context) { _, _ = io.Copy(c.Writer, c.Request.Body) })
+	r.GET("/cookie", func(c *gin.Context) {
+		value, _ := c.Cookie("where")
+		c.SetCookie("where", "here", 0, "/", "", true, true)
+		c.String(http.StatusOK, value)
+	})
 	handled := 0
 	group := r.Group("/in", sessionkit.Sessions(memstore.New()), func(*gin.Context) { handled++ })
 	routes(group)
@@ -195,6 +200,9 @@ func TestDoSendsTheRequestAsItIs(t *testing.T) {
 
 	elsewhere := httptest.NewRequest(http.MethodPost, "https://other.test/in/echo", strings.NewReader("body"))
 	assert.Equal(t, ": body", client.Do(elsewhere).Body.String(), "a browser sends no cookie of another host")
+	client.Do(httptest.NewRequest(http.MethodGet, "https://other.test/cookie", nil))
+	assert.Empty(t, client.Get("/cookie").Body.String(), "nor keeps one for another host")
+	assert.Equal(t, "here", client.Get("/cookie").Body.String())
 }
 
 func TestTheSameSessionOverANetwork(t *testing.T) {
@@ -261,14 +269,19 @@ func TestStoreFailsOnDemand(t *testing.T) {
 }
 
 func TestParallelRequests(t *testing.T) {
+	s := sessionkittest.NewStore()
 	r := gin.New()
-	routes(r.Group("/", sessionkit.Sessions(memstore.New())))
+	slowly := func(*gin.Context) { time.Sleep(5 * time.Millisecond) } // so that the others come meanwhile
+	routes(r.Group("/", slowly, sessionkit.Sessions(s)))
 	client := sessionkittest.As(t, r, "42")
 	var running sync.WaitGroup
 	for range 8 {
 		running.Go(func() { assert.Equal(t, http.StatusOK, client.Get("/cart").Code) })
 	}
 	running.Wait()
+	list, err := s.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Len(t, list, 1, "whichever came first has begun the session")
 }
 
 // failures is a test that is to fail.

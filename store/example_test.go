@@ -46,7 +46,7 @@ func ExampleMigrate() {
 	w = httptest.NewRecorder()
 	after.ServeHTTP(w, r)
 	fmt.Println(w.Code, w.Body)
-	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's needs no closing
+	for _, c := range w.Result().Cookies() {
 		fmt.Println(c.Name, c.MaxAge)
 	}
 	// Output:
