@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A work is what one request does to its session.
+type work string
+
+const (
+	anonymous work = "anonymous" // touches no session, and comes without a cookie
+	read      work = "read"      // reads two values
+	write     work = "write"     // writes one value
+	signIn    work = "sign in"   // makes a visitor's session that of a user, with a new ID
+	signOut   work = "sign out"  // ends it
+)
+
+// A content is what a session holds.
+type content string
+
+const (
+	small content = "small" // five small values
+	large content = "large" // the same and one of 4 kB, which is the one that is read and written
+)
+
+// A route is a path that every peer serves.
+type route int
+
+const (
+	routeAnonymous route = iota
+	routeStartSmall
+	routeStartLarge
+	routeReadSmall
+	routeReadLarge
+	routeWriteSmall
+	routeWriteLarge
+	routeSignIn
+	routeSignOut
+	routeUser
+	routeCount
+)
+
+var routes = [routeCount]struct{ method, path string }{
+	routeAnonymous:  {http.MethodGet, "/anonymous"},
+	routeStartSmall: {http.MethodPost, "/small/start"},
+	routeStartLarge: {http.MethodPost, "/large/start"},
+	routeReadSmall:  {http.MethodGet, "/small/read"},
+	routeReadLarge:  {http.MethodGet, "/large/read"},
+	routeWriteSmall: {http.MethodPost, "/small/write"},
+	routeWriteLarge: {http.MethodPost, "/large/write"},
+	routeSignIn:     {http.MethodPost, "/login"},
+	routeSignOut:    {http.MethodPost, "/logout"},
+	routeUser:       {http.MethodGet, "/user"},
+}
+
+// of returns the route of the content, given that of the small one.
+func (c content) of(smallRoute route) route {
+	if c == large {
+		return smallRoute + 1
+	}
+	return smallRoute
+}
+
+// The values of a session, and what the handlers of every peer answer.
+const (
+	valueName  = "tea"
+	valueTheme = "dark"
+	valueLang  = "en"
+	valueToken = "2jmj7l5rSw0yVb_vlWAYkK_YBwk"
+	userID     = "42"
+
+	saidHello = "hello"
+	saidNone  = "none"
+	saidBye   = "bye"
+)
+
+// largeTexts are what the large value is in turn: its first eight characters tell
+// which one it is.
+var largeTexts = func() (texts [16]string) {
+	for i := range texts {
+		texts[i] = fmt.Sprintf("%08d", i) + strings.Repeat("x", 4088)
+	}
+	return texts
+}()
+
+// largeText returns the large value that is written as the nth.
+func largeText(n int64) string { return largeTexts[n%int64(len(largeTexts))] }
+
+// answerSmall is the body that proves which values were read or written.
+func answerSmall(name string, count int) string {
+	if name == "" {
+		return saidNone
+	}
+	return name + " " + strconv.Itoa(count)
+}
+
+// answerLarge is [answerSmall] for the large value.
+func answerLarge(name, text string) string {
+	if name == "" || len(text) < 8 {
+		return saidNone
+	}
+	return name + " " + text[:8]
+}
