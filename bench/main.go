@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"time"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 )
@@ -26,9 +26,13 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == loadCommand {
 		return generate(os.Stdin, os.Stdout)
 	}
+	if len(args) > 1 && args[0] == scaleCommand {
+		return scaleProcess(ctx, args[1], os.Stdout)
+	}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	quick := flags.Bool("quick", false, "run everything once, for moments: it works, and its figures mean nothing")
 	rounds := flags.Int("rounds", 10, "rounds in process; half as many over HTTP")
+	out := flags.String("out", "", "directory for RESULTS.md and the charts; this one, or with -quick none")
 	_ = flags.Parse(args)
 	p := fullPlan(*rounds)
 	if *quick {
@@ -39,25 +43,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = around.close.close() }()
-	r, err := newRunner(around, os.Stderr)
+	r, err := measureAll(around, p, os.Stderr)
 	if err != nil {
 		return err
 	}
-	if err := r.rounds(inProcess, p.cells, p.rounds, p.each); err != nil {
-		return err
-	}
-	if err := r.serve(); err != nil {
-		return err
-	}
-	if err := r.rounds(overHTTP, p.httpCells, p.httpRounds, p.httpEach); err != nil {
-		return err
-	}
-	trips, err := countTrips(around, p.counted)
-	fmt.Println(trips, err)
-	for k, v := range r.samples {
-		fmt.Println(k, len(v), v[0].nanoseconds(), v[0].Allocs/uint64(v[0].Ops))
-	}
-	return nil
+	r.command = "go -C bench run . " + strings.Join(args, " ")
+	return r.publish(*out)
 }
-
-var _ = time.Second

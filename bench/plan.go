@@ -14,14 +14,20 @@ type plan struct {
 	httpRounds int
 	httpEach   time.Duration
 
-	counted int // requests whose round trips are counted
+	counted       int // requests whose round trips are counted
+	shapeRounds   int
+	directories   []int // sessions of one user
+	redisSessions int   // to weigh in the server
+	revocations   int
+	sizes         []crowdSize
 }
 
 func fullPlan(rounds int) plan {
 	return plan{
 		cells: cellsOf([]content{small, large}, 1, 8, maxAtATime), rounds: rounds, each: 50 * time.Millisecond,
 		httpCells: cellsOf([]content{small, large}, 1, 8, maxAtATime), httpRounds: max(1, rounds/2), httpEach: 100 * time.Millisecond,
-		counted: 500,
+		counted: 500, shapeRounds: 5, directories: []int{1, 10, 1000}, redisSessions: 100_000, revocations: 1000,
+		sizes: sizesOf(time.Second, true, 1_000_000, 100_000, 10_000),
 	}
 }
 
@@ -29,10 +35,23 @@ func fullPlan(rounds int) plan {
 func quickPlan() plan {
 	return plan{
 		quick: true,
-		cells: cellsOf([]content{small, large}, 1, 8, maxAtATime), rounds: 2, each: time.Millisecond,
+		cells: append(cellsOf([]content{small}, 1, maxAtATime), cellsOf([]content{large}, 8)...), rounds: 2, each: time.Millisecond,
 		httpCells: cellsOf([]content{small}, 8), httpRounds: 1, httpEach: 5 * time.Millisecond,
-		counted: 20,
+		counted: 20, shapeRounds: 2, directories: []int{1, 10}, redisSessions: 1000, revocations: 20,
+		sizes: sizesOf(10*time.Millisecond, false, 10_000, 1000),
 	}
+}
+
+// sizesOf returns the stores with so many sessions, the longest to measure first:
+// while one waits for its sweep, the others take their turn.
+func sizesOf(each time.Duration, sweep bool, sessions ...int) []crowdSize {
+	var sizes []crowdSize
+	for _, m := range []medium{inSQLite, inMemory} {
+		for _, n := range sessions {
+			sizes = append(sizes, crowdSize{Store: m, Sessions: n, For: each, Sweep: sweep})
+		}
+	}
+	return append(sizes, crowdSize{Store: inMemory, Sessions: sessions[0], For: each, SignedIn: true})
 }
 
 // cellsOf returns all works with all contents, each so many at a time.

@@ -32,7 +32,9 @@ type runner struct {
 	log       io.Writer
 	generator *generator
 	running   []*runningPeer
-	left      []string // peers that are left out, and why
+	names     []string
+	mediums   map[string]medium
+	lacks     []string // what peers cannot do or why they are left out
 	samples   map[figure][]sample
 }
 
@@ -44,7 +46,7 @@ type runningPeer struct {
 
 // newRunner opens all peers, and proves of each that it does its work.
 func newRunner(around surroundings, log io.Writer) (*runner, error) {
-	r := &runner{around: around, log: log, samples: make(map[figure][]sample)}
+	r := &runner{around: around, log: log, mediums: make(map[string]medium), samples: make(map[figure][]sample)}
 	var err error
 	if r.generator, err = startGenerator(around.ctx, around.close); err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func newRunner(around surroundings, log io.Writer) (*runner, error) {
 	for _, p := range peers() {
 		a, err := p.open(around)
 		if errors.Is(err, errNoNode) {
-			r.left = append(r.left, fmt.Sprintf("%s: left out: %v", p.name, err))
+			r.lacks = append(r.lacks, fmt.Sprintf("%s is left out: %v", p.name, err))
 			continue
 		}
 		if err != nil {
@@ -68,7 +70,10 @@ func newRunner(around surroundings, log io.Writer) (*runner, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.running = append(r.running, running)
+		r.running, r.names, r.mediums[p.name] = append(r.running, running), append(r.names, p.name), p.medium
+		if p.lacks != "" {
+			r.lacks = append(r.lacks, p.name+": "+p.lacks)
+		}
 	}
 	return r, nil
 }

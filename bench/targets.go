@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A target is a line of the numbers to reach.
+type target struct {
+	work, reach string
+	checks      []check
+}
+
+// A check is one number of a line.
+type check struct {
+	text    string
+	met     bool
+	unknown bool // it was not measured
+}
+
+func (t target) measured() string {
+	texts := make([]string, len(t.checks))
+	for i, c := range t.checks {
+		texts[i] = c.text
+		if !c.met && !c.unknown {
+			texts[i] = "**" + c.text + "**"
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// verdict tells whether the whole line is met.
+func (t target) verdict() string {
+	met := "yes"
+	for _, c := range t.checks {
+		if c.unknown {
+			return "not measured"
+		}
+		if !c.met {
+			met = "**no**"
+		}
+	}
+	return met
+}
+
+// theFour are the peers that the kit is compared with on work in memory.
+var theFour = []string{ginMemory, ginCookie, scsMemory, fiberMemory}
+
+// targets returns the numbers to reach with what was measured.
+func (r *results) targets() []target {
+	readOnce, writeOnce := cell{read, small, 1}, cell{write, small, 1}
+	readMany, writeMany := cell{read, small, maxAtATime}, cell{write, small, maxAtATime}
+	free := cell{anonymous, small, 1}
+	return []target{
+		{
+			"read two values, memstore, in process",
+			"10 times faster than gin-contrib memstore and cookie, scs memstore, Fiber session; at most 2.5 times bare Gin that parses a cookie",
+			append(r.faster(kitMemory, readOnce, 10, theFour...), r.atMost(kitMemory, readOnce, 2.5, bareName)),
+		},
+		{"write one value, memstore, in process", "10 times faster than the same four", r.faster(kitMemory, writeOnce, 10, theFour...)},
+		{
+			"anonymous request that touches no session", "at most 2 times bare Gin, no store access",
+			append([]check{r.atMost(kitMemory, free, 2, bareName)}, r.noAccess(kitMemory, kitSQLite, kitRedis)...),
+		},
+		{"read two values, SQLite on disk", "faster than those four in memory", r.faster(kitSQLite, readOnce, 1, theFour...)},
+		{
+			"read two values, Redis, 64 at a time",
+			"15 times scs goredisstore and 30 times gin-contrib redis with the cache on; 2.5 times scs with it off",
+			append(append(r.faster(kitRedis, readMany, 15, scsRedis), r.faster(kitRedis, readMany, 30, ginRedis)...),
+				r.faster(kitRedisDirect, readMany, 2.5, scsRedis)...),
+		},
+		{"write one value, Redis, 64 at a time", "3 times scs goredisstore", r.faster(kitRedis, writeMany, 3, scsRedis)},
+		{"revocation seen on another node (Redis)", "p99 under 10 ms, never missed", r.revocation.checks()},
+		{"memory at a million sessions of five small values", "at most 700 bytes a session, GC pause and CPU share reported", r.memoryChecks()},
+	}
+}
+
+// faster checks how many times longer each peer takes than one of the kit's.
+func (r *results) faster(kit string, c cell, reach float64, than ...string) []check {
+	var checks []check
+	for _, p := range than {
+		times := ratio(r.of(inProcess, p, c), r.of(inProcess, kit, c))
+		checks = append(checks, check{fmt.Sprintf("%s× %s", digits(times), p), times >= reach, times == 0})
+	}
+	return checks
+}
+
+func (r *results) atMost(kit string, c cell, reach float64, of string) check {
+	times := ratio(r.of(inProcess, kit, c), r.of(inProcess, of, c))
+	return check{fmt.Sprintf("%s times %s", digits(times), of), times <= reach, times == 0}
+}
+
+func (r *results) noAccess(kits ...string) []check {
+	var checks []check
+	for _, p := range kits {
+		n, counted := r.trips[p][anonymous]
+		checks = append(checks, check{fmt.Sprintf("%s store accesses, %s", digits(n), strings.TrimPrefix(p, "sessionkit ")), n < 0.05, !counted})
+	}
+	return checks
+}
+
+// checks leaves a small share for the store's own questions to the server.
+func (r revocation) checks() []check {
+	return []check{
+		{"p99 " + duration(float64(r.P99)), r.P99 < 10*time.Millisecond, r.Tries == 0},
+		{fmt.Sprintf("%d of %d missed", r.Missed, r.Tries), r.Missed == 0, r.Tries == 0},
+	}
+}
+
+func (r *results) memoryChecks() []check {
+	const million, reach = 1_000_000, 700
+	var checks []check
+	for _, s := range r.scale {
+		if s.Store != inMemory || s.Sessions != million {
+			continue
+		}
+		checks = append(checks, check{fmt.Sprintf("%.0f bytes %s", s.BytesEach, s.who()), s.BytesEach <= reach, false})
+	}
+	if checks == nil {
+		return []check{{text: "", unknown: true}}
+	}
+	return checks
+}
