@@ -42,8 +42,8 @@ func (r *results) chart() string {
 
 const (
 	panelWidth = 450
-	labelWidth = 205
-	barWidth   = panelWidth - labelWidth - 85 // what is left beside the value
+	labelWidth = 232
+	barWidth   = panelWidth - labelWidth - 80 // what is left beside the value
 	barStep    = 22
 )
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,8 +28,9 @@ type claims struct {
 }
 
 type answer struct {
-	Samples map[work]sample
-	Err     string
+	Samples  map[work]sample
+	Requests int64 // that were sent, those to check the sessions included
+	Err      string
 }
 
 // A generator is the second process, which sends the load.
@@ -62,24 +64,25 @@ func startGenerator(ctx context.Context, c *closer) (*generator, error) {
 	return &generator{json.NewEncoder(in), json.NewDecoder(bufio.NewReader(out))}, nil
 }
 
-func (g *generator) run(j job) (map[work]sample, error) {
-	if err := g.in.Encode(j); err != nil {
-		return nil, err
-	}
+func (g *generator) run(j job) (answer, error) {
 	var a answer
+	if err := g.in.Encode(j); err != nil {
+		return a, err
+	}
 	if err := g.out.Decode(&a); err != nil {
-		return nil, fmt.Errorf("the load generator ended: %w", err)
+		return a, fmt.Errorf("the load generator ended: %w", err)
 	}
 	if a.Err != "" {
-		return nil, errors.New(a.Err)
+		return a, errors.New(a.Err)
 	}
-	return a.Samples, nil
+	return a, nil
 }
 
 // generate is the second process: it takes jobs until there are no more.
 func generate(in io.Reader, out io.Writer) error {
 	jobs, answers := json.NewDecoder(in), json.NewEncoder(out)
 	crowds := make(map[string]*crowd)
+	var sent atomic.Int64
 	for {
 		var j job
 		if err := jobs.Decode(&j); err != nil {
@@ -90,10 +93,11 @@ func generate(in io.Reader, out io.Writer) error {
 		}
 		if crowds[j.Address] == nil {
 			client := newClient(j.Address)
-			crowds[j.Address] = newCrowd(func() transport { return newWire(client) })
+			crowds[j.Address] = newCrowd(func() transport { return newWire(client, &sent) })
 		}
 		var a answer
 		var err error
+		sent.Store(0)
 		if j.Prove != nil {
 			err = prove(peer{name: j.Prove.Name, renews: j.Prove.Renews, ends: j.Prove.Ends, medium: inMemory, does: everything}, crowds[j.Address].connect)
 		} else {
@@ -102,6 +106,7 @@ func generate(in io.Reader, out io.Writer) error {
 		if err != nil {
 			a.Err = err.Error()
 		}
+		a.Requests = sent.Load()
 		if err := answers.Encode(a); err != nil {
 			return err
 		}

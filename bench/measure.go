@@ -18,6 +18,7 @@ type sample struct {
 	Bytes   uint64
 	P50     time.Duration // of a request, over HTTP
 	P99     time.Duration
+	CPU     time.Duration // of the server for a request, over HTTP; 0: not known
 }
 
 // nanoseconds is the time of one request while others run at the same time.

@@ -20,7 +20,7 @@ type curve struct {
 
 // plots shows how cost grows with the number of sessions, of values, and of bytes.
 func (r *results) plots() string {
-	bytes := func(n float64) string { return amount(n) + "B" }
+	bytes := func(n float64) string { return amount(n) + " B" }
 	var all []plot
 	growth := func(title string, text func(float64) string, of func(scaleResult) float64) {
 		p := plot{title: title, text: text}
@@ -39,19 +39,27 @@ func (r *results) plots() string {
 	}
 	growth("bytes of a session, by number of sessions", bytes, func(s scaleResult) float64 { return s.BytesEach })
 	growth("reading two values, by number of sessions", duration, func(s scaleResult) float64 { return s.Read })
+	growth("the garbage collector's share of the CPU, by number of sessions", func(v float64) string { return digits(v) + " %" }, func(s scaleResult) float64 { return 100 * s.GCShare })
+	growth("its longest pause, by number of sessions", duration, func(s scaleResult) float64 { return float64(s.Pause) })
 	growth("one garbage collection (CPU time), by number of sessions", duration, func(s scaleResult) float64 { return float64(s.Collect) })
 	if r.scaleSwept() {
-		growth("removing one expired session, a tenth of all, by number of sessions", duration, func(s scaleResult) float64 {
-			return float64(s.SweepFor) / float64(max(1, s.Swept))
-		})
+		growth("removing expired sessions, a tenth of all, by number of sessions", duration, func(s scaleResult) float64 { return float64(s.SweepFor) })
 	}
 	for _, w := range []work{read, write} {
 		what := map[work]string{read: "reading two values", write: "writing one value"}[w]
 		all = append(all,
 			r.shapePlot(what+", by number of values in the session", w, func(s shape) (string, bool) { return amount(float64(s.Values)), s.Bytes == sizes[0] }),
-			r.shapePlot(what+", by bytes of a value", w, func(s shape) (string, bool) { return bytes(float64(s.Bytes)), s.Values == counts[0] }))
+			r.shapePlot(what+", by bytes of a value", w, func(s shape) (string, bool) { return byteSize(s.Bytes), s.Values == counts[0] }))
 	}
 	return drawPlots("How cost grows", all)
+}
+
+// byteSize writes a power of two.
+func byteSize(n int) string {
+	if n >= 1<<10 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
 }
 
 func (r *results) scaleSwept() bool {
@@ -102,7 +110,7 @@ func drawPlots(title string, plots []plot) string {
 }
 
 func (d *drawing) drawPlot(p plot, left, top float64) {
-	const width, height = plotWidth - plotLeft - 80, plotHeight - plotBottom - 40
+	const width, height = plotWidth - plotLeft - 130, plotHeight - plotBottom - 40
 	low, high := decades(p.curves)
 	x := func(i int) float64 { return left + plotLeft + width*float64(i)/float64(max(1, len(p.points)-1)) }
 	y := func(v float64) float64 { return top + 36 + height*(high-math.Log10(v))/(high-low) }

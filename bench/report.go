@@ -168,7 +168,7 @@ func (r *results) workTable(where place, w work, c content, atATime []int) strin
 	if where == inProcess {
 		heads = append(heads, "allocations", "bytes")
 	} else {
-		heads = append(heads, fmt.Sprintf("p50, p99 at %d", atATime[len(atATime)-1]), "requests/s")
+		heads = append(heads, fmt.Sprintf("p50, p99 at %d", atATime[len(atATime)-1]), "requests/s", "CPU of the server")
 	}
 	t := newTable(heads...)
 	for _, p := range r.peers {
@@ -190,11 +190,20 @@ func (r *results) workTable(where place, w work, c content, atATime []int) strin
 				fmt.Sprintf("%.0f", perOp(last, func(s sample) float64 { return float64(s.Bytes) })))
 		} else {
 			row = append(row, duration(float64(middle(last, func(s sample) time.Duration { return s.P50 })))+", "+duration(float64(middle(last, func(s sample) time.Duration { return s.P99 }))),
-				amount(1e9/median(times(last))))
+				amount(1e9/median(times(last))), cpuOf(last))
 		}
 		t.row(row...)
 	}
 	return t.String()
+}
+
+// cpuOf returns the CPU time of the server for a request, where it is known.
+func cpuOf(samples []sample) string {
+	cpu := middle(samples, func(s sample) time.Duration { return s.CPU })
+	if cpu == 0 {
+		return ""
+	}
+	return duration(float64(cpu))
 }
 
 // rival is the store of the kit that a peer is compared with.

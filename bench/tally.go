@@ -200,4 +200,3 @@ func (t countedTx) Commit() error {
 	t.n.Add(1)
 	return t.Tx.Commit()
 }
-

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -9,6 +10,7 @@ import (
 // wire sends requests over HTTP.
 type wire struct {
 	client   *fasthttp.HostClient
+	sent     *atomic.Int64 // requests of all that share the client
 	request  fasthttp.Request
 	response fasthttp.Response
 	jar      string
@@ -23,8 +25,8 @@ func newClient(address string) *fasthttp.HostClient {
 	}
 }
 
-func newWire(client *fasthttp.HostClient) *wire {
-	w := &wire{client: client}
+func newWire(client *fasthttp.HostClient, sent *atomic.Int64) *wire {
+	w := &wire{client: client, sent: sent}
 	w.request.SetHost(host)
 	for name, value := range header {
 		w.request.Header.Set(name, value)
@@ -35,6 +37,7 @@ func newWire(client *fasthttp.HostClient) *wire {
 func (w *wire) do(r route) (int, []byte, error) {
 	w.request.Header.SetMethod(routes[r].method)
 	w.request.SetRequestURI("http://" + host + routes[r].path)
+	w.sent.Add(1)
 	if err := w.client.Do(&w.request, &w.response); err != nil {
 		return 0, nil, err
 	}
