@@ -99,8 +99,12 @@ func (k constants) server(l load) (direct, sticky, anywhere float64) {
 }
 
 // evens returns from how many nodes on the cache costs Redis more than it saves,
-// where the requests of a session go to the same node.
+// where the requests of a session go to the same node; 0 if the news cost too little
+// to be measured.
 func (k constants) evens() float64 {
+	if k.news <= 0 {
+		return 0
+	}
 	l := loadOf(1e6)
 	each := l.requests / l.changes
 	return k.serverRead * hits(each, 1) * each / k.news
@@ -110,6 +114,13 @@ func (k constants) evens() float64 {
 // memory, of which half is left free.
 func (k constants) masters(l load, threads float64) float64 {
 	return max(1, math.Ceil(threads/busy), math.Ceil(l.sessions*k.redis/(memoryOfAHost/2)))
+}
+
+func (k constants) evensText() string {
+	if n := k.evens(); n > 0 {
+		return digits(math.Ceil(n))
+	}
+	return "more than could be measured"
 }
 
 func (k constants) table() string {
@@ -127,7 +138,7 @@ func (k constants) table() string {
 		{"heap of memstore for a session of five small values, anonymous and signed in", digits(k.heap) + " and " + digits(k.heapSignedIn) + " bytes"},
 		{"CPU of a garbage collection, for each session in memory", duration(k.collect)},
 		{"SQLite file for a session of five small values", digits(k.file) + " bytes"},
-		{"processes from which on the cache costs Redis more than it saves", digits(math.Ceil(k.evens()))},
+		{"processes from which on the cache costs Redis more than it saves", k.evensText()},
 	} {
 		t.row(line[0], line[1])
 	}

@@ -14,12 +14,14 @@ import (
 	"time"
 )
 
+var errNoRedis = errors.New("redis-server is not installed")
+
 // startRedis starts a private server that keeps nothing on disk, and returns its
 // address.
 func startRedis(ctx context.Context, dir string, c *closer) (string, error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		return "", errors.New("redis-server is not installed")
+		return "", errNoRedis
 	}
 	free, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

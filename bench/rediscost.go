@@ -46,7 +46,7 @@ func measureRedis(around surroundings, sessions int, each time.Duration) (redisC
 	if cost.Read, err = redisWork(around, visitors, read, each); err != nil {
 		return cost, err
 	}
-	if cost.Write, err = redisWork(around, visitors, write, each); err != nil {
+	if cost.Write, err = redisWork(around, visitors, write, 2*each); err != nil {
 		return cost, err
 	}
 	for range listeners {
@@ -57,8 +57,8 @@ func measureRedis(around surroundings, sessions int, each time.Duration) (redisC
 		own.add(told.Close)
 	}
 	time.Sleep(100 * time.Millisecond) // until all of them listen
-	heard, err := redisWork(around, visitors, write, each)
-	cost.News = max(0, heard.CPU-cost.Write.CPU) / listeners
+	heard, err := redisWork(around, visitors, write, 2*each)
+	cost.News = (heard.CPU - cost.Write.CPU) / listeners
 	cost.NewsBytes = (heard.Sent - cost.Write.Sent) / listeners
 	return cost, err
 }

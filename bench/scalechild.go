@@ -161,41 +161,46 @@ func readAtScale(a *scaleApp, cookies []string, found *scaleResult) error {
 }
 
 // collectAtScale has every core serve requests, a tenth of them writes, and looks
-// at the garbage collector.
+// at the garbage collector from the end of one collection to that of another.
 func collectAtScale(a *scaleApp, cookies []string, found *scaleResult) error {
-	before := readCollector()
 	visitors := make([]*visitor, runtime.GOMAXPROCS(0))
 	for i := range visitors {
 		visitors[i] = &visitor{transport: newDirect(a.handler), content: small}
 	}
 	var stop atomic.Bool
-	time.AfterFunc(3*found.For, func() { stop.Store(true) })
-	_, err := together(visitors, func(_ int, v *visitor) (int, error) {
-		for ops := 0; ; ops++ {
-			if stop.Load() {
-				return ops, nil
-			}
-			v.setCookie(cookies[rand.IntN(len(cookies))]) // #nosec G404 -- it keeps no secret
-			r := routeReadSmall
-			if ops%10 == 0 {
-				r = routeWriteSmall
-			}
-			if _, err := v.send(r); err != nil {
-				return ops, err
-			}
-		}
-	})
-	if err != nil {
+	served := make(chan error, 1)
+	go func() {
+		_, err := together(visitors, func(_ int, v *visitor) (int, error) { return serveSome(v, cookies, &stop) })
+		served <- err
+	}()
+	first := awaitCollections(readCollector().cycles+1, 0)
+	last := awaitCollections(first.cycles+3, found.For)
+	stop.Store(true)
+	if err := <-served; err != nil {
 		return err
 	}
-	runtime.GC() // the figures of the CPU are as of the last collection
-	after := readCollector()
-	found.GCShare, found.Pause = after.since(before)
+	found.GCShare, found.Pause = last.since(first)
 
+	runtime.GC()
 	idle := readCollector()
 	runtime.GC()
 	found.Collect = readCollector().cpu - idle.cpu
 	return nil
+}
+
+// serveSome has sessions at random read, and every tenth time written.
+func serveSome(v *visitor, cookies []string, stop *atomic.Bool) (ops int, err error) {
+	for ; !stop.Load(); ops++ {
+		v.setCookie(cookies[rand.IntN(len(cookies))]) // #nosec G404 -- it keeps no secret
+		r := routeReadSmall
+		if ops%10 == 0 {
+			r = routeWriteSmall
+		}
+		if _, err := v.send(r); err != nil {
+			return ops, err
+		}
+	}
+	return ops, nil
 }
 
 var errNotSwept = errors.New("the store did not remove its expired sessions within two minutes")
