@@ -15,8 +15,9 @@ import (
 func main() {
 	gin.SetMode(gin.ReleaseMode)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = around.close.close() }()
-	r, err := measureAll(around, p, os.Stderr)
+	r, err := measureAll(around, p, os.Stderr) //nolint:contextcheck // OpenSQLite takes none
 	if err != nil {
 		return err
 	}

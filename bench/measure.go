@@ -80,17 +80,18 @@ func signInAndOut(visitors []*visitor, d time.Duration, in, out *latencies) (sig
 			if err != nil {
 				return signedIn, signedOut, err
 			}
-			phase.sum.add(s)
+			*phase.sum = phase.sum.plus(s)
 		}
 	}
 	return signedIn, signedOut, nil
 }
 
-func (s *sample) add(more sample) {
+func (s sample) plus(more sample) sample {
 	s.Ops += more.Ops
 	s.Elapsed += more.Elapsed
 	s.Allocs += more.Allocs
 	s.Bytes += more.Bytes
+	return s
 }
 
 // together runs f for each visitor, all at the same time.

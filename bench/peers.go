@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 )
@@ -66,8 +67,8 @@ func (c *closer) add(f func() error) { c.functions = append(c.functions, f) }
 
 func (c *closer) close() error {
 	var errs []error
-	for i := len(c.functions) - 1; i >= 0; i-- {
-		errs = append(errs, c.functions[i]())
+	for _, f := range slices.Backward(c.functions) {
+		errs = append(errs, f())
 	}
 	c.functions = nil
 	return errors.Join(errs...)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A plot is curves over the same few points.
@@ -27,8 +28,8 @@ func (r *results) plots() string {
 		for _, m := range []medium{inMemory, inSQLite} {
 			c := curve{name: string(m)}
 			points := []string(nil)
-			for i := len(r.scale) - 1; i >= 0; i-- { // the smallest comes last
-				if s := r.scale[i]; s.Store == m && !s.SignedIn {
+			for _, s := range slices.Backward(r.scale) { // the smallest comes last
+				if s.Store == m && !s.SignedIn {
 					points = append(points, amount(float64(s.Sessions)))
 					c.values = append(c.values, of(s))
 				}

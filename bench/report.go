@@ -32,7 +32,7 @@ func (r *results) publish(out string) error {
 }
 
 // A table is one of Markdown.
-type table struct{ strings.Builder }
+type table struct{ text strings.Builder }
 
 func newTable(heads ...string) *table {
 	t := new(table)
@@ -49,8 +49,10 @@ func newTable(heads ...string) *table {
 }
 
 func (t *table) row(cells ...string) {
-	t.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	_, _ = t.text.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
+
+func (t *table) String() string { return t.text.String() }
 
 func (r *results) targetTable() string {
 	var t table

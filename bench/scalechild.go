@@ -28,7 +28,7 @@ func scaleProcess(ctx context.Context, argument string, out io.Writer) error {
 	if err := json.Unmarshal([]byte(argument), &found.crowdSize); err != nil {
 		return err
 	}
-	sessions, db, err := openScaleStore(found.crowdSize)
+	sessions, db, err := openScaleStore(found.crowdSize) //nolint:contextcheck // OpenSQLite takes none
 	if err != nil {
 		return err
 	}

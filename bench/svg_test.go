@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func elements(t *testing.T, svg, name string) []map[string]string {
 	var found []map[string]string
 	for d := xml.NewDecoder(strings.NewReader(svg)); ; {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return found
 		}
 		require.NoError(t, err)

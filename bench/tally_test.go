@@ -63,9 +63,9 @@ func TestSQLiteStatementsAreCounted(t *testing.T) {
 		require.NoError(t, err)
 		insert, err := db.Prepare("INSERT INTO t VALUES (?)")
 		require.NoError(t, err)
+		defer func() { _ = insert.Close() }()
 		_, err = insert.Exec(1) // 2
 		require.NoError(t, err)
-		require.NoError(t, insert.Close())
 		var sum int
 		require.NoError(t, db.QueryRow("SELECT sum(n) FROM t").Scan(&sum)) // 3
 		assert.Equal(t, 1, sum)

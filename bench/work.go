@@ -69,7 +69,7 @@ const (
 	valueName  = "tea"
 	valueTheme = "dark"
 	valueLang  = "en"
-	valueToken = "2jmj7l5rSw0yVb_vlWAYkK_YBwk"
+	valueToken = "2jmj7l5rSw0yVb_vlWAYkK_YBwk" // #nosec G101 -- it opens nothing
 	userID     = "42"
 
 	saidHello = "hello"
