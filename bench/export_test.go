@@ -104,6 +104,9 @@ func (r *Results) Lines() map[string][2]string {
 	return lines
 }
 
+// Ratios is the table of the four ratios.
+func (r *Results) Ratios() string { return r.ratioTable() }
+
 // NewScale is a size that was measured in memory.
 func NewScale(sessions int, signedIn bool, bytes float64) Scale {
 	return Scale{crowdSize: crowdSize{Store: inMemory, Sessions: sessions, SignedIn: signedIn}, BytesEach: bytes}

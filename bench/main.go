@@ -1,4 +1,14 @@
-// Command bench measures sessionkit and its peers on the same work.
+// Command bench measures sessionkit and its peers on the same work, in turn and in
+// one run: bare Gin, gin-contrib/sessions, scs, the sessions of Fiber, and over
+// HTTP express-session.
+//
+//	go -C bench run .            # some ten minutes, on a machine that does nothing else
+//	go -C bench run . -quick     # less than one: that everything works, no figures
+//
+// It prints the numbers to reach and what was measured, and writes RESULTS.md,
+// chart.svg and scale.svg beside itself, and the tables of docs/scaling.md. It
+// starts a private redis-server, which must be installed, and listens on loopback
+// only. Without node and npm the peers on Node.js are left out.
 package main
 
 import (
@@ -35,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	rounds := flags.Int("rounds", 10, "rounds in process; half as many over HTTP")
 	out := flags.String("out", "", "directory for RESULTS.md and the charts; this one, or with -quick none")
 	_ = flags.Parse(args)
-	p := fullPlan(*rounds)
+	p := fullPlan(max(1, *rounds))
 	if *quick {
 		p = quickPlan()
 	}

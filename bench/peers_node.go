@@ -38,7 +38,7 @@ func expresses() []peer {
 var nodeFiles embed.FS
 
 // errNoNode is why the peers on Node.js are left out.
-var errNoNode = errors.New("node and npm are not installed")
+var errNoNode = errors.New("no server on Node.js")
 
 // openNode starts a server on Node.js. It ends when what it reads from does.
 func openNode(s surroundings, environment []string) (*app, error) {
@@ -74,7 +74,7 @@ func openNode(s surroundings, environment []string) (*app, error) {
 func installNode(ctx context.Context) (string, error) {
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return "", errNoNode
+			return "", fmt.Errorf("%w: %s is not installed", errNoNode, program)
 		}
 	}
 	sum := sha256.New()
@@ -107,7 +107,7 @@ func installNode(ctx context.Context) (string, error) {
 	npm := exec.CommandContext(ctx, "npm", "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts")
 	npm.Dir = dir
 	if out, err := npm.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci: %w\n%s", err, out)
+		return "", fmt.Errorf("%w: npm ci: %w: %s", errNoNode, err, bytes.TrimSpace(out))
 	}
 	return dir, os.WriteFile(done, nil, 0o600)
 }

@@ -12,7 +12,7 @@ import (
 // publish prints the numbers to reach and writes the report and the charts. A
 // quick run, whose figures mean nothing, leaves them nowhere unless it is told to.
 func (r *results) publish(out string) error {
-	fmt.Print("\n", r.targetTable())
+	fmt.Print("\n", r.targetTable(), "\n", r.ratioTable())
 	if r.plan.quick && out == "" {
 		dir, err := os.MkdirTemp("", "sessionkit-bench-")
 		if err != nil {
@@ -80,6 +80,7 @@ func (r *results) report() string {
 	}
 	text.WriteString("# Measured side by side\n\n" + r.circumstances())
 	section("Numbers to reach", r.targetTable())
+	section("The four ratios that matter", r.ratioTable())
 	section("How it is measured", method)
 	section("In process", "![time of a request](chart.svg)", r.tables(inProcess))
 	section("Over HTTP", "From a second process on the same machine, which has to share the cores with the server. Node.js uses one core.", r.tables(overHTTP))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"database/sql"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,12 +15,14 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
-// echo answers each line on each connection.
-func echo(t *testing.T) string {
+// answerer is a server that answers the lines that end with a question mark, and
+// tells of every line that it has read.
+func answerer(t *testing.T) (address string, heard <-chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.Close() })
+	lines := make(chan string, 10)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -27,28 +30,34 @@ func echo(t *testing.T) string {
 				return
 			}
 			go func() {
-				for lines := bufio.NewScanner(c); lines.Scan(); {
-					_, _ = c.Write(append(lines.Bytes(), '\n'))
+				for s := bufio.NewScanner(c); s.Scan(); {
+					if strings.HasSuffix(s.Text(), "?") {
+						_, _ = c.Write([]byte("yes\n"))
+					}
+					lines <- s.Text()
 				}
 				_ = c.Close()
 			}()
 		}
 	}()
-	return l.Addr().String()
+	return l.Addr().String(), lines
 }
 
 func TestProxyCountsRoundTrips(t *testing.T) {
-	n := main.CountProxy(t, echo(t), func(address string) {
+	server, heard := answerer(t)
+	n := main.CountProxy(t, server, func(address string) {
 		for range 2 {
 			c, err := net.Dial("tcp", address)
 			require.NoError(t, err)
 			r := bufio.NewReader(c)
-			for _, message := range []string{"one\n", "two\nlines\n"} { // what is sent at once is one trip
-				_, err = c.Write([]byte(message))
+			for _, message := range []string{"more", "and now?", "again?"} { // the first two are one trip
+				_, err = c.Write([]byte(message + "\n"))
 				require.NoError(t, err)
-				for range len(message) / 4 {
-					_, err = r.ReadString('\n')
+				assert.Equal(t, message, <-heard)
+				if strings.HasSuffix(message, "?") {
+					answer, err := r.ReadString('\n')
 					require.NoError(t, err)
+					assert.Equal(t, "yes\n", answer)
 				}
 			}
 			require.NoError(t, c.Close())

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -74,6 +76,30 @@ func (r *results) targets() []target {
 		{"revocation seen on another node (Redis)", "p99 under 10 ms, never missed", r.revocation.checks()},
 		{"memory at a million sessions of five small values", "at most 700 bytes a session, GC pause and CPU share reported", r.memoryChecks()},
 	}
+}
+
+// ratioTable has the four ratios that matter: what the kit takes, and what the
+// fastest of the others does.
+func (r *results) ratioTable() string {
+	t := newTable("work", "sessionkit", "fastest other", "times faster")
+	for _, line := range []struct {
+		work   string
+		kit    string
+		others []string
+		cell   cell
+	}{
+		{"read two values, in memory", kitMemory, theFour, cell{read, small, 1}},
+		{"write one value, in memory", kitMemory, theFour, cell{write, small, 1}},
+		{"read two values, Redis, 64 at a time", kitRedis, []string{ginRedis, scsRedis, fiberRedis}, cell{read, small, maxAtATime}},
+		{"write one value, Redis, 64 at a time", kitRedis, []string{ginRedis, scsRedis, fiberRedis}, cell{write, small, maxAtATime}},
+	} {
+		fastest := slices.MinFunc(line.others, func(a, b string) int {
+			return cmp.Compare(r.nanoseconds(inProcess, a, line.cell), r.nanoseconds(inProcess, b, line.cell))
+		})
+		own, other := r.of(inProcess, line.kit, line.cell), r.of(inProcess, fastest, line.cell)
+		t.row(line.work, duration(median(times(own))), fastest+", "+duration(median(times(other))), digits(ratio(other, own)))
+	}
+	return t.String()
 }
 
 // faster checks how many times longer each peer takes than one of the kit's.

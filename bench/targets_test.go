@@ -46,6 +46,15 @@ func TestTargetsAreJudged(t *testing.T) {
 	assert.Equal(t, "**no**", lines[sqlite][1], "SQLite takes longer than memory")
 }
 
+func TestRatiosAreToTheFastest(t *testing.T) {
+	once := main.Cell{Work: main.Read, Content: main.Small, AtATime: 1}
+	table := main.NewResults(map[string]map[main.Cell]float64{
+		"sessionkit memstore": {once: 2000}, "gin-contrib memstore": {once: 60_000}, "gin-contrib cookie": {once: 25_000},
+		"scs memstore": {once: 21_000}, "Fiber session, memory": {once: 22_000},
+	}).Ratios()
+	assert.Contains(t, table, "| read two values, in memory | 2 µs | scs memstore, 21 µs | 10.5 |")
+}
+
 func TestTargetsThatAreNoTimes(t *testing.T) {
 	const (
 		revocation = "revocation seen on another node (Redis)"
