@@ -154,6 +154,11 @@ func TestCookieErrors(t *testing.T) {
 		_, err = plain.Get(c)
 		assert.ErrorIs(t, err, sessionkit.ErrCookieMalformed)
 	})
+	within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+		err := sessionkit.NewCookie[map[string]any]("c").Set(c, map[string]any{"f": func() {}})
+		assert.ErrorContains(t, err, `setting cookie "c"`)
+		assert.Empty(t, c.Writer.Header()["Set-Cookie"])
+	})
 	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})
 	w := within(t, sessionkit.Config{}, map[string]string{"c": "x"}, func(c *gin.Context) {
 		assert.ErrorContains(t, signed.Set(c, "x"), "Config.Secrets", "a signed cookie is never sent unsigned")

@@ -164,3 +164,18 @@ func TestCloseEndsTheWatches(t *testing.T) {
 		assert.Equal(t, "1m0s", stream(b, func() {}), "the sessions are gone")
 	})
 }
+
+// TestDoneAfterTheRequest is how a goroutine that outlives its request asks.
+func TestDoneAfterTheRequest(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/login", signIn("42"))
+	var late *gin.Context
+	a.on("/", func(c *gin.Context) { late = c.Copy(); late.Writer = c.Writer })
+	b := newBrowser(t, a)
+	for _, path := range []string{"/", "/login", "/"} {
+		b.get(path)
+		if path == "/" {
+			<-sessionkit.Done(late) // it is closed: the middleware has returned
+		}
+	}
+}

@@ -186,6 +186,7 @@ var storedSeeds = []struct{ name, text string }{
 	{"v", `{"broken`},
 	{"v", `["json",{"Name":"tea","N":1}]`},
 	{"v", `["json",[{"Name":1}]]`},
+	{"v", `["json",{"Name":"tea","N":"x"}]`},
 	{"v", `["gob","AA=="]`},
 	{"v", `["json64","e30="]`},
 	{"v", `["time","2026-01-02T03:04:05Z"]`},
@@ -282,7 +283,7 @@ func ledgerSeeds() []string {
 	whole, _ := json.Marshal(map[string]any{"id": "x", "user": "42", "created": now, "seen": now, "expires": now.Add(time.Hour), "own": map[string]string{"_kit:sign_in": `["json",{}]`}})
 	return []string{
 		string(whole), "", "{", "{}", "null", "[]", `{"id":"x"}`, `{"id":7}`, `{"user":"42"}`, `{"id":"x","user":"42","expires":"2999-01-01T00:00:00Z"}`, `{"id":"x","expires":"x"}`,
-		`{"id":"x","user":"42","expires":"2999-01-01T00:00:00Z","own":{"count":"8","a":null}}`, `{"id":"x","own":[]}`, `{"ID":"x","USER":"43"}`,
+		`{"id":"x","user":"42","expires":"2999-01-01T00:00:00Z","own":{"count":"8","a":null}}`, `{"id":"x","own":[]}`, `{"id":"x","user":"42","expires":"2999-01-01T00:00:00Z","own":7}`, `{"ID":"x","USER":"43"}`,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -376,7 +377,13 @@ func TestFailedSaveOfAValue(t *testing.T) {
 		b := newBrowser(t, a)
 		b.get("/set")
 		a.kinds()
-		for _, path := range []string{"/typed", "/untyped"} {
+		a.on("/flash", func(c *gin.Context) {
+			count.Set(c, 9)
+			sessionkit.NewFlash[map[string]any]("bad").Add(c, map[string]any{"f": func() {}})
+			_, err := io.Copy(c.Writer, strings.NewReader("saved!"))
+			assert.ErrorContains(t, err, `"bad"`)
+		})
+		for _, path := range []string{"/typed", "/untyped", "/flash"} {
 			w := b.get(path)
 			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 			assert.NotContains(t, w.Body.String(), "saved!")

@@ -298,3 +298,23 @@ func TestWithoutMiddleware(t *testing.T) {
 		})
 	}
 }
+
+func TestSetAfterDelete(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{})
+		a.on("/set", increment)
+		a.on("/other", func(c *gin.Context) { count.Delete(c); count.Set(c, 5) })
+		a.on("/same", func(c *gin.Context) { count.Delete(c); count.Set(c, 5) })
+		a.on("/gone", func(c *gin.Context) { count.Set(c, 6); count.Delete(c) })
+		a.on("/", showCount)
+		b := newBrowser(t, a)
+		b.get("/set")
+		for _, step := range []struct{ path, want string }{
+			{"/other", `{"n": 5, "ok": true}`}, {"/same", `{"n": 5, "ok": true}`}, {"/gone", `{"n": 0, "ok": false}`},
+		} {
+			b.get(step.path)
+			assert.JSONEq(t, step.want, b.get("/").Body.String(), "%s: the last word counts", step.path)
+		}
+		assert.Empty(t, a.errors())
+	})
+}

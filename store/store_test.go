@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -235,6 +236,41 @@ func TestErrorsSayWhatWasDone(t *testing.T) {
 	require.ErrorIs(t, err, errBroken)
 }
 
+// refusing fails to change what is there.
+type refusing struct{ store.Backend }
+
+func (refusing) Update(context.Context, string, store.Change) (bool, error) { return false, errBroken }
+
+func (refusing) Delete(context.Context, string) (bool, error) { return false, errBroken }
+
+func (refusing) Create(context.Context, string, store.Record) (bool, error) { return false, nil }
+
+func TestChangesThatFail(t *testing.T) {
+	b := memstore.NewBackend()
+	s := store.New(refusing{b})
+	_, _, err := s.Create(t.Context(), signedIn("alice", time.Now()))
+	require.ErrorContains(t, err, "the source of randomness is broken", "an ID that comes twice is never shared")
+	for i := range 3 {
+		_, err := b.Create(t.Context(), fmt.Sprint("id", i), signedIn("alice", time.Now().Add(time.Duration(i)*time.Second)))
+		require.NoError(t, err)
+	}
+	ended, err := s.Trim(t.Context(), "alice", 1)
+	require.ErrorIs(t, err, errBroken)
+	assert.Empty(t, ended)
+	n, err := s.RevokeAll(t.Context(), "alice")
+	require.ErrorIs(t, err, errBroken)
+	assert.Zero(t, n)
+}
+
+func TestWatchAfterClose(t *testing.T) {
+	s := memstore.New()
+	require.NoError(t, s.Close())
+	done, stop := s.Watch("id", store.Record{})
+	<-done
+	stop()
+	stop()
+}
+
 // The rest is about the store without the kit.
 
 func request(cookies ...*http.Cookie) *http.Request {
@@ -341,4 +377,27 @@ func TestPlainErrors(t *testing.T) {
 	require.NoError(t, err)
 	session.Values["f"] = func() {}
 	require.ErrorContains(t, session.Save(r, httptest.NewRecorder()), `"f"`)
+
+	// Nothing that fails is taken for saved: no cookie is sent.
+	b := memstore.NewBackend()
+	secret := save(t, store.New(b), request(), func(s *gsessions.Session) { s.Values["a"] = 1 })
+	failing := store.New(refusing{b})
+	for name, change := range map[string]func(*gsessions.Session){
+		"update": func(s *gsessions.Session) { s.Values["a"] = 2 },
+		"delete": func(s *gsessions.Session) { s.Options.MaxAge = -1 },
+	} {
+		r := request(secret)
+		session, err := failing.New(r, secret.Name)
+		require.NoError(t, err)
+		change(session)
+		w := httptest.NewRecorder()
+		require.ErrorIs(t, failing.Save(r, w, session), errBroken, name)
+		assert.Empty(t, w.Header(), name)
+	}
+	r = request()
+	session, err = failing.New(r, "plain")
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	require.Error(t, failing.Save(r, w, session))
+	assert.Empty(t, w.Header())
 }

@@ -191,6 +191,39 @@ func TestWatch(t *testing.T) {
 	assert.False(t, watching, "a backend without a cache hears of nothing, and must not claim to")
 }
 
+// TestStreamEndsAtOnce: a stream on one process hears of what another one does to
+// its session without asking, also after a renewal.
+func TestStreamEndsAtOnce(t *testing.T) {
+	server := testserver.Redis(t)
+	here, there := newStore(t, connect(t, server.Address)), newStore(t, connect(t, server.Address))
+	now := time.Now()
+	signedIn := store.Record{User: "alice", Created: now, Seen: now, Expires: now.Add(time.Hour)}.WithSignIn(store.SignIn{At: now, Line: "line"})
+	_, id, err := here.Create(t.Context(), signedIn)
+	require.NoError(t, err)
+	done, stop := here.Watch(id, signedIn)
+	defer stop()
+	held := signedIn
+	for range 5 {
+		_, newID, found, err := there.Rotate(t.Context(), id, held, signedIn, nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		id = newID
+	}
+	select {
+	case <-done:
+		t.Fatal("it was renewed, and goes on")
+	case <-time.After(300 * time.Millisecond): // it hears of each renewal within some
+	}
+	n, err := there.RevokeAll(t.Context(), "alice")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second): // unless it is told, it waits for an hour
+		t.Fatal("it has ended")
+	}
+}
+
 func TestNothingIsLeft(t *testing.T) {
 	server := testserver.Redis(t)
 	client := connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, DisableCache: true})
