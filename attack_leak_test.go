@@ -33,7 +33,7 @@ func assertHides(t *testing.T, text string, secrets []string, what string) {
 	t.Helper()
 	for _, secret := range secrets {
 		for _, spelling := range []string{
-			secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), strings.Trim(fmt.Sprint([]byte(secret)), "[]"),
+			secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]"),
 			base64.StdEncoding.EncodeToString([]byte(secret)),
 		} {
 			if strings.Contains(text, spelling) {
@@ -239,18 +239,18 @@ func TestAttackSecretsInErrorsAndLogs(t *testing.T) {
 	secret := b.session()
 	require.Len(t, secret, 43)
 	b.cookies["sealed"] = strings.Repeat("A", 60)
-	bodies := ""
+	var bodies strings.Builder
 	for _, failing := range []string{"load", "create", "update", "rotate", "delete", "list", "none"} {
 		s.failing(errors.New("down"), failing)
 		for _, path := range []string{"/set", "/bad", "/cookie", "/devices", "/panic", "/late", "/renew", "/login", "/logout"} {
 			visitor := b.fork()
 			visitor.cookies[sessionCookie] = secret
 			w := visitor.get(path)
-			bodies += w.Body.String()
+			bodies.WriteString(w.Body.String())
 			if next := visitor.session(); next != "" {
 				secret = next
 			}
-			text := log.String() + fmt.Sprintf("%+v", events) + bodies
+			text := log.String() + fmt.Sprintf("%+v", events) + bodies.String()
 			assertHides(t, text, []string{secret, key, hidden}, failing+path)
 		}
 		s.failing(nil)
