@@ -51,8 +51,8 @@ var (
 		}
 		return goesOn, nil
 	}
-	ending = func(session *gsessions.Session) error {
-		if session.Options.MaxAge < 0 {
+	stored = func(session *gsessions.Session) error {
+		if !session.IsNew {
 			return errDown
 		}
 		return nil
@@ -68,8 +68,8 @@ func TestForeignStoreFails(t *testing.T) {
 	}{
 		"renewal, no new session": {"/renew", "*sessionkit_test.faulty: down", faulty{onNew: noCookie}},
 		"renewal, not saved":      {"/renew", "down", faulty{onSave: func(*gsessions.Session) error { return errDown }}},
-		"renewal, old not ended":  {"/renew", "down", faulty{onSave: ending}},
-		"sign-out":                {"/logout", "down", faulty{onSave: ending}},
+		"renewal, old not ended":  {"/renew", "down", faulty{onSave: stored}},
+		"sign-out":                {"/logout", "down", faulty{onSave: stored}},
 		"change, not saved":       {"/set", "down", faulty{onSave: func(*gsessions.Session) error { return errDown }}},
 		"change, panic":           {"/set", "panic: no such type", faulty{onSave: func(*gsessions.Session) error { panic("no such type") }}},
 		"load":                    {"/set", "could not be read", faulty{onNew: func(*http.Request) (*gsessions.Session, error) { return nil, errDown }}},
