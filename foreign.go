@@ -2,23 +2,18 @@ package sessionkit
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/gin-contrib/sessions"
-	"github.com/gorilla/securecookie"
 	gsessions "github.com/gorilla/sessions"
 
+	outside "github.com/gin-sessionkit/sessionkit/internal/foreign"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -115,38 +110,14 @@ func (f *foreign) only(r *http.Request, cookie string) *http.Request {
 // could not tell.
 func (f *foreign) judge(session *gsessions.Session, err error) error {
 	switch {
-	case gone(err):
+	case outside.Gone(err):
 		return nil
-	case !undecodable(err):
+	case !outside.Undecodable(err):
 		return fmt.Errorf("%T: %w", f.store, err)
 	case session == nil || session.ID == "": // it is the cookie
 		return nil
 	}
 	return fmt.Errorf("%T: %w: %w", f.store, store.ErrCorrupt, err)
-}
-
-// gone reports whether an error means that there is no such session. A file that
-// is not there means that only while its directory is: the error of a socket
-// that is not there, or of a disk that is not mounted, looks the same.
-func gone(err error) bool {
-	if errors.Is(err, sql.ErrNoRows) {
-		return true
-	}
-	missing, ok := errors.AsType[*fs.PathError](err)
-	if !ok || !errors.Is(missing, fs.ErrNotExist) {
-		return false
-	}
-	_, err = os.Stat(filepath.Dir(missing.Path))
-	return err == nil
-}
-
-// undecodable reports whether an error means that what was read makes no sense.
-// The errors of encoding/gob have no type.
-func undecodable(err error) bool {
-	if invalid, ok := errors.AsType[securecookie.Error](err); ok {
-		return invalid.IsDecode()
-	}
-	return strings.HasPrefix(err.Error(), "gob: ")
 }
 
 func readLedger(session *gsessions.Session) (ledger, bool) {

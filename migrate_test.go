@@ -2,8 +2,11 @@ package sessionkit_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/gob"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -331,14 +334,21 @@ type faultyOld struct {
 	news            int
 	failNew, failed error
 	panics          any
+	panicsNew       any
+	saw             []*http.Cookie // with which it was asked last
 }
 
 func (f *faultyOld) New(r *http.Request, name string) (*gsessions.Session, error) {
 	f.news++
+	session, err := f.Store.New(r, name)
 	if f.failNew != nil {
-		return nil, f.failNew
+		return session, f.failNew
 	}
-	return f.Store.New(r, name)
+	if f.panicsNew != nil {
+		panic(f.panicsNew)
+	}
+	f.saw = r.Cookies()
+	return session, err
 }
 
 func (f *faultyOld) Save(r *http.Request, w http.ResponseWriter, s *gsessions.Session) error {
@@ -348,6 +358,7 @@ func (f *faultyOld) Save(r *http.Request, w http.ResponseWriter, s *gsessions.Se
 	if f.failed != nil {
 		return f.failed
 	}
+	f.saw = r.Cookies()
 	return f.Store.Save(r, w, s)
 }
 
@@ -414,6 +425,34 @@ func TestMigrateAfterTheHeader(t *testing.T) {
 		_, err := to.RevokeAll(t.Context(), "42")
 		require.NoError(t, err)
 	}
+}
+
+func TestMigrateOfWhatCannotBeRead(t *testing.T) {
+	from := &faultyOld{Store: ginmemstore.NewStore(testSecret)}
+	after := moveSite(from, memstore.New())
+	b := visited(t, from, "/login").at(after)
+	for title, test := range map[string]struct {
+		fails  error
+		panics any
+		want   int
+		errs   int
+	}{
+		"no such row":        {fails: fmt.Errorf("reading: %w", sql.ErrNoRows), want: http.StatusUnauthorized},
+		"a corrupt record":   {fails: errors.New("gob: duplicate type received"), want: http.StatusUnauthorized, errs: 1},
+		"an outage":          {fails: errors.New("connection refused"), want: http.StatusServiceUnavailable, errs: 1},
+		"a missing socket":   {fails: &fs.PathError{Op: "dial", Path: "/nowhere/at/all.sock", Err: fs.ErrNotExist}, want: http.StatusServiceUnavailable, errs: 1},
+		"a type that panics": {panics: "GobDecode", want: http.StatusServiceUnavailable, errs: 1},
+	} {
+		from.failNew, from.panicsNew = test.fails, test.panics
+		assert.Equal(t, test.want, b.get("/account").Code, title)
+		assert.Len(t, after.errors(), test.errs, title)
+	}
+	from.failNew, from.panicsNew = nil, nil
+
+	b.cookies["other"] = "x"
+	assert.Equal(t, http.StatusOK, b.get("/account").Code)
+	require.Len(t, from.saw, 1, "the old store sees its own cookie and no other")
+	assert.Equal(t, oldCookie, from.saw[0].Name)
 }
 
 func TestMigrateCorruptMark(t *testing.T) {

@@ -1,13 +1,14 @@
 package store
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
+
+	"github.com/gin-sessionkit/sessionkit/internal/foreign"
 )
 
 // Migrate returns the store to such that nobody is signed out by the switch to it:
@@ -89,17 +90,19 @@ func (m *migrating) Adopt(r *http.Request) (*Old, error) {
 // most (RFC 6265bis section 5.6).
 const maxOldCookie = 4096
 
-// read has the old store read the session of the old cookie.
+// read has the old store read the session of the old cookie. A session that cannot
+// be decoded is [ErrCorrupt].
 func (o *Old) read(r *http.Request) (bool, error) {
 	if len(o.cookie) > maxOldCookie {
 		return false, nil
 	}
-	only := r.WithContext(context.WithoutCancel(r.Context())) // no other cookie, and nothing of another's registry
-	only.Header = http.Header{"Cookie": {o.m.oldName + "=" + o.cookie}}
-	session, err := o.m.from.New(only, o.m.oldName)
+	session, err := o.open(r)
+	inCookie := session == nil || session.ID == ""
 	switch {
-	case err != nil && unknown(err):
+	case err != nil && (foreign.Gone(err) || foreign.Undecodable(err) && inCookie):
 		return false, nil
+	case err != nil && foreign.Undecodable(err):
+		return false, fmt.Errorf("store: reading a session of the old store: %T: %w: %w", o.m.from, ErrCorrupt, err)
 	case err != nil:
 		return false, fmt.Errorf("store: reading a session of the old store: %T: %w", o.m.from, err)
 	case session == nil || session.IsNew:
@@ -108,6 +111,25 @@ func (o *Old) read(r *http.Request) (bool, error) {
 	o.session = session
 	o.Record = oldRecord(session.Values, o.m.user(session.Values))
 	return true, nil
+}
+
+// open has the old store read the session. A type that the application gave to gob
+// may panic on what it is to decode.
+func (o *Old) open(r *http.Request) (session *gsessions.Session, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			session, err = nil, fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return o.m.from.New(o.only(r), o.m.oldName)
+}
+
+// only returns the request with the old cookie and no other, which stores may look
+// at also when they save.
+func (o *Old) only(r *http.Request) *http.Request {
+	only := r.WithContext(r.Context())
+	only.Header = http.Header{"Cookie": {o.m.oldName + "=" + o.cookie}}
+	return only
 }
 
 // Get is [Store.Get], of the old store's sessions also.

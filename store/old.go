@@ -3,15 +3,12 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/gorilla/securecookie"
 	gsessions "github.com/gorilla/sessions"
 
 	"github.com/gin-sessionkit/sessionkit/internal/value"
@@ -51,15 +48,6 @@ func oldRecord(values map[any]any, user string) Record {
 		r = r.WithSignIn(SignIn{Line: rand.Text()}) // nobody knows when
 	}
 	return r
-}
-
-// unknown reports whether an error of a store means that there is no such session,
-// rather than that the store could not tell.
-func unknown(err error) bool {
-	if invalid, ok := errors.AsType[securecookie.Error](err); ok {
-		return invalid.IsDecode()
-	}
-	return errors.Is(err, sql.ErrNoRows) || errors.Is(err, fs.ErrNotExist)
 }
 
 // Retire has the browser drop the old cookie, once the session has moved or ended.
@@ -233,7 +221,7 @@ func (o *Old) retire(ctx context.Context, r *http.Request) (err error) {
 	options.MaxAge = -1
 	o.session.Options = &options
 	header := headerOnly{}
-	if err := o.m.from.Save(r.WithContext(ctx), header, o.session); err != nil {
+	if err := o.m.from.Save(o.only(r).WithContext(ctx), header, o.session); err != nil {
 		return fmt.Errorf("store: ending a session of the old store: %T: %w", o.m.from, err)
 	}
 	o.retired = header.Header()["Set-Cookie"]

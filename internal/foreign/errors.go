@@ -1,0 +1,38 @@
+// Package foreign tells what the errors of stores mean that know sessions.Store
+// and no more.
+package foreign
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gorilla/securecookie"
+)
+
+// Gone reports whether an error means that there is no such session. A file that
+// is not there means that only while its directory is: the error of a socket
+// that is not there, or of a disk that is not mounted, looks the same.
+func Gone(err error) bool {
+	if errors.Is(err, sql.ErrNoRows) {
+		return true
+	}
+	missing, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !errors.Is(missing, fs.ErrNotExist) {
+		return false
+	}
+	_, err = os.Stat(filepath.Dir(missing.Path))
+	return err == nil
+}
+
+// Undecodable reports whether an error means that what was read makes no sense.
+// The errors of encoding/gob have no type.
+func Undecodable(err error) bool {
+	if invalid, ok := errors.AsType[securecookie.Error](err); ok {
+		return invalid.IsDecode()
+	}
+	return strings.HasPrefix(err.Error(), "gob: ")
+}
