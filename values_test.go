@@ -318,3 +318,20 @@ func TestSetAfterDelete(t *testing.T) {
 		assert.Empty(t, a.errors())
 	})
 }
+
+func TestDeleteInARenewal(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{})
+		a.on("/set", func(c *gin.Context) { count.Set(c, 1); name.Set(c, "x") })
+		a.on("/renew", func(c *gin.Context) { count.Delete(c); sessionkit.Renew(c) })
+		a.on("/", func(c *gin.Context) {
+			_, ok := count.Get(c)
+			text, _ := name.Get(c)
+			c.String(http.StatusOK, "%v %s", ok, text)
+		})
+		b := newBrowser(t, a)
+		b.get("/set")
+		b.get("/renew")
+		assert.Equal(t, "false x", b.get("/").Body.String(), "it does not come along")
+	})
+}
