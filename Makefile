@@ -32,7 +32,7 @@ fuzz:
 
 # Random operations from many goroutines and two processes, ten minutes a store.
 stress:
-	RELIABILITY_STRESS=10m go test -race -timeout 3h -run Random -v ./internal/reliability
+	RELIABILITY_STRESS=10m go test -race -timeout 3h -run Races -v ./internal/reliability
 
 # Each fault in its full length, and the tables of docs/reliability.md anew.
 faults:
