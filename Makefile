@@ -30,9 +30,9 @@ fuzz:
 		done; \
 	done
 
-# Random operations from many goroutines and two processes, ten minutes a store.
+# Random operations from many goroutines and two processes, ten minutes in all.
 stress:
-	RELIABILITY_STRESS=10m go test -race -timeout 3h -run Races -v ./internal/reliability
+	RELIABILITY_STRESS=10m go test -race -timeout 1h -run Races -v ./internal/reliability
 
 # Each fault in its full length, and the tables of docs/reliability.md anew.
 faults:
