@@ -175,6 +175,35 @@ func TestParallelSignInsKeepTheLimit(t *testing.T) {
 	assert.Equal(t, 3*limit, revoked)
 }
 
+// TestLaterCommitsCarryWhatIsNew: a request that saves more than once does not
+// write again what another one has changed since.
+func TestLaterCommitsCarryWhatIsNew(t *testing.T) {
+	for later, change := range map[string]gin.HandlerFunc{
+		"set":    func(c *gin.Context) { name.Set(c, "late") },
+		"delete": cart.Delete,
+		"seen":   func(*gin.Context) {},
+	} {
+		t.Run(later, func(t *testing.T) {
+			a := newSite(memstore.New(), sessionkit.Config{})
+			a.on("/start", func(c *gin.Context) { cart.Set(c, []item{{"tea", 1}}) })
+			a.on("/set", increment)
+			a.on("/check", showCount)
+			b := newBrowser(t, a)
+			a.on("/long", func(c *gin.Context) {
+				increment(c)
+				c.Writer.Flush()
+				b.fork().get("/set")
+				change(c)
+				n, ok := count.Get(c)
+				assert.True(t, ok && n == 1, "the request sees what it has set")
+			})
+			b.get("/start")
+			b.get("/long")
+			assert.JSONEq(t, `{"n": 2, "ok": true}`, b.get("/check").Body.String())
+		})
+	}
+}
+
 // TestHitFromManyGoroutines is for the race detector.
 func TestHitFromManyGoroutines(t *testing.T) {
 	a := newSite(memstore.New(), sessionkit.Config{MaxSessions: 5})

@@ -41,6 +41,7 @@ type request struct {
 	passive bool // the request does not count as use
 	due     bool // that it does is to be recorded
 	guarded bool // the response is for this user alone
+	saved   bool // set and drop stand in the store; base has yet to take them over
 
 	// What the commit does to the stored session.
 	ending    bool // ends it; what follows is another session
@@ -173,7 +174,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 func (q *request) start(k kept) {
 	q.old, q.ending, q.renewing, q.signingIn = k, false, false, false
 	q.user, q.signIn = k.record.User, nil
-	q.base, q.set, q.drop = k.record.Values, nil, nil
+	q.base, q.set, q.drop, q.saved = k.record.Values, nil, nil, false
 	q.refreshView()
 }
 
@@ -182,12 +183,25 @@ func (q *request) restart() {
 	q.ending = q.old.id != ""
 	q.renewing, q.signingIn = false, false
 	q.user, q.signIn = "", nil
-	q.base, q.set, q.drop = nil, nil, nil
+	q.base, q.set, q.drop, q.saved = nil, nil, nil, false
 	q.refreshView()
 }
 
 func (q *request) untouched() bool {
-	return !q.ending && !q.renewing && len(q.set) == 0 && len(q.drop) == 0 && q.view == nil
+	return !q.ending && !q.renewing && !q.unsaved() && q.view == nil
+}
+
+// unsaved reports whether there are changes of values that the store does not have.
+func (q *request) unsaved() bool { return !q.saved && (len(q.set) > 0 || len(q.drop) > 0) }
+
+// settle has base take over what was saved. Most requests are over by then, and
+// need no copy.
+func (q *request) settle() {
+	if q.saved {
+		q.base = q.texts()
+		q.old.record.Values = q.base
+		q.set, q.drop, q.saved = nil, nil, false
+	}
 }
 
 // text returns the text of a value.
@@ -207,6 +221,7 @@ func (q *request) text(name string) (string, bool) {
 
 // put changes a value. Putting what is there already changes nothing.
 func (q *request) put(name, text string) {
+	q.settle()
 	q.undrop(name)
 	if base, ok := q.base[name]; ok && base == text {
 		delete(q.set, name)
@@ -224,6 +239,7 @@ func (q *request) remove(name string) {
 	if _, ok := q.text(name); !ok {
 		return
 	}
+	q.settle()
 	delete(q.set, name)
 	if _, ok := q.base[name]; ok {
 		q.drop = append(q.drop, name)
@@ -326,7 +342,7 @@ func (q *request) commit(header bool) error {
 		return nil
 	}
 	q.syncView()
-	changed := len(q.set) > 0 || len(q.drop) > 0 || q.renewing || q.ending || q.clearing
+	changed := q.unsaved() || q.renewing || q.ending || q.clearing
 	if !changed && q.bad == nil {
 		q.touch(header)
 		return nil
@@ -363,6 +379,7 @@ func (q *request) touch(header bool) {
 	if q.loadErr != nil || q.old.id == "" || !q.due || q.passive {
 		return
 	}
+	q.settle()
 	err := q.update(header, time.Now())
 	q.due = false // also where it could not be recorded: once is enough
 	if err != nil && !errors.Is(err, store.ErrEnded) {
@@ -378,6 +395,7 @@ func (q *request) save(header bool) error {
 	if q.loadErr != nil {
 		return fmt.Errorf("it could not be read before: %w", q.loadErr)
 	}
+	q.settle()
 	now := time.Now()
 	follows := len(q.set) > 0 || q.user != ""
 	switch {
@@ -491,8 +509,10 @@ func (q *request) update(header bool, now time.Time) error {
 	if !change.Seen.IsZero() {
 		k.record.Seen, k.record.Expires = change.Seen, change.Expires
 	}
-	k.record.Values = q.texts()
+	k.record.Values = q.base
+	set, drop := q.set, q.drop
 	q.committed(k)
+	q.set, q.drop, q.saved = set, drop, true
 	return nil
 }
 
@@ -551,7 +571,7 @@ func (q *request) committed(k kept) {
 		q.tell(Event{Kind: EventRenewed, User: k.record.User, SessionID: k.id})
 	}
 	q.old, q.ending, q.renewing, q.signingIn, q.due = k, false, false, false, false
-	q.base, q.set, q.drop = k.record.Values, nil, nil
+	q.base, q.set, q.drop, q.saved = k.record.Values, nil, nil, false
 	q.user = k.record.User
 	if q.view != nil {
 		q.view.ID, q.view.IsNew = k.id, false
