@@ -28,6 +28,9 @@ func measureDirectories(around surroundings, sizes []int) ([]directory, error) {
 			return nil, err
 		}
 		own.add(sessions.Close)
+		if _, err := measureDirectory(around.ctx, sessions, m, 1); err != nil { // the first use opens connections
+			return nil, err
+		}
 		for _, n := range sizes {
 			d, err := measureDirectory(around.ctx, sessions, m, n)
 			if err != nil {

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
-	"github.com/redis/rueidis"
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -91,12 +90,7 @@ func openSQLstore(s surroundings) (*store.Store, error) {
 }
 
 func openRedisstore(s surroundings, options ...redisstore.Option) (*store.Store, error) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.redis}, DisableCache: true})
-	if err != nil {
-		return nil, err
-	}
-	s.close.add(func() error { client.Close(); return nil })
-	return redisstore.New(client, options...), nil
+	return redisstore.Open("redis://"+s.redis, options...)
 }
 
 // The session values of the kit's own router.
