@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -91,14 +92,12 @@ func decodeHash(hash map[string]string) (r store.Record, moving bool, err error)
 		return store.Record{}, false, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
 	}
 	r.User = user
-	for field, t := range map[string]*time.Time{fieldCreated: &r.Created, fieldSeen: &r.Seen, fieldExpires: &r.Expires} {
-		n, err := strconv.ParseInt(hash[field], 10, 64)
-		if err != nil {
-			return store.Record{}, false, fmt.Errorf("%w: field %q is no time", store.ErrCorrupt, field)
-		}
-		if n != 0 {
-			*t = time.UnixMilli(n)
-		}
+	var errs [3]error
+	r.Created, errs[0] = timeOf(hash, fieldCreated)
+	r.Seen, errs[1] = timeOf(hash, fieldSeen)
+	r.Expires, errs[2] = timeOf(hash, fieldExpires)
+	if err := errors.Join(errs[:]...); err != nil {
+		return store.Record{}, false, err
 	}
 	_, moving = hash[fieldMoved]
 	r.Values = make(map[string]string, len(hash))
@@ -108,6 +107,17 @@ func decodeHash(hash map[string]string) (r store.Record, moving bool, err error)
 		}
 	}
 	return r, moving, nil
+}
+
+func timeOf(hash map[string]string, field string) (time.Time, error) {
+	n, err := strconv.ParseInt(hash[field], 10, 64)
+	switch {
+	case err != nil:
+		return time.Time{}, fmt.Errorf("%w: field %q is no time", store.ErrCorrupt, field)
+	case n == 0:
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(n), nil
 }
 
 // answer reads the reply of a script: a number, or a text instead.
