@@ -29,6 +29,9 @@ func Example() {
 	r.GET("/", func(c *gin.Context) {
 		c.JSON(http.StatusOK, sessionkit.Flashes(c))
 	})
+	r.GET("/login", func(c *gin.Context) {
+		c.Data(http.StatusOK, "text/html", []byte(`<form method="post"><button>Sign in</button></form>`))
+	})
 	r.POST("/login", func(c *gin.Context) {
 		sessionkit.Login(c, "42") // once the password is right
 		sessionkit.Flash(c, sessionkit.Success, "Welcome back")

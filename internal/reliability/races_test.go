@@ -69,6 +69,9 @@ func stress(t *testing.T, w *world, nodes []string, duration time.Duration) {
 	}
 	t.Logf("%d sessions, %d of them live at the end; answers: %v", w.numbers, len(w.live), answered)
 	for _, what := range operations {
+		if what == opTimedOut && duration < 5*briefLife {
+			continue // most sessions that began in so short a time live at its end
+		}
 		assert.NotZero(t, answered[what], "%s never succeeded", what)
 	}
 	for f, texts := range w.findings {

@@ -22,6 +22,8 @@ const (
 	fieldIndexed = "i" // until when the user's index holds the ID at least; only where there is a user
 	fieldMoved   = "m" // the session is moving to another ID; dead under this one
 	valuePrefix  = "v:"
+
+	metaFields = 5 // that a session of a user has beside its values
 )
 
 // indexAhead is how much longer than the record the index holds an ID, so that
@@ -100,7 +102,7 @@ func decodeHash(hash map[string]string) (r store.Record, moving bool, err error)
 		return store.Record{}, false, err
 	}
 	_, moving = hash[fieldMoved]
-	r.Values = make(map[string]string, len(hash))
+	r.Values = make(map[string]string, max(0, len(hash)-metaFields))
 	for field, text := range hash {
 		if name, ok := strings.CutPrefix(field, valuePrefix); ok {
 			r.Values[name] = text
