@@ -21,7 +21,8 @@ type wire struct {
 func newClient(address string) *fasthttp.HostClient {
 	return &fasthttp.HostClient{
 		Addr: address, MaxConns: maxAtATime, MaxIdleConnDuration: 2 * time.Second,
-		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
+		MaxConnWaitTimeout: 10 * time.Second, // while one that was idle for too long is being closed
+		ReadTimeout:        10 * time.Second, WriteTimeout: 10 * time.Second,
 	}
 }
 
