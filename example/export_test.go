@@ -10,10 +10,14 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// Settings are what the flags say.
-type Settings = settings
+// Settings are what the flags say, and Item is a line of the cart.
+type (
+	Settings = settings
+	Item     = item
+)
 
 var (
+	Cart        = cart
 	Run         = run
 	Address     = address
 	OpenStore   = openStore
