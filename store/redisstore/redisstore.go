@@ -96,11 +96,6 @@ const (
 	defaultPrefix     = "session:"
 	defaultCacheBytes = 64 << 20
 	defaultTimeout    = 2 * time.Second
-
-	// flushDelay is how long commands that come at the same time wait for each other,
-	// to travel together: it spares the server, whose one thread gives way first. A
-	// command alone does not wait.
-	flushDelay = 40 * time.Microsecond
 )
 
 func newSettings(options []Option) settings {
@@ -130,9 +125,7 @@ func New(client rueidis.Client, options ...Option) *store.Store {
 //	redis://sentinel:26379?master_set=name              Sentinel
 //
 // It fails if no server answers. A server that hangs is given up after 2 s unless
-// the URL says otherwise (dial_timeout, write_timeout). Commands that come at the
-// same time travel together (one connection, MaxFlushDelay of 40 µs), which spares a busy
-// server; set both in a client of your own as well.
+// the URL says otherwise (dial_timeout, write_timeout).
 func Open(url string, options ...Option) (*store.Store, error) {
 	option, err := clientOption(url)
 	if err != nil {
@@ -164,12 +157,6 @@ func clientOption(text string) (rueidis.ClientOption, error) {
 	}
 	if option.ConnWriteTimeout == 0 {
 		option.ConnWriteTimeout = defaultTimeout
-	}
-	if option.MaxFlushDelay == 0 {
-		option.MaxFlushDelay = flushDelay
-	}
-	if option.PipelineMultiplex == 0 {
-		option.PipelineMultiplex = -1 // one connection: more travels together
 	}
 	if option.Sentinel.MasterSet != "" {
 		// A switch of the master that was missed would otherwise never be noticed.
