@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 				t.Parallel()
 				m := newMedium(t, name)
 				for _, f := range faults {
-					if !slices.Contains(f.stores, name) {
+					if !slices.Contains(f.stores, name) || raceEnabled && f.tearsClient(name) {
 						continue
 					}
 					t.Run(f.name, func(t *testing.T) {
@@ -87,6 +87,12 @@ func TestFaults(t *testing.T) {
 	noGoroutineMore(t, before)
 	report(t, outcomes)
 }
+
+// tearsClient reports whether a fault shows a data race of rueidis 1.0.79, which
+// the race detector takes for the test's: a command that is tried again after its
+// connection was lost is given back for reuse, though the writer of the lost
+// connection may still be reading it. Without the detector the fault is tried.
+func (f fault) tearsClient(store string) bool { return f.through && store == redisCache }
 
 // run lets a fault happen.
 func (f fault) run(t *testing.T, m medium) outcome {
