@@ -191,7 +191,8 @@ func (a *worker) use(what string, t *ticket, method, path string, query ...strin
 		if x.state.User != t.user {
 			w.found(foreign, "%s of %s shows the session of %q", what, t.user, x.state.User)
 		}
-		if x.sent.After(t.used.sent) {
+		// A use that is saved when the session may have run out meanwhile may not count.
+		if earliest, _ := t.expires(); x.sent.After(t.used.sent) && (!t.brief || x.answered.Before(earliest)) {
 			t.used.sent = x.sent
 		}
 		a.count(what)
