@@ -85,8 +85,6 @@ func (b *backend) unindex(ctx context.Context, user, id string) {
 }
 
 func (b *backend) Load(ctx context.Context, id string) (store.Record, bool, error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
 	r, found, moving, err := decode(b.client.Do(ctx, b.read(id)))
 	if err != nil {
 		return store.Record{}, false, failed("reading a session", err)
@@ -102,8 +100,6 @@ func (b *backend) read(id string) rueidis.Completed {
 }
 
 func (b *backend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
 	n, user, err := b.update(ctx, id, c, time.Time{})
 	if err == nil && user != "" {
 		end := indexEnd(c.Expires)

@@ -14,7 +14,8 @@
 // bounded cache, and the server tells it of every change (CLIENT TRACKING in
 // broadcasting mode, on one connection more to each node). What this store wrote,
 // its next read sees. What another process wrote or revoked, it sees within
-// milliseconds. Where the connection is lost the cache is dropped at once, and a
+// milliseconds: in a session that this store itself has just changed, after 5 ms,
+// as news does not tell whose change it is of. Where the connection is lost the cache is dropped at once, and a
 // server that hangs without a sign can leave an answer from memory standing for
 // 1.5 s, no longer. This holds for any client, whatever its options are: the
 // client's own cache and DoCache are not used.
@@ -28,6 +29,12 @@
 // grows with the number of processes; [WithoutCache] avoids both. Where the
 // server or a proxy refuses tracking, the store logs that once and reads without
 // a cache.
+//
+// # Many requests at a time
+//
+// What requests ask of a single server at the same time is sent in one go, by
+// DoMulti of the client: reads together, and changes together. A request that is
+// alone waits for no other. In a Cluster each command is sent by itself.
 //
 // # What a client must be
 //
@@ -179,7 +186,7 @@ func NewBackend(client rueidis.Client, options ...Option) store.Backend {
 
 func newBackend(client rueidis.Client, s settings) store.Backend {
 	b := &backend{
-		client: client, owned: s.owned, timeout: s.config.Timeout,
+		client: newBatching(client, s.config.Timeout), owned: s.owned, timeout: s.config.Timeout,
 		records: s.prefix + "id:", users: s.prefix + "user:",
 		cluster: client.Mode() == rueidis.ClientModeCluster,
 	}
