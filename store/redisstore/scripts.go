@@ -65,21 +65,35 @@ return 1
 // ARGV: now, seen, expires, when the key goes, until when it is indexed or 0,
 // number of fields to drop, these, fields and values. The answer is the user if
 // the index must be extended first; nothing has been changed then.
-var updateScript = rueidis.NewLuaScript(scriptParts + `
-local r, answer = live(KEYS[1], ARGV[1])
-if not r then return answer end
-if tonumber(ARGV[3]) > r.expires then
-  if r.indexed and tonumber(ARGV[4]) > r.indexed then
-    if ARGV[5] == '0' then return r.user end
-    redis.call('HSET', KEYS[1], 'i', ARGV[5])
-  end
-  redis.call('HSET', KEYS[1], 'e', ARGV[3])
-  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ARGV[4] - ARGV[1]))
+//
+// It runs for every change, so it defines no function and reads no more than it
+// needs: with [scriptParts] it took a quarter longer.
+var updateScript = rueidis.NewLuaScript(`
+local key, call = KEYS[1], redis.call
+local m = call('HMGET', key, 'e', 's', 'u', 'm')
+local expires, seen = tonumber(m[1]), tonumber(m[2])
+if not expires or not seen or not m[3] then
+  if call('EXISTS', key) == 0 then return 0 end
+  return -1
 end
-if tonumber(ARGV[2]) > r.seen then redis.call('HSET', KEYS[1], 's', ARGV[2]) end
-local drop = tonumber(ARGV[6])
-many('HDEL', KEYS[1], 7, 6 + drop)
-many('HSET', KEYS[1], 7 + drop, #ARGV)
+if m[4] or expires <= tonumber(ARGV[1]) then return 0 end
+if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
+  local indexed = tonumber(call('HMGET', key, 'i')[1])
+  if indexed and tonumber(ARGV[4]) > indexed then
+    if ARGV[5] == '0' then return m[3] end
+    call('HSET', key, 'i', ARGV[5])
+  end
+  call('HSET', key, 'e', ARGV[3])
+  call('PEXPIRE', key, string.format('%.0f', ARGV[4] - ARGV[1]))
+end
+if ARGV[2] ~= '0' and tonumber(ARGV[2]) > seen then call('HSET', key, 's', ARGV[2]) end
+local last = 6 + ARGV[6]
+for i = 7, last, 4000 do
+  call('HDEL', key, unpack(ARGV, i, math.min(i + 3999, last)))
+end
+for i = last + 1, #ARGV, 4000 do
+  call('HSET', key, unpack(ARGV, i, math.min(i + 3999, #ARGV)))
+end
 return 1
 `)
 
