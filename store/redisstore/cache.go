@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -13,10 +14,13 @@ import (
 // used. It answers only while its lease runs, which the [tracker] extends as long
 // as it hears of every change.
 //
-// A record that is read from the server is entered only if nothing was dropped
-// from its shard since before it was asked for: news of a change that overtakes
-// the answer must not be lost. So what a read returns is never older than the
-// last drop of its ID, whatever connections the two took.
+// A record that is read from the server is entered only if nothing was heard of
+// its ID since before it was asked for: news of a change that overtakes the answer
+// must not be lost. So what a read returns is never older than the last news of its
+// ID, whatever connections the two took.
+//
+// A record that this store changes stays, with the change applied, but for [trust]
+// only: news does not tell whose change it is of, so until then none of it counts.
 type cache struct {
 	start  time.Time
 	lease  atomic.Int64 // until when it answers, since start; 0: not
@@ -25,42 +29,61 @@ type cache struct {
 	shards [cacheShards]cacheShard
 }
 
-const cacheShards = 16 // so that one generation of one shard holds a session of store.Config's MaxBytes
+const (
+	cacheShards = 16   // so that one generation of one shard holds a session of store.Config's MaxBytes
+	cacheMarks  = 1024 // of a shard; IDs that share one keep each other out at worst
+
+	// trust is how long a record that this store changes is answered without
+	// asking the server what others changed meanwhile.
+	trust = 5 * time.Millisecond
+)
 
 // A cacheShard has two generations: what is used moves to the young one, and when
 // that is full the old one is dropped and the young one takes its place.
 type cacheShard struct {
 	mu         sync.RWMutex
-	young, old map[string]store.Record
-	size       int    // of the young one, in bytes
-	drops      uint64 // how often anything was dropped as no longer true
+	young, old map[string]*entry
+	size       int                // of the young one, in bytes
+	changes    [cacheMarks]uint32 // how often IDs changed, by their hash
+}
+
+// An entry is a record as it stands on the server. Its fields are guarded by the
+// shard's mutex.
+type entry struct {
+	record   store.Record
+	size     int
+	until    time.Duration // when it ends, since the cache's start; 0: with news of a change
+	changing int           // changes by this store that are under way
+	mixed    bool          // several were at a time: their order is not known
 }
 
 func newCache(bytes int) *cache {
 	return &cache{start: time.Now(), seed: maphash.MakeSeed(), limit: bytes / cacheShards / 2}
 }
 
-func (c *cache) shard(id string) *cacheShard {
-	return &c.shards[maphash.String(c.seed, id)%cacheShards]
+// of returns the shard of an ID, and the mark in it that counts its changes.
+func (c *cache) of(id string) (s *cacheShard, mark *uint32) {
+	hash := maphash.String(c.seed, id)
+	s = &c.shards[hash%cacheShards]
+	return s, &s.changes[hash/cacheShards%cacheMarks]
 }
 
 // get returns a record that was true a moment ago.
 func (c *cache) get(id string) (store.Record, bool) {
 	now := time.Now()
-	if int64(now.Sub(c.start)) >= c.lease.Load() {
+	age := now.Sub(c.start)
+	if int64(age) >= c.lease.Load() {
 		return store.Record{}, false
 	}
-	s := c.shard(id)
+	s, _ := c.of(id)
 	s.mu.RLock()
-	r, young := s.young[id]
-	found := young
-	if !young {
-		r, found = s.old[id]
-	}
-	s.mu.RUnlock()
-	if !found || now.Sub(r.Expires) > store.Retention {
+	e, young := s.find(id)
+	if e == nil || e.until != 0 && age >= e.until || now.Sub(e.record.Expires) > store.Retention {
+		s.mu.RUnlock()
 		return store.Record{}, false
 	}
+	r := e.record
+	s.mu.RUnlock()
 	if !young {
 		s.rejuvenate(id, c.limit)
 	}
@@ -70,25 +93,42 @@ func (c *cache) get(id string) (store.Record, bool) {
 func (s *cacheShard) rejuvenate(id string, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r, still := s.old[id]; still {
+	if e := s.old[id]; e != nil {
 		delete(s.old, id)
-		s.enter(id, r, limit)
+		s.enter(id, e, limit)
 	}
 }
 
-// enter puts a record into the young generation. The caller holds the lock.
-func (s *cacheShard) enter(id string, r store.Record, limit int) {
-	n := bytesOf(id, r)
-	if n > limit {
+// find, enter and remove are called with the shard's lock held.
+
+func (s *cacheShard) find(id string) (e *entry, young bool) {
+	if e, young = s.young[id]; young {
+		return e, true
+	}
+	return s.old[id], false
+}
+
+// enter puts an entry into the young generation, where the ID has none.
+func (s *cacheShard) enter(id string, e *entry, limit int) {
+	e.size = bytesOf(id, e.record)
+	if e.size > limit {
 		return
 	}
-	if s.size += n; s.size > limit {
-		s.old, s.young, s.size = s.young, nil, n
+	if s.size += e.size; s.size > limit {
+		s.old, s.young, s.size = s.young, nil, e.size
 	}
 	if s.young == nil {
-		s.young = make(map[string]store.Record)
+		s.young = make(map[string]*entry)
 	}
-	s.young[id] = r
+	s.young[id] = e
+}
+
+func (s *cacheShard) remove(id string) {
+	if e := s.young[id]; e != nil {
+		s.size -= e.size
+		delete(s.young, id)
+	}
+	delete(s.old, id)
 }
 
 // bytesOf estimates the memory of a record.
@@ -102,32 +142,91 @@ func bytesOf(id string, r store.Record) int {
 
 // before is called before the server is asked for a record, and its result given
 // to put with the answer.
-func (c *cache) before(id string) uint64 {
-	s := c.shard(id)
+func (c *cache) before(id string) uint32 {
+	s, mark := c.of(id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.drops
+	return *mark
 }
 
-func (c *cache) put(id string, r store.Record, before uint64) {
-	s := c.shard(id)
+func (c *cache) put(id string, r store.Record, before uint32) {
+	s, mark := c.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.drops != before {
+	if *mark != before {
 		return
 	}
-	delete(s.old, id)
-	s.enter(id, r, c.limit)
+	s.remove(id)
+	s.enter(id, &entry{record: r}, c.limit)
 }
 
-// drop forgets a record that has changed.
+// drop forgets a record that this store has ended, or changed in a way that is not
+// known.
 func (c *cache) drop(id string) {
-	s := c.shard(id)
+	s, mark := c.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drops++
-	delete(s.young, id)
-	delete(s.old, id)
+	*mark++
+	s.remove(id)
+}
+
+// heard forgets a record that somebody has changed.
+func (c *cache) heard(id string) {
+	s, mark := c.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*mark++
+	if e, _ := s.find(id); e != nil && e.until == 0 {
+		s.remove(id)
+	}
+}
+
+// changing is called before this store changes a record, and its result given to
+// changed when that is done.
+func (c *cache) changing(id string) *entry {
+	s, _ := c.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, _ := s.find(id)
+	if e == nil {
+		return nil
+	}
+	if e.until == 0 {
+		e.until = time.Since(c.start) + trust
+	}
+	e.changing++
+	e.mixed = e.mixed || e.changing > 1
+	return e
+}
+
+// changed applies a change that this store has made.
+func (c *cache) changed(id string, e *entry, change store.Change) {
+	if e == nil {
+		c.drop(id)
+		return
+	}
+	s, mark := c.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*mark++
+	e.changing--
+	now, _ := s.find(id)
+	s.remove(id)
+	if now != e || e.mixed {
+		return // what is there was read meanwhile, before or after the change
+	}
+	r := &e.record
+	r.Values = value.Apply(r.Values, change.Set, change.Delete)
+	r.Seen, r.Expires = later(r.Seen, change.Seen), later(r.Expires, change.Expires)
+	s.enter(id, e, c.limit)
+}
+
+// later returns the later of a stored time and a new one, as it will be stored.
+func later(a, b time.Time) time.Time {
+	if b = time.UnixMilli(b.UnixMilli()); b.After(a) {
+		return b
+	}
+	return a
 }
 
 // dropAll forgets everything, and what is being read just now.
@@ -135,7 +234,9 @@ func (c *cache) dropAll() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		s.drops++
+		for mark := range s.changes {
+			s.changes[mark]++
+		}
 		s.young, s.old, s.size = nil, nil, 0
 		s.mu.Unlock()
 	}

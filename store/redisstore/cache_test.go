@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strconv"
@@ -157,6 +158,44 @@ func TestReadsItsOwnWrites(t *testing.T) {
 	}
 }
 
+// TestReadsItsOwnWritesWhileOthersRead has answers from before a write arrive after
+// it, and before the news of it.
+func TestReadsItsOwnWritesWhileOthersRead(t *testing.T) {
+	server := testserver.Redis(t)
+	b := backend(t, connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, PipelineMultiplex: 2}))
+	create(t, b, newID(1), record("", nil))
+	waitCached(t, loader(t, b, newID(1)), server)
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, _, err := b.(store.CachedBackend).LoadFresh(context.Background(), newID(1))
+				assert.NoError(t, err)
+			}
+		})
+	}
+	stale := 0
+	for n := range trials {
+		want := strconv.Itoa(n)
+		_, err := b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"n": want}})
+		require.NoError(t, err)
+		r, _, err := b.Load(t.Context(), newID(1))
+		require.NoError(t, err)
+		if r.Values["n"] != want {
+			stale++
+		}
+	}
+	close(stop)
+	group.Wait()
+	assert.Zero(t, stale)
+}
+
 // TestRacingReadsSeeTheLastWrite reads while others write, so that answers from
 // before a write arrive after it.
 func TestRacingReadsSeeTheLastWrite(t *testing.T) {
@@ -221,4 +260,197 @@ func TestRevocationIsSeenElsewhere(t *testing.T) {
 			assert.Less(t, delays[times*99/100], 100*time.Millisecond, "10 ms is the aim; a busy machine gets more")
 		})
 	}
+}
+
+func TestOwnChangeStaysInMemory(t *testing.T) {
+	server := testserver.Redis(t)
+	b := backend(t, connect(t, server.Address))
+	create(t, b, newID(1), record("alice", map[string]string{"gone": `1`}))
+	const times = 500
+	hits, expires := 0, time.Now().Add(time.Hour)
+	for n := range times {
+		waitCached(t, loader(t, b, newID(1)), server) // as it stands on the server
+		seen := time.Now()
+		expires = expires.Add(time.Minute)
+		found, err := b.Update(t.Context(), newID(1), store.Change{
+			Set: map[string]string{"n": strconv.Itoa(n)}, Delete: []string{"gone"}, Seen: seen, Expires: expires,
+		})
+		require.NoError(t, err)
+		require.True(t, found)
+		before := reads(t, server)
+		r, _, err := b.Load(t.Context(), newID(1))
+		require.NoError(t, err)
+		if reads(t, server) == before {
+			hits++
+		}
+		assert.Equal(t, map[string]string{"n": strconv.Itoa(n)}, r.Values)
+		assert.Equal(t, []string{"alice", strconv.FormatInt(seen.UnixMilli(), 10), strconv.FormatInt(expires.UnixMilli(), 10)},
+			[]string{r.User, strconv.FormatInt(r.Seen.UnixMilli(), 10), strconv.FormatInt(r.Expires.UnixMilli(), 10)})
+		onServer, _, err := b.(store.CachedBackend).LoadFresh(t.Context(), newID(1))
+		require.NoError(t, err)
+		require.Equal(t, onServer, r, "memory and server must agree")
+	}
+	t.Logf("%d of %d reads after a change came from memory", hits, times)
+	assert.Greater(t, hits, times/2)
+}
+
+// TestForeignChangeIsSeenAfterAnOwnOne changes a session here and, at about the
+// same time, elsewhere: news does not tell the one from the other.
+func TestForeignChangeIsSeenAfterAnOwnOne(t *testing.T) {
+	server := testserver.Redis(t)
+	other, b := backend(t, connect(t, server.Address), redisstore.WithoutCache()), backend(t, connect(t, server.Address))
+	create(t, b, newID(1), record("", nil))
+	const times = 1000
+	delays := make([]time.Duration, times)
+	for n := range times {
+		if n%10 == 0 {
+			waitCached(t, loader(t, b, newID(1)), server)
+		} else {
+			require.NoError(t, loader(t, b, newID(1))())
+		}
+		want := strconv.Itoa(n)
+		foreign := make(chan time.Time, 1)
+		go func() {
+			if n%2 == 0 {
+				time.Sleep(time.Duration(n) * time.Microsecond) // in all phases of the other change
+			}
+			_, err := other.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"foreign": want}})
+			assert.NoError(t, err)
+			foreign <- time.Now()
+		}()
+		_, err := b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"own": want}})
+		require.NoError(t, err)
+		made := <-foreign
+		for {
+			r, _, err := b.Load(t.Context(), newID(1))
+			require.NoError(t, err)
+			require.Equal(t, want, r.Values["own"])
+			if r.Values["foreign"] == want {
+				break
+			}
+			require.Less(t, time.Since(made), 5*time.Second, "a foreign change must be seen")
+		}
+		delays[n] = time.Since(made)
+	}
+	slices.Sort(delays)
+	t.Logf("seen after p50 %v, p99 %v, max %v", delays[times/2], delays[times*99/100], delays[times-1])
+	assert.Less(t, delays[times*99/100], 100*time.Millisecond, "5 ms is the aim; a busy machine gets more")
+}
+
+func TestForeignChangeIsSeenWhileOwnOnesGoOn(t *testing.T) {
+	server := testserver.Redis(t)
+	other, b := backend(t, connect(t, server.Address), redisstore.WithoutCache()), backend(t, connect(t, server.Address))
+	create(t, b, newID(1), record("", nil))
+	waitCached(t, loader(t, b, newID(1)), server)
+	change := func(b store.Backend, name string, n int) {
+		t.Helper()
+		_, err := b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{name: strconv.Itoa(n)}})
+		require.NoError(t, err)
+	}
+	own := 0
+	for n := range 100 {
+		change(b, "own", -1)
+		change(other, "foreign", n)
+		for made := time.Now(); ; own++ {
+			change(b, "own", own)
+			r, _, err := b.Load(t.Context(), newID(1))
+			require.NoError(t, err)
+			require.Equal(t, strconv.Itoa(own), r.Values["own"])
+			if r.Values["foreign"] == strconv.Itoa(n) {
+				break
+			}
+			require.Less(t, time.Since(made), 5*time.Second, "own changes must not put off the sight of others' for ever")
+		}
+	}
+}
+
+// TestOwnChangesAtATime has several change one session, in an order that only the
+// server knows.
+func TestOwnChangesAtATime(t *testing.T) {
+	server := testserver.Redis(t)
+	b := backend(t, connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, PipelineMultiplex: 2}))
+	create(t, b, newID(1), record("", nil))
+	for n := range 2000 {
+		if n%100 == 0 {
+			waitCached(t, loader(t, b, newID(1)), server)
+		}
+		require.NoError(t, loader(t, b, newID(1))())
+		var group sync.WaitGroup
+		for i := range 1 + n%4 {
+			group.Go(func() {
+				_, err := b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"n": strconv.Itoa(n), "last": strconv.Itoa(i)}})
+				assert.NoError(t, err)
+			})
+		}
+		group.Wait()
+		r, _, err := b.Load(t.Context(), newID(1))
+		require.NoError(t, err)
+		fresh, _, err := b.(store.CachedBackend).LoadFresh(t.Context(), newID(1))
+		require.NoError(t, err)
+		require.Equal(t, fresh.Values, r.Values, "what is read after changes must be what they came to")
+	}
+}
+
+// TestOwnChangesDoNotOutgrowTheCache makes sessions large that were entered small.
+func TestOwnChangesDoNotOutgrowTheCache(t *testing.T) {
+	server := testserver.Redis(t)
+	b := backend(t, connect(t, server.Address), redisstore.WithCacheBytes(1<<20))
+	create(t, b, newID(0), record("", nil))
+	waitCached(t, loader(t, b, newID(0)), server)
+	most := 0
+	for i := range 400 {
+		create(t, b, newID(i+1), record("", nil))
+		require.NoError(t, loader(t, b, newID(i+1))())
+		for n := range 3 {
+			_, err := b.Update(t.Context(), newID(i+1), store.Change{Set: map[string]string{"a": `"` + strings.Repeat("x", 10_000*(3-n)) + `"`}})
+			require.NoError(t, err)
+		}
+		held, counted := redisstore.CachedBytes(b)
+		require.Equal(t, held, counted, "what is held and what is counted must agree")
+		most = max(most, held)
+	}
+	assert.Greater(t, most, 1<<18, "some are held")
+	assert.LessOrEqual(t, most, 1<<20, "no more than fit")
+}
+
+// TestCachingWhileOthersChange reads one session while many others are changed.
+func TestCachingWhileOthersChange(t *testing.T) {
+	server := testserver.Redis(t)
+	writer, reader := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address))
+	const others = 200
+	for i := range others {
+		create(t, writer, newID(i), record("", nil))
+	}
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for i := range others {
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, err := writer.Update(context.Background(), newID(i), store.Change{Set: map[string]string{"a": `1`}})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	const times = 300
+	kept := 0
+	for n := range times {
+		load := loader(t, reader, newID(others+n))
+		create(t, writer, newID(others+n), record("", nil))
+		require.NoError(t, load())
+		require.NoError(t, load()) // the news of Create may have come after the first
+		before := reads(t, server)
+		require.NoError(t, load())
+		if reads(t, server) == before {
+			kept++
+		}
+	}
+	close(stop)
+	group.Wait()
+	t.Logf("%d of %d sessions were kept", kept, times)
+	assert.Greater(t, kept, times/2, "changes of other sessions must not keep one out")
 }

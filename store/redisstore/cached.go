@@ -23,13 +23,13 @@ var (
 
 func newCached(b *backend, bytes int) *cached {
 	c := &cached{backend: b, cache: newCache(bytes)}
-	c.tracker = track(b.client, b.records, c.cache, c.changed, c.watchers.callAll)
+	c.tracker = track(b.client, b.records, c.cache, c.heard, c.watchers.callAll)
 	return c
 }
 
-// changed is called when a record may have changed, by whomever.
-func (b *cached) changed(id string) {
-	b.cache.drop(id)
+// heard is called when a record may have changed, by whomever.
+func (b *cached) heard(id string) {
+	b.cache.heard(id)
 	b.watchers.call(id)
 }
 
@@ -49,22 +49,35 @@ func (b *cached) LoadFresh(ctx context.Context, id string) (store.Record, bool, 
 	return r, found, err
 }
 
-// The store's own changes are dropped from the cache before they are reported,
-// and whatever comes of them: an error does not mean that nothing was changed.
+// The cache learns of the store's own changes before they are reported, and drops
+// the record whatever comes of them but a success: an error does not mean that
+// nothing was changed.
 
 func (b *cached) Update(ctx context.Context, id string, c store.Change) (bool, error) {
-	defer b.changed(id)
-	return b.backend.Update(ctx, id, c)
+	e := b.cache.changing(id)
+	found, err := b.backend.Update(ctx, id, c)
+	if found && err == nil {
+		b.cache.changed(id, e, c)
+	} else {
+		b.cache.drop(id)
+	}
+	b.watchers.call(id)
+	return found, err
 }
 
 func (b *cached) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
-	defer b.changed(id)
+	defer b.ended(id)
 	return b.backend.Rotate(ctx, id, newID, r, drop)
 }
 
 func (b *cached) Delete(ctx context.Context, id string) (bool, error) {
-	defer b.changed(id)
+	defer b.ended(id)
 	return b.backend.Delete(ctx, id)
+}
+
+func (b *cached) ended(id string) {
+	b.cache.drop(id)
+	b.watchers.call(id)
 }
 
 func (b *cached) Watch(id string, changed func()) (stop func()) { return b.watchers.add(id, changed) }
