@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +61,45 @@ func concurrentUpdates(s *suite) {
 	}
 	together(updates...)
 	s.wantValues(id, want, "requests that change different values at the same time must lose nothing of each other")
+}
+
+func updateAgainstLoad(s *suite) {
+	r := record("alice", map[string]string{"a": `0`, "b": `0`})
+	id := s.create(r)
+	var acknowledged atomic.Int64
+	var ended atomic.Bool
+	read := func() {
+		for !ended.Load() {
+			least := acknowledged.Load()
+			now, found, err := s.b.Load(s.Context(), id)
+			if !s.try(found, err) {
+				s.Error("Load of a live session must report true")
+				return
+			}
+			n, err := strconv.ParseInt(now.Values["a"], 10, 64)
+			if err != nil || now.Values["b"] != now.Values["a"] || now.Expires.UnixMilli() != r.Expires.UnixMilli()+n {
+				s.Errorf("Load must see all of a change or nothing of it: values are %q, expires %v", now.Values, now.Expires.Sub(r.Expires))
+				return
+			}
+			if n < least {
+				s.Errorf("Load must see what Update has reported: it saw change %d after %d", n, least)
+				return
+			}
+		}
+	}
+	write := func() {
+		defer ended.Store(true)
+		for n := int64(1); n <= rounds; n++ {
+			text := strconv.FormatInt(n, 10)
+			expires := r.Expires.Add(time.Duration(n) * time.Millisecond)
+			if !s.try(s.b.Update(s.Context(), id, store.Change{Set: map[string]string{"a": text, "b": text}, Expires: expires})) {
+				s.Error("Update of a live session must report true")
+				return
+			}
+			acknowledged.Store(n)
+		}
+	}
+	together(write, read, read, read)
 }
 
 func updateAgainstDelete(s *suite) {

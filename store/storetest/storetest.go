@@ -37,6 +37,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"delete", remove},
 		{"list", list},
 		{"concurrent updates", concurrentUpdates},
+		{"update against load", updateAgainstLoad},
 		{"update against delete", updateAgainstDelete},
 		{"update against rotate", updateAgainstRotate},
 		{"rotate against rotate", rotateAgainstRotate},
