@@ -380,7 +380,7 @@ func (q *request) touch(header bool) {
 		return
 	}
 	q.settle()
-	err := q.update(header, time.Now())
+	err := q.update(header)
 	q.due = false // also where it could not be recorded: once is enough
 	if err != nil && !errors.Is(err, store.ErrEnded) {
 		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
@@ -396,7 +396,6 @@ func (q *request) save(header bool) error {
 		return fmt.Errorf("it could not be read before: %w", q.loadErr)
 	}
 	q.settle()
-	now := time.Now()
 	follows := len(q.set) > 0 || q.user != ""
 	switch {
 	case q.ending && !follows:
@@ -405,17 +404,17 @@ func (q *request) save(header bool) error {
 		if !follows {
 			return nil // what was put was dropped again
 		}
-		return q.create(header, now)
+		return q.create(header)
 	case q.renewing:
-		return q.rotate(header, now)
+		return q.rotate(header)
 	default:
-		return q.update(header, now)
+		return q.update(header)
 	}
 }
 
 // next returns the record of the session as it will be.
-func (q *request) next(now time.Time, values map[string]string) store.Record {
-	r := q.record()
+func (q *request) next(values map[string]string) store.Record {
+	r, now := q.record(), time.Now()
 	if r.Created.IsZero() {
 		r.Created = now
 	}
@@ -430,11 +429,11 @@ func (q *request) next(now time.Time, values map[string]string) store.Record {
 }
 
 // create stores a new session, and ends the one that it replaces.
-func (q *request) create(header bool, now time.Time) error {
+func (q *request) create(header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	k, err := q.kit.keeper.create(q.r, q.next(now, q.set))
+	k, err := q.kit.keeper.create(q.r, q.next(q.set))
 	if err != nil {
 		return err
 	}
@@ -454,11 +453,11 @@ func (q *request) create(header bool, now time.Time) error {
 }
 
 // rotate moves the session to a new ID.
-func (q *request) rotate(header bool, now time.Time) error {
+func (q *request) rotate(header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(now, q.set), q.drop)
+	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(q.set), q.drop)
 	if err != nil {
 		return err
 	}
@@ -479,14 +478,15 @@ func (q *request) rotate(header bool, now time.Time) error {
 		q.set = value.Apply(q.base, q.set, q.drop)
 	}
 	q.base, q.drop = nil, nil
-	return q.create(header, now)
+	return q.create(header)
 }
 
 // update changes the session in place.
-func (q *request) update(header bool, now time.Time) error {
+func (q *request) update(header bool) error {
 	change := store.Change{Set: q.set, Delete: q.drop}
 	if q.due && !q.passive {
-		change.Seen, change.Expires = now, q.kit.expires(q.old.record, q.since(), now)
+		change.Seen = time.Now()
+		change.Expires = q.kit.expires(q.old.record, q.since(), change.Seen)
 	}
 	if q.old.needsCookie() {
 		if err := q.canSendCookie(header); err != nil {

@@ -241,18 +241,28 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 }
 
 // fits judges the size of a session whose values are overlaid with set, less
-// drop.
+// drop. What makes no session larger need not be measured, and always fits.
 func (s *Store) fits(values, set map[string]string, drop []string) error {
-	n := 0
+	grows := 0
 	for name, text := range set {
-		n += len(name) + len(text)
+		grows += len(text)
+		if old, replaced := values[name]; replaced {
+			grows -= len(old)
+		} else {
+			grows += len(name)
+		}
 	}
+	if grows <= 0 {
+		return nil
+	}
+	n := grows
 	for name, text := range values {
-		if _, replaced := set[name]; !replaced && !slices.Contains(drop, name) {
+		_, replaced := set[name]
+		if replaced || !slices.Contains(drop, name) {
 			n += len(name) + len(text)
 		}
 	}
-	if n > s.config.MaxBytes && len(set) > 0 {
+	if n > s.config.MaxBytes {
 		return fmt.Errorf("store: saving a session of %d bytes, more than Config.MaxBytes = %d: %w", n, s.config.MaxBytes, ErrTooLarge)
 	}
 	return nil

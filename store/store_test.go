@@ -215,6 +215,23 @@ func TestTooLarge(t *testing.T) {
 	found, err := s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}, Delete: []string{"a"}})
 	require.NoError(t, err)
 	assert.True(t, found)
+	r.Values = map[string]string{"b": big["b"]}
+	_, err = s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}})
+	require.ErrorIs(t, err, store.ErrTooLarge, "in place of what is there")
+	_, err = s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}, Delete: []string{"b"}})
+	require.ErrorIs(t, err, store.ErrTooLarge, "dropped and put")
+
+	_, id, err = store.New(memstore.NewBackend()).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big})
+	require.NoError(t, err)
+	for name, change := range map[string]store.Change{
+		"smaller": {Set: map[string]string{"a": "1"}},
+		"as long": {Set: map[string]string{"a": strings.Repeat("y", 60)}},
+	} {
+		_, err = s.Update(t.Context(), id, store.Record{Values: big}, change)
+		require.NoError(t, err, "a session that is too large already can be made %s", name)
+	}
+	_, err = s.Update(t.Context(), id, store.Record{Values: big}, store.Change{Set: map[string]string{"a": strings.Repeat("y", 61)}})
+	require.ErrorIs(t, err, store.ErrTooLarge)
 }
 
 // broken fails.

@@ -2,9 +2,9 @@
 // it, and a second process does not see them: it is for one machine and for
 // tests.
 //
-// Records are spread over shards with a lock each, and are never changed but
-// replaced, so that requests of different sessions hardly ever wait for each
-// other and a read copies nothing.
+// Records are spread over shards with a lock each, and a map of values is never
+// changed but replaced, so that requests of different sessions hardly ever wait for
+// each other and a read copies no values.
 package memstore
 
 import (
@@ -47,14 +47,14 @@ type backend struct {
 	closed   bool
 }
 
-// A shard holds the records of some of the IDs. Records are never changed, but
-// replaced as a whole, so that readers need no copy.
+// A shard holds the records of some of the IDs.
 type shard struct {
 	mu      sync.RWMutex
 	records map[string]*record
 }
 
-// record is a [store.Record] in a third of its size.
+// record is a [store.Record] in a third of its size. The shard's mutex guards seen,
+// expires and values; the map itself is never changed, so that readers need no copy.
 type record struct {
 	user                   string
 	created, seen, expires int64 // Unix milliseconds
@@ -117,8 +117,8 @@ func (s *shard) put(id string, r *record) {
 func (b *backend) Load(_ context.Context, id string) (store.Record, bool, error) {
 	s := &b.shards[slot(id)]
 	s.mu.RLock()
+	defer s.mu.RUnlock()
 	r := s.records[id]
-	s.mu.RUnlock()
 	if r == nil {
 		return store.Record{}, false, nil
 	}
@@ -133,17 +133,15 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (bool, er
 	if !r.live() {
 		return false, nil
 	}
-	next := *r
 	if len(c.Set) > 0 || len(c.Delete) > 0 {
-		next.values = value.Apply(r.values, c.Set, c.Delete)
+		r.values = value.Apply(r.values, c.Set, c.Delete)
 	}
 	if !c.Seen.IsZero() {
-		next.seen = max(r.seen, c.Seen.UnixMilli())
+		r.seen = max(r.seen, c.Seen.UnixMilli())
 	}
 	if !c.Expires.IsZero() {
-		next.expires = max(r.expires, c.Expires.UnixMilli())
+		r.expires = max(r.expires, c.Expires.UnixMilli())
 	}
-	s.records[id] = &next
 	return true, nil
 }
 
