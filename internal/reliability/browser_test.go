@@ -32,10 +32,6 @@ type response struct {
 func (b browser) send(site, method, path, cookie string, query ...string) response {
 	ctx, cancel := context.WithTimeout(context.Background(), giveUp)
 	defer cancel()
-	return b.sendWith(ctx, site, method, path, cookie, query...)
-}
-
-func (b browser) sendWith(ctx context.Context, site, method, path, cookie string, query ...string) response {
 	values := url.Values{}
 	for i := 0; i < len(query); i += 2 {
 		values.Set(query[i], query[i+1])

@@ -2,6 +2,8 @@ package reliability_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -209,15 +211,25 @@ func (s *site) prepare(t *testing.T) prepared {
 func (s *site) stream(t *testing.T) (stays func() bool) {
 	t.Helper()
 	b := newBrowser(s.load.transport)
-	cookie := signIn(t, b, s.load.site, "listener")
-	ended := make(chan response, 1)
 	ctx, leave := context.WithCancel(context.Background())
-	go func() { ended <- b.sendWith(ctx, s.load.site, http.MethodGet, "/long/stream", cookie) }()
+	t.Cleanup(leave)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.load.site+"/long/stream", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Cookie", signIn(t, b, s.load.site, "listener"))
+	open, err := b.http.Do(r) //nolint:bodyclose // the goroutine closes it
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, open.StatusCode, "the stream must be open before the fault")
+	ended := make(chan string, 1)
+	go func() {
+		got, err := io.ReadAll(open.Body)
+		_ = open.Body.Close()
+		ended <- fmt.Sprintf("%s, %v", got, err)
+	}()
 	return func() bool {
 		defer leave()
 		select {
-		case r := <-ended:
-			t.Logf("the stream: %v", r)
+		case end := <-ended:
+			t.Logf("the stream ended: %s", end)
 			return false
 		default:
 			return true
