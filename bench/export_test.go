@@ -58,6 +58,7 @@ const (
 	ModelBegins = modelBegins
 	ModelEnds   = modelEnds
 	Accent      = accent
+	LineHeight  = lineHeight
 )
 
 func NewPanel(title string, bars ...Bar) Panel { return Panel{title: title, bars: bars} }

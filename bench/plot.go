@@ -98,6 +98,7 @@ func (r *results) shapePlot(title string, w work, of func(shape) (name string, b
 const (
 	plotWidth, plotHeight = 450, 200
 	plotLeft, plotBottom  = 60, 40
+	lineHeight            = 14.0
 )
 
 // drawPlots draws plots in two columns, on logarithmic scales.
@@ -124,6 +125,7 @@ func (d *drawing) drawPlot(p plot, left, top float64) {
 	for i, name := range p.points {
 		d.write(x(i), top+plotHeight-plotBottom+14, "middle", "", name)
 	}
+	last := math.Inf(-1) // where the name before stands
 	for i, c := range p.curves {
 		colour := []string{accent, accent2}[i%2]
 		var points [][2]float64
@@ -135,7 +137,12 @@ func (d *drawing) drawPlot(p plot, left, top float64) {
 		}
 		d.line(points, colour, 2)
 		if n := len(points); n > 0 {
-			d.write(points[n-1][0]+8, points[n-1][1]+4, "start", "", fmt.Sprintf("%s, %s", c.name, p.text(c.values[len(c.values)-1])))
+			at := points[n-1][1] + 4
+			if apart := at - last; math.Abs(apart) < lineHeight {
+				at = last + math.Copysign(lineHeight, apart)
+			}
+			d.write(points[n-1][0]+8, at, "start", "", fmt.Sprintf("%s, %s", c.name, p.text(c.values[len(c.values)-1])))
+			last = at
 		}
 	}
 }

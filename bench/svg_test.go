@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +63,17 @@ func TestPlotsAreLogarithmic(t *testing.T) {
 	assert.Positive(t, step, "more is higher")
 	assert.InDelta(t, step, number(t, dots[1]["cy"])-number(t, dots[2]["cy"]), 0.2, "ten times is one step")
 	assert.InDelta(t, number(t, dots[1]["cx"])-number(t, dots[0]["cx"]), number(t, dots[2]["cx"])-number(t, dots[1]["cx"]), 0.2)
+}
+
+func TestNamesOfCurvesDoNotCover(t *testing.T) {
+	for _, ends := range [][2]float64{{100, 100}, {100, 99}, {99, 100}} {
+		svg := main.DrawPlots("growth", []main.Plot{main.NewPlot("cost", []string{"1", "2"},
+			main.NewCurve("memory", 1, ends[0]), main.NewCurve("SQLite", 1, ends[1]))})
+		names := elements(t, svg, "text")
+		memory, sqlite := names[len(names)-2], names[len(names)-1]
+		assert.Equal(t, memory["x"], sqlite["x"])
+		assert.InDelta(t, main.LineHeight, math.Abs(number(t, memory["y"])-number(t, sqlite["y"])), 0.2)
+	}
 }
 
 func TestDecades(t *testing.T) {
