@@ -165,9 +165,6 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 	default:
 		q.due = now.Sub(k.record.Seen) >= q.kit.seenEvery
 		q.start(k)
-		if k.record.Expires.Sub(now) <= q.kit.seenEvery && !k.needsCookie() {
-			q.touch(false) // at once: the request may take longer than the session has left
-		}
 		return true
 	}
 	return false
@@ -433,7 +430,7 @@ func (q *request) next(values map[string]string) store.Record {
 
 // create stores a new session, and ends the one that it replaces.
 func (q *request) create(header bool) error {
-	if err := canSendCookie(q.r, header); err != nil {
+	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
 	k, err := q.kit.keeper.create(q.r, q.next(q.set))
@@ -457,7 +454,7 @@ func (q *request) create(header bool) error {
 
 // rotate moves the session to a new ID.
 func (q *request) rotate(header bool) error {
-	if err := canSendCookie(q.r, header); err != nil {
+	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
 	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(q.set), q.drop)
@@ -492,7 +489,7 @@ func (q *request) update(header bool) error {
 		change.Expires = q.kit.expires(q.old.record, q.since(), change.Seen)
 	}
 	if q.old.needsCookie() {
-		if err := canSendCookie(q.r, header); err != nil {
+		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
 	}
@@ -522,7 +519,7 @@ func (q *request) update(header bool) error {
 // finishEnding ends the session, and nothing follows it.
 func (q *request) finishEnding(header bool) error {
 	if q.old.needsCookie() {
-		if err := canSendCookie(q.r, header); err != nil {
+		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
 	}
@@ -554,11 +551,11 @@ func (q *request) sendCookie(k kept) {
 // canSendCookie returns an error where a new cookie would not reach the browser:
 // the header has gone out, or the client is gone. Without it a new session would
 // be nobody's, and a renewed one nobody's any more.
-func canSendCookie(r *http.Request, header bool) error {
+func (q *request) canSendCookie(header bool) error {
 	if !header {
 		return fmt.Errorf("%w: the response has begun; change the session before writing", errNoCookie)
 	}
-	if err := context.Cause(r.Context()); err != nil {
+	if err := context.Cause(q.r.Context()); err != nil {
 		return fmt.Errorf("%w: the client is gone: %w", errNoCookie, err)
 	}
 	return nil
@@ -580,14 +577,14 @@ func (q *request) committed(k kept) {
 		q.view.ID, q.view.IsNew = k.id, false
 	}
 	if signedIn && q.kit.MaxSessions > 0 {
-		q.trim(q.r, k)
+		q.trim(k)
 	}
 }
 
 // trim ends the oldest sign-ins past MaxSessions. Its failure does not undo the
 // sign-in; the next one tries again.
-func (q *request) trim(r *http.Request, k kept) {
-	ended, err := q.kit.directory.Trim(context.WithoutCancel(r.Context()), k.record.User, q.kit.MaxSessions)
+func (q *request) trim(k kept) {
+	ended, err := q.kit.directory.Trim(committing(q.r), k.record.User, q.kit.MaxSessions)
 	for _, id := range ended {
 		q.tell(Event{Kind: EventRevoked, User: k.record.User, SessionID: id})
 	}

@@ -123,9 +123,8 @@ func (k *kit) cookieFor(r *http.Request, c http.Cookie) *http.Cookie {
 		}
 	}
 	if c.Secure && r.TLS == nil && !isLocal(r.Host) && !forwarded(r.Header) {
-		ctx := r.Context()
 		k.warnOnce.Do(func() {
-			slog.WarnContext(ctx, "sessionkit: a Secure cookie was sent over plain HTTP, where browsers drop it: "+
+			slog.WarnContext(r.Context(), "sessionkit: a Secure cookie was sent over plain HTTP, where browsers drop it: "+
 				"serve HTTPS, let the proxy in front send X-Forwarded-Proto, or set Config.InsecureHTTP", "host", r.Host)
 		})
 	}
