@@ -23,7 +23,8 @@ type Config struct {
 	// IdleTimeout ends a session that is not used for so long. Default: 1 h, the
 	// figure of NIST SP 800-63B-4 section 2.2.3 for AAL2. Use is recorded once a
 	// minute, or every tenth of a shorter IdleTimeout, so a session may live that
-	// much longer, and never shorter.
+	// much longer, and never shorter. A request is a use when its response begins:
+	// one that takes longer than its session has left finds it ended.
 	IdleTimeout time.Duration
 
 	// Lifetime ends a session so long after the sign-in, or after its creation

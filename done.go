@@ -8,6 +8,8 @@ import "github.com/gin-gonic/gin"
 //
 //	for {
 //		select {
+//		case <-c.Request.Context().Done(): // the client is gone
+//			return
 //		case <-sessionkit.Done(c):
 //			return
 //		case m := <-messages:

@@ -23,7 +23,8 @@ import (
 // after the change itself took effect is not reported: an entry too many in an
 // index is skipped by List and leaves by itself.
 type backend struct {
-	client         rueidis.Client
+	client         *bounded
+	batching       rueidis.Client // for what may be executed twice
 	owned          bool
 	timeout        time.Duration
 	records, users string // what the keys begin with
@@ -85,7 +86,7 @@ func (b *backend) unindex(ctx context.Context, user, id string) {
 }
 
 func (b *backend) Load(ctx context.Context, id string) (store.Record, bool, error) {
-	r, found, moving, err := decode(b.client.Do(ctx, b.read(id)))
+	r, found, moving, err := decode(b.batching.Do(ctx, b.read(id)))
 	if err != nil {
 		return store.Record{}, false, failed("reading a session", err)
 	}
@@ -119,7 +120,7 @@ func (b *backend) update(ctx context.Context, id string, c store.Change, indexed
 	args := make([]string, 0, 6+len(c.Delete)+2*len(c.Set))
 	args = append(args, milliseconds(time.Now()), milliseconds(c.Seen), milliseconds(c.Expires), milliseconds(keyEnd(c.Expires)), milliseconds(indexed))
 	args = appendValues(appendNames(args, c.Delete), c.Set)
-	return answer(b.run(ctx, updateScript, b.records+id, args))
+	return answer(updateScript.Exec(ctx, b.batching, []string{b.records + id}, args))
 }
 
 var errTaken = errors.New("the new ID is taken")
@@ -185,7 +186,7 @@ func (b *backend) carryRecord(ctx context.Context, id, newID string, r store.Rec
 	if err != nil {
 		return 0, "", err
 	}
-	stay := max(b.timeout, defaultTimeout) + time.Second // longer than the second step can take
+	stay := 2*max(b.timeout, defaultTimeout) + time.Second // longer than until the second step is sent
 	reply := b.run(ctx, freezeScript, b.records+id, []string{milliseconds(time.Now()), strconv.FormatInt(stay.Milliseconds(), 10)})
 	if message, err := reply.ToMessage(); err != nil || message.IsInt64() {
 		return answer(reply)
@@ -271,6 +272,7 @@ func (b *backend) loadAll(ctx context.Context, user string, ids []string) (map[s
 
 func (b *backend) Close() error {
 	b.closing.Do(func() {
+		b.client.drain()
 		if b.owned {
 			b.client.Close()
 		}

@@ -87,6 +87,30 @@ func TestEveryoneGetsTheirOwnAnswer(t *testing.T) {
 	assert.Greater(t, commands, 4*len(client.batches), "what is asked at the same time must be sent in one go")
 }
 
+// TestOnlyWhatMayBeExecutedTwiceIsBatched: a client that is redirected to another
+// server repeats the whole batch. A session that was created would be taken then,
+// and one that was renewed or ended would be gone.
+func TestOnlyWhatMayBeExecutedTwiceIsBatched(t *testing.T) {
+	client := &recording{Client: connect(t, testserver.Redis(t).Address)}
+	b := backend(t, client, redisstore.WithoutCache())
+	var group sync.WaitGroup
+	for i := range 300 {
+		group.Go(func() {
+			created, err := b.Create(t.Context(), newID(i), record("", nil))
+			assert.NoError(t, err)
+			assert.True(t, created)
+			found, err := b.Rotate(t.Context(), newID(i), newID(1000+i), record("", nil), nil)
+			assert.NoError(t, err)
+			assert.True(t, found)
+			found, err = b.Delete(t.Context(), newID(1000+i))
+			assert.NoError(t, err)
+			assert.True(t, found)
+		})
+	}
+	group.Wait()
+	assert.Empty(t, client.batches)
+}
+
 func TestACommandAloneIsSentAlone(t *testing.T) {
 	client := &recording{Client: connect(t, testserver.Redis(t).Address)}
 	b := backend(t, client, redisstore.WithoutCache())

@@ -153,11 +153,10 @@ func (c *cache) put(id string, r store.Record, before uint32) {
 	s, mark := c.of(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if *mark != before {
-		return
+	s.remove(id) // even if r is not entered: what is there may be older than r
+	if *mark == before {
+		s.enter(id, &entry{record: r}, c.limit)
 	}
-	s.remove(id)
-	s.enter(id, &entry{record: r}, c.limit)
 }
 
 // drop forgets a record that this store has ended, or changed in a way that is not

@@ -43,8 +43,11 @@ func (b *cached) Load(ctx context.Context, id string) (store.Record, bool, error
 func (b *cached) LoadFresh(ctx context.Context, id string) (store.Record, bool, error) {
 	before := b.cache.before(id)
 	r, found, err := b.backend.Load(ctx, id)
-	if found {
+	switch {
+	case found:
 		b.cache.put(id, r, before)
+	case err == nil:
+		b.cache.drop(id)
 	}
 	return r, found, err
 }

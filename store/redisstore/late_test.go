@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
 // late is a client that can hold back the answer to a command.
@@ -140,4 +141,48 @@ func TestAnOwnChangeTakesNothingBack(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, r.Values, "own")
 	assert.Contains(t, r.Values, "foreign", "what was read once must not be gone in the next read")
+}
+
+// TestAFreshReadIsNotTakenBack: what the server has said of a session is not
+// undone by the record that stays in memory after an own change.
+func TestAFreshReadIsNotTakenBack(t *testing.T) {
+	server := testserver.Redis(t)
+	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	for name, test := range map[string]struct {
+		change func(id string) error
+		found  bool
+	}{
+		"changed by another": {func(id string) error { _, err := other.Update(t.Context(), id, set("foreign")); return err }, true},
+		"ended by another":   {func(id string) error { _, err := other.Delete(t.Context(), id); return err }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			takenBack, inMemory := 0, 0
+			for n := range 500 {
+				id := newID(n)
+				heard(t, b, id, func() { create(t, other, id, record("", nil)) })
+				require.NoError(t, loader(t, b, id)())
+				_, err := b.Update(t.Context(), id, set("own"))
+				require.NoError(t, err)
+				require.NoError(t, test.change(id))
+				r, found, err := b.Load(t.Context(), id)
+				require.NoError(t, err)
+				if found && r.Values["foreign"] == "" {
+					inMemory++
+				}
+				r, found, err = b.(store.CachedBackend).LoadFresh(t.Context(), id)
+				require.NoError(t, err)
+				require.Equal(t, test.found, found)
+				require.Equal(t, test.found, r.Values["foreign"] != "")
+				r, found, err = b.Load(t.Context(), id)
+				require.NoError(t, err)
+				if found != test.found || test.found != (r.Values["foreign"] != "") {
+					takenBack++
+				}
+				_, err = other.Delete(t.Context(), id)
+				require.NoError(t, err)
+			}
+			assert.Zero(t, takenBack)
+			assert.Positive(t, inMemory, "there must be something that could take it back")
+		})
+	}
 }

@@ -22,7 +22,8 @@
 //
 // A node that joins a Cluster, or takes over as master, is followed half a second
 // after the client has learned of it at the latest; until then a session that
-// lives there may be stale.
+// lives there may be stale. A node that does not answer keeps the cache from
+// answering for all of them.
 //
 // Each store takes one connection to each node from the client's blocking pool,
 // and hears of all session writes, some 60 bytes each, so the load of telling
@@ -33,8 +34,8 @@
 // # Many requests at a time
 //
 // What requests ask of a single server at the same time is sent in one go, by
-// DoMulti of the client: reads together, and changes together. A request that is
-// alone waits for no other. In a Cluster each command is sent by itself.
+// DoMulti of the client: reads together, and changes of values together. A request
+// that is alone waits for no other. In a Cluster each command is sent by itself.
 //
 // # What a client must be
 //
@@ -90,11 +91,12 @@ func WithCacheBytes(n int) Option {
 }
 
 // WithoutCache makes every read ask the server. The store then runs no goroutine
-// and needs no permission for tracking.
+// but for what is being sent, and needs no permission for tracking.
 func WithoutCache() Option { return WithCacheBytes(0) }
 
 // WithConfig sets the limits of one operation. Timeout applies to what goes to
-// the server; an answer from memory needs none.
+// the server; an answer from memory needs none. The client may close a connection
+// that has not answered for so long, and then fails what else waits on it.
 func WithConfig(config store.Config) Option {
 	return func(s *settings) { s.config = config }
 }
@@ -185,10 +187,14 @@ func NewBackend(client rueidis.Client, options ...Option) store.Backend {
 }
 
 func newBackend(client rueidis.Client, s settings) store.Backend {
+	bounded := newBounded(client, s.config.Timeout)
 	b := &backend{
-		client: newBatching(client, s.config.Timeout), owned: s.owned, timeout: s.config.Timeout,
+		client: bounded, batching: &batching{bounded: bounded}, owned: s.owned, timeout: s.config.Timeout,
 		records: s.prefix + "id:", users: s.prefix + "user:",
 		cluster: client.Mode() == rueidis.ClientModeCluster,
+	}
+	if b.cluster {
+		b.batching = bounded // a batch goes to several nodes, one of which would hold up the others
 	}
 	if s.cacheBytes <= 0 {
 		return b

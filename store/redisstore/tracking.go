@@ -70,6 +70,7 @@ func (t *tracker) close() {
 
 func (t *tracker) run() {
 	defer close(t.done)
+	defer t.cache.lease.Store(0)
 	defer t.unlink()
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()

@@ -1,0 +1,143 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// bounded is a client whose commands end with their context, and in time, whatever
+// the client below does: that one may wait for a connection that hangs, or for room
+// in the queue of one, without a look at the context. So a command goes out in a
+// goroutine of its own, and what is late is nobody's any more.
+type bounded struct {
+	rueidis.Client
+
+	timeout time.Duration // negative: none
+	calls   sync.Pool     // of *call
+	sending atomic.Int64  // goroutines
+	idle    chan struct{} // holds something once none was left
+}
+
+type call struct {
+	command rueidis.Completed
+	reply   chan rueidis.RedisResult
+	late    *time.Timer
+}
+
+var errPanicked = errors.New("the client panicked")
+
+func newBounded(client rueidis.Client, timeout time.Duration) *bounded {
+	return &bounded{Client: client, timeout: timeout, idle: make(chan struct{}, 1)}
+}
+
+func (b *bounded) Do(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
+	return b.DoMulti(ctx, command)[0]
+}
+
+func (b *bounded) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
+	if len(commands) == 0 {
+		return nil
+	}
+	calls := make([]*call, len(commands))
+	for i, command := range commands {
+		calls[i] = b.call(command)
+	}
+	if ctx.Err() == nil {
+		b.send(ctx, calls)
+	}
+	replies := make([]rueidis.RedisResult, len(calls))
+	for i, c := range calls {
+		replies[i] = b.wait(ctx, c)
+	}
+	return replies
+}
+
+func (b *bounded) call(command rueidis.Completed) *call {
+	c, _ := b.calls.Get().(*call)
+	if c == nil {
+		c = &call{reply: make(chan rueidis.RedisResult, 1), late: time.NewTimer(0)}
+	}
+	c.late.Stop()
+	if b.timeout > 0 {
+		c.late.Reset(b.timeout)
+	}
+	c.command = command
+	return c
+}
+
+// wait returns the reply to a call that is being sent.
+func (b *bounded) wait(ctx context.Context, c *call) rueidis.RedisResult {
+	select {
+	case reply := <-c.reply:
+		b.calls.Put(c)
+		return reply
+	case <-c.late.C:
+		return rueidis.NewErrorResult(context.DeadlineExceeded)
+	case <-ctx.Done():
+		c.late.Stop()
+		return rueidis.NewErrorResult(ctx.Err())
+	}
+}
+
+// send sends calls in one go, and does not wait for their replies. The client sees
+// of the context its values, but not its end: at that it may close the connection,
+// on which others wait.
+func (b *bounded) send(ctx context.Context, calls []*call) {
+	b.sending.Add(1)
+	ctx, cancel := context.WithoutCancel(ctx), context.CancelFunc(func() {})
+	if b.timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, b.timeout)
+	}
+	go func() {
+		defer cancel()
+		defer b.sent()
+		answered := 0
+		defer func() { // a client that panics must end no more than its callers' wait
+			fault := recover()
+			for _, c := range calls[answered:] {
+				c.reply <- rueidis.NewErrorResult(fmt.Errorf("%w: %v\n%s", errPanicked, fault, debug.Stack()))
+			}
+		}()
+		if len(calls) == 1 {
+			calls[0].reply <- b.Client.Do(ctx, calls[0].command)
+			answered++
+			return
+		}
+		commands := make([]rueidis.Completed, len(calls))
+		for i, c := range calls {
+			commands[i] = c.command
+		}
+		replies := b.Client.DoMulti(ctx, commands...)
+		for i, c := range calls {
+			c.reply <- replies[i]
+			answered++
+		}
+	}()
+}
+
+func (b *bounded) sent() {
+	if b.sending.Add(-1) == 0 {
+		select {
+		case b.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// drain waits for what is being sent, but not for a server that hangs.
+func (b *bounded) drain() {
+	for late := time.After(2 * lease); b.sending.Load() > 0; {
+		select {
+		case <-b.idle:
+		case <-late:
+			return
+		}
+	}
+}
