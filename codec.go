@@ -82,6 +82,8 @@ func unstorable(t reflect.Type, seen map[reflect.Type]bool) string {
 		return unstorable(t.Elem(), seen)
 	case reflect.Map:
 		switch kind := t.Key().Kind(); {
+		case implements[encoding.TextUnmarshaler](t.Key()) && !t.Key().Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+			return fmt.Sprintf("JSON writes keys of type %v without their MarshalText, and cannot read them back", t.Key())
 		case kind >= reflect.Int && kind <= reflect.Uintptr, kind == reflect.String, implements[encoding.TextMarshaler](t.Key()):
 			return unstorable(t.Elem(), seen)
 		}
@@ -99,6 +101,9 @@ func unstorableStruct(t reflect.Type, seen map[reflect.Type]bool) string {
 			continue
 		}
 		stored++
+		if f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Pointer {
+			return "field " + f.Name + ": JSON cannot decode into an embedded pointer to an unexported type"
+		}
 		if reason := unstorable(f.Type, seen); reason != "" {
 			return "field " + f.Name + ": " + reason
 		}
@@ -122,7 +127,9 @@ func (k codec[T]) encode(v T) (string, error) {
 		}
 	case formJSON:
 	}
-	j, err := json.Marshal(v)
+	p := new(T) // whose methods count as well as those of T
+	*p = v
+	j, err := json.Marshal(p)
 	if err != nil {
 		return "", err
 	}

@@ -118,6 +118,49 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// rank has its text form by methods of its pointer.
+type rank int
+
+func (r *rank) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "rank %d", int(*r)), nil }
+
+func (r *rank) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscanf(string(text), "rank %d", (*int)(r))
+	return err
+}
+
+func TestMethodsOfAPointer(t *testing.T) {
+	number := sessionkit.NewKey[big.Int]("number")
+	ranks := sessionkit.NewKey[rank]("rank")
+	cookie := sessionkit.NewCookie[rank]("c")
+	price := sessionkit.NewFlash[struct{ Amount big.Int }]("price")
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/set", func(c *gin.Context) {
+		number.Set(c, *big.NewInt(7))
+		ranks.Set(c, 3)
+		assert.NoError(t, cookie.Set(c, 4))
+		price.Add(c, struct{ Amount big.Int }{*big.NewInt(5)})
+	})
+	a.on("/get", func(c *gin.Context) {
+		n, ok := number.Get(c)
+		assert.True(t, ok)
+		assert.Equal(t, "7", n.String())
+		r, ok := ranks.Get(c)
+		assert.True(t, ok)
+		assert.Equal(t, rank(3), r)
+		r, err := cookie.Get(c)
+		assert.NoError(t, err)
+		assert.Equal(t, rank(4), r)
+		prices := price.Take(c)
+		if assert.Len(t, prices, 1) {
+			assert.Equal(t, "5", prices[0].Amount.String())
+		}
+	})
+	b := newBrowser(t, a)
+	b.get("/set")
+	b.get("/get")
+	assert.Empty(t, a.errors())
+}
+
 func TestTypedAndUntypedAgree(t *testing.T) {
 	gob.Register(registered{})
 	eachStore(t, func(t *testing.T, s sessions.Store) {
@@ -262,6 +305,8 @@ func TestKeysThatCannotWork(t *testing.T) {
 		"field F":           func() { sessionkit.NewKey[[]recursive]("n") },
 		"no exported field": func() { sessionkit.NewKey[map[string]hidden]("n") },
 		"keys of type":      func() { sessionkit.NewKey[map[item]int]("n") },
+		"cannot read them":  func() { sessionkit.NewKey[map[rank]int]("n") },
+		"embedded pointer":  func() { sessionkit.NewKey[struct{ *recursive }]("n") },
 		"decode into":       func() { sessionkit.NewKey[fmt.Stringer]("n") },
 		"NewFlash[func()]":  func() { sessionkit.NewFlash[func()]("n") },
 		`NewFlash("_n")`:    func() { sessionkit.NewFlash[int]("_n") },
