@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -157,11 +156,19 @@ func (c Config) Validate() error {
 	}
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range c.TrustedOrigins {
-		if err := protection.AddTrustedOrigin(origin); err != nil || origin != strings.ToLower(origin) {
-			p.add("TrustedOrigins", quote(origin), "must be scheme://host[:port] in lower case, without a path")
+		if err := protection.AddTrustedOrigin(origin); err != nil || !isOrigin(origin) {
+			p.add("TrustedOrigins", quote(origin), "must be scheme://host[:port] as browsers send it: in lower case, international names as xn--…, "+
+				"without wildcards, a path or the scheme's own port")
 		}
 	}
 	return errors.Join(p.errs...)
+}
+
+// isOrigin reports whether a browser can send s as an origin.
+func isOrigin(s string) bool {
+	return s == strings.ToLower(s) && isPrintable(s) && !strings.ContainsAny(s, "*@ ") &&
+		(!strings.HasPrefix(s, "https://") || !strings.HasSuffix(s, ":443")) &&
+		(!strings.HasPrefix(s, "http://") || !strings.HasSuffix(s, ":80"))
 }
 
 const asciiLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -218,8 +225,11 @@ func (p *problems) add(field, value, reason string) {
 func quote(s string) string { return fmt.Sprintf("%q", s) }
 
 func (p *problems) positive(field string, d time.Duration) {
-	if d < 0 {
+	switch {
+	case d < 0:
 		p.add(field, d.String(), "must be positive; 0 means the default")
+	case d < time.Second:
+		p.add(field, d.String(), "must be 1 s or more; multiply by time.Second, time.Minute or time.Hour")
 	}
 }
 
@@ -266,7 +276,7 @@ func isPrintable(s string) bool {
 // isDomain reports whether a cookie's Domain can be s: a host name of two labels
 // or more, for browsers refuse others, and no IP address.
 func isDomain(s string) bool {
-	if _, err := netip.ParseAddr(s); err == nil || len(s) > 253 || !strings.Contains(s, ".") {
+	if len(s) > 253 || !strings.Contains(s, ".") || strings.Trim(s, "0123456789.") == "" {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {

@@ -55,6 +55,11 @@ func (k *kit) sendToken(header http.Header, secret string) {
 // isTokenHeader reports whether a header can hold tokens: one that neither
 // browsers nor proxies send by themselves.
 func isTokenHeader(name string) bool {
-	name = http.CanonicalHeaderKey(name)
-	return name == authorization || isToken(name) && strings.HasPrefix(name, "X-") && !strings.HasPrefix(name, "X-Forwarded-")
+	switch name = http.CanonicalHeaderKey(name); name {
+	case authorization:
+		return true
+	case "X-Real-Ip", "X-Request-Id", "X-Correlation-Id", "X-Requested-With":
+		return false
+	}
+	return isToken(name) && strings.HasPrefix(name, "X-") && !strings.HasPrefix(name, "X-Forwarded-")
 }
