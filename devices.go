@@ -29,7 +29,7 @@ func Devices(c *gin.Context) ([]Session, error) {
 // over a store that does not know a user's sessions.
 func Revoke(c *gin.Context, id string) error {
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
-		if id == q.old.id && !q.ending {
+		if id != "" && id == q.old.id && !q.ending {
 			q.signOut()
 			return nil
 		}

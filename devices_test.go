@@ -251,3 +251,13 @@ func TestEventsMayUseTheSession(t *testing.T) {
 	newBrowser(t, r).get("/login")
 	assert.Equal(t, []string{"created 42", "signed-in 42"}, users)
 }
+
+// TestRevokeWithoutID is no revocation of the session that is about to begin.
+func TestRevokeWithoutID(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/login", signIn("42"), func(c *gin.Context) { assert.NoError(t, sessionkit.Revoke(c, "")) })
+	a.on("/", whoami)
+	b := newBrowser(t, a)
+	b.get("/login")
+	assert.Equal(t, "42", b.get("/").Body.String())
+}

@@ -32,7 +32,8 @@ type FlashMessage struct {
 type flashes struct {
 	now  []FlashMessage // for this request only
 	read []FlashMessage // were read, and are gone unless kept
-	n    int            // makes names unique
+	at   time.Time      // when the first of them was: those that are added later are newer
+	n    int            // makes names unique, and keeps the order of those of one time
 }
 
 // ownFlashes returns the request's flashes. Most requests have none.
@@ -80,6 +81,9 @@ func Flashes(c *gin.Context) []FlashMessage {
 		return nil
 	}
 	f := q.ownFlashes()
+	if len(f.read) == 0 {
+		f.at = time.Now()
+	}
 	f.read = append(f.read, stored...)
 	now := f.now
 	f.now = nil
@@ -94,7 +98,7 @@ func KeepFlashes(c *gin.Context) {
 	defer q.unlock(c)
 	f := q.ownFlashes()
 	for _, m := range f.read {
-		messages.add(q, m)
+		messages.add(q, m, f.at)
 	}
 	f.read = nil
 }
@@ -167,10 +171,10 @@ func (k FlashKey[T]) Add(c *gin.Context, v T) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	k.add(q, v)
+	k.add(q, v, time.Now())
 }
 
-func (k FlashKey[T]) add(q *request, v T) {
+func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 	text, err := k.codec.encode(v)
 	if err != nil {
 		q.refuse(fmt.Errorf("sessionkit: storing a flash %q: %w", k.name, err))
@@ -178,7 +182,7 @@ func (k FlashKey[T]) add(q *request, v T) {
 	}
 	f := q.ownFlashes()
 	f.n++
-	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, time.Now().UnixNano(), f.n, newToken()[:6]), text)
+	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, newToken()[:6]), text)
 }
 
 // Take returns the values, oldest first, and consumes them. One that is not a T

@@ -134,3 +134,22 @@ func TestFlashesWhereAnotherValueStands(t *testing.T) {
 		assert.Empty(t, a.errors())
 	})
 }
+
+func TestKeptFlashesStayInOrder(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/add", func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Info, "one")
+		sessionkit.Flash(c, sessionkit.Info, "two")
+	})
+	a.on("/keep", func(c *gin.Context) {
+		sessionkit.Flashes(c)
+		sessionkit.Flash(c, sessionkit.Info, "three")
+		sessionkit.KeepFlashes(c)
+		sessionkit.Flash(c, sessionkit.Info, "four")
+	})
+	a.on("/read", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+	b := newBrowser(t, a)
+	b.get("/add")
+	b.get("/keep")
+	assert.Regexp(t, "one.*two.*three.*four", b.get("/read").Body.String())
+}

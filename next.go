@@ -9,10 +9,11 @@ import (
 
 // NextURL returns where to go after signing in: the next parameter of the query or
 // the form if it is a path of this site, else fallback. It is never the address
-// of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601).
+// of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601). As c.PostForm does, it
+// must not be called by several goroutines at the same time.
 func NextURL(c *gin.Context, fallback string) string {
-	for _, next := range []string{c.Query("next"), c.PostForm("next")} {
-		if isLocalURL(next) {
+	for _, parameter := range []func(string) string{c.Query, c.PostForm} {
+		if next := parameter("next"); isLocalURL(next) {
 			return next
 		}
 	}

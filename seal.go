@@ -109,7 +109,8 @@ func appendExpiry(b []byte, expiry time.Time) []byte {
 	if expiry.IsZero() {
 		return binary.BigEndian.AppendUint64(b, 0)
 	}
-	return binary.BigEndian.AppendUint64(b, uint64(expiry.Unix())) // #nosec G115 -- after 1970
+	const second = time.Second - 1                                             // never early
+	return binary.BigEndian.AppendUint64(b, uint64(expiry.Add(second).Unix())) // #nosec G115 -- after 1970
 }
 
 func readExpiry(b []byte) time.Time {

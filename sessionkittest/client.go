@@ -122,6 +122,9 @@ func (c *Client) Post(target string, form url.Values) *httptest.ResponseRecorder
 // path alone goes to the client's site.
 func (c *Client) Do(r *http.Request) *httptest.ResponseRecorder {
 	c.tb.Helper()
+	if r.Body == nil {
+		r.Body = http.NoBody // as a server does
+	}
 	c.mu.Lock()
 	if c.way != nil {
 		c.mu.Unlock()
