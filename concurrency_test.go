@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -295,4 +296,56 @@ func TestLostAnswerIsNotDenied(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.JSONEq(t, `{"n":1,"ok":true}`, b.get("/count").Body.String(), "the change was made")
 	assert.NotContains(t, w.Body.String(), "hanged", "nobody can say whether it was")
+}
+
+// TestCookiesFromManyGoroutines is one that the race detector watches as well.
+func TestCookiesFromManyGoroutines(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	const goroutines, each = 8, 20
+	a.on("/", func(c *gin.Context) {
+		count.Set(c, 1)
+		var group sync.WaitGroup
+		for i := range goroutines {
+			group.Go(func() {
+				for n := range each {
+					if i == 0 {
+						sessionkit.DeleteCookie(c, fmt.Sprintf("gone%d", n))
+						continue
+					}
+					assert.NoError(t, sessionkit.SetCookie(c, fmt.Sprintf("c%d.%d", i, n), "x"))
+				}
+			})
+		}
+		group.Wait()
+		group.Go(func() { assert.NoError(t, sessions.Default(c).Save()) })
+		c.String(http.StatusOK, "x")
+		group.Wait()
+	})
+	for range 20 {
+		got := len(setCookies(newBrowser(t, a).get("/")))
+		assert.GreaterOrEqual(t, got, goroutines*each+1)
+	}
+}
+
+// TestEventsOfACopy: what a goroutine of a request finds out is told with the
+// context that it has. The request's own may be another request's by then.
+func TestEventsOfACopy(t *testing.T) {
+	heard := make(chan *gin.Context, 10)
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnEvent: func(c *gin.Context, _ sessionkit.Event) { heard <- c }}))
+	copied := make(chan *gin.Context, 1)
+	r.GET("/", func(c *gin.Context) {
+		later := c.Copy()
+		copied <- later
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			sessionkit.User(later)
+		}()
+		<-done
+	})
+	b := newBrowser(t, r)
+	b.cookies[sessionCookie] = strings.Repeat("A", 43)
+	b.get("/")
+	assert.Same(t, <-copied, <-heard)
 }

@@ -190,7 +190,8 @@ func GetCookie(c *gin.Context, name string) (string, error) {
 }
 
 // DeleteCookie has the browser drop a cookie. Path, Domain and Partitioned must be
-// those that it was set with, or browsers keep it. What cannot be done, because
+// those that it was set with, or browsers keep it. A response sets a name once: of
+// several calls, here and in [SetCookie], the last one counts. What cannot be done, because
 // the options are wrong or the response has begun, is reported to Config.OnError.
 func DeleteCookie(c *gin.Context, name string, options ...CookieOptions) {
 	o, err := oneOption(options)
@@ -198,7 +199,10 @@ func DeleteCookie(c *gin.Context, name string, options ...CookieOptions) {
 		err = o.validate(name)
 	}
 	if err != nil {
-		requestOf(c, "DeleteCookie").reportCookie(c, fmt.Errorf("sessionkit: deleting cookie %q: %w", name, err))
+		q := requestOf(c, "DeleteCookie")
+		q.lock()
+		defer q.unlock(c)
+		q.reportCookie(name, err)
 		return
 	}
 	deleteCookie(c, name, o)
@@ -206,6 +210,8 @@ func DeleteCookie(c *gin.Context, name string, options ...CookieOptions) {
 
 func setCookie(c *gin.Context, name, value string, o CookieOptions) error {
 	q := requestOf(c, "SetCookie")
+	q.lock()
+	defer q.unlock(c)
 	cookie, err := q.newCookie(name, o)
 	if err == nil {
 		cookie.Value, err = q.kit.seal(name, value, o)
@@ -223,18 +229,19 @@ func setCookie(c *gin.Context, name, value string, o CookieOptions) error {
 
 func deleteCookie(c *gin.Context, name string, o CookieOptions) {
 	q := requestOf(c, "DeleteCookie")
+	q.lock()
+	defer q.unlock(c)
 	cookie, err := q.newCookie(name, o)
 	if err != nil {
-		q.reportCookie(c, fmt.Errorf("sessionkit: deleting cookie %q: %w", name, err))
+		q.reportCookie(name, err)
 		return
 	}
 	putCookie(q.writer.Header(), expireCookie(cookie))
 }
 
-// reportCookie hands an error to OnError.
-func (q *request) reportCookie(c *gin.Context, err error) {
-	calls := pendingCalls{errs: []error{err}}
-	calls.make(q.kit, c)
+// reportCookie hands to OnError why a cookie was not deleted.
+func (q *request) reportCookie(name string, err error) {
+	q.calls().errs = append(q.calls().errs, fmt.Errorf("sessionkit: deleting cookie %q: %w", name, err))
 }
 
 // newCookie returns a cookie without a value, fit for the connection.
@@ -365,7 +372,7 @@ func cookieText[T any](v T) (string, error) {
 	case rv.CanComplex():
 		return strconv.FormatComplex(rv.Complex(), 'g', -1, rv.Type().Bits()), nil
 	}
-	j, err := json.Marshal(v)
+	j, err := json.Marshal(&v) // a method of *T counts as well
 	return string(j), err
 }
 

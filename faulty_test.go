@@ -172,6 +172,10 @@ func TestFreshGuardReadsAgain(t *testing.T) {
 	s.called()
 	assert.Equal(t, "42", b.get("/account").Body.String())
 	assert.Equal(t, []string{"load", "load"}, s.called())
+	revoke = func() {}
+	account.GET("/looked", func(c *gin.Context) { sessions.Default(c).Get("x") }, fresh, whoami)
+	assert.Equal(t, "42", b.get("/account/looked").Body.String())
+	assert.Equal(t, []string{"load", "load"}, s.called(), "a look by sessions.Default changes nothing")
 	revoke = func() {
 		n, err := kept.RevokeAll(t.Context(), "42")
 		assert.NoError(t, err)

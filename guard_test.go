@@ -210,6 +210,31 @@ func TestGuardOverAStoreThatPanics(t *testing.T) {
 	assert.Equal(t, "42", b.get("/").Body.String())
 }
 
+// TestStorePanicIsNotSignedOut: a handler that recovers by itself does not go on
+// with an empty session, which would take the place of the stored one.
+func TestStorePanicIsNotSignedOut(t *testing.T) {
+	s := newBackend()
+	a := newSite(storeOver(s), sessionkit.Config{})
+	a.on("/login", signIn("42"))
+	a.on("/", whoami)
+	a.on("/flash", func(c *gin.Context) {
+		func() {
+			defer func() { assert.NotNil(t, recover()) }()
+			count.Get(c)
+		}()
+		assert.ErrorContains(t, sessionkit.Err(c), "the store panicked")
+		sessionkit.Flash(c, sessionkit.Error, "oops")
+	})
+	b := newBrowser(t, a)
+	b.get("/login")
+	s.before = func(string) { panic("oops") }
+	w := b.get("/flash")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Empty(t, setCookies(w))
+	s.before = nil
+	assert.Equal(t, "42", b.get("/").Body.String())
+}
+
 func TestGuardThatCannotWork(t *testing.T) {
 	for _, config := range [][]sessionkit.GuardConfig{
 		{{LoginURL: "login"}},

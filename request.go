@@ -70,13 +70,11 @@ type request struct {
 
 func (q *request) lock() { q.mu.Lock() }
 
-// unlock makes the calls of OnEvent and OnError that came up.
+// unlock makes the calls of OnEvent and OnError that came up, with the context that
+// the caller has: the request's own may be another's by then.
 func (q *request) unlock(c *gin.Context) {
 	calls := q.pending
 	q.pending = nil
-	if !q.closed {
-		c = q.c
-	}
 	q.mu.Unlock()
 	if calls != nil {
 		calls.make(q.kit, c)
@@ -106,8 +104,16 @@ func (q *request) load(fresh bool) {
 	if q.loaded && !again {
 		return
 	}
-	q.loaded, q.loadErr = true, nil
+	q.loaded, q.loadErr = true, errLoading // which stays if the store panics
 	q.start(kept{})
+	q.find(fresh)
+	if errors.Is(q.loadErr, errLoading) {
+		q.loadErr = nil
+	}
+}
+
+// find opens the session that the request brings, if any.
+func (q *request) find(fresh bool) {
 	var why rejection
 	if q.bearer {
 		if token, _ := q.kit.token(q.r); token != "" && q.open(token, fresh, &why) {
@@ -188,7 +194,7 @@ func (q *request) restart() {
 }
 
 func (q *request) untouched() bool {
-	return !q.ending && !q.renewing && !q.unsaved() && q.view == nil
+	return !q.ending && !q.renewing && !q.unsaved() && q.viewUntouched()
 }
 
 // unsaved reports whether there are changes of values that the store does not have.
@@ -278,6 +284,7 @@ func (q *request) report(err error) {
 }
 
 var (
+	errLoading   = errors.New("sessionkit: loading the session: the store panicked")
 	errNoCookie  = errors.New("the session's cookie can no longer be sent")
 	errBadChange = errors.New("the change cannot be saved")
 )
@@ -600,7 +607,9 @@ func (q *request) finish(panicking bool) {
 	if panicking {
 		q.mu.Lock()
 		q.discard()
+		q.writer.ended = true
 		q.mu.Unlock()
+		q.writer.passStatus()
 		return
 	}
 	q.writer.finish()

@@ -26,8 +26,10 @@
 //
 // # Concurrency
 //
-// Every function that takes a *gin.Context may be called by several goroutines of
-// that request at the same time, and so may the methods of sessions.Default(c).
+// Every function that takes a *gin.Context, but [NextURL], may be called by several
+// goroutines of that request at the same time, and so may the methods of
+// sessions.Default(c). The response is the handler's alone: cookies, which are a
+// part of its header, are to be set before it writes.
 package sessionkit
 
 import (
@@ -135,13 +137,23 @@ func newKit(store sessions.Store, config []Config) (*kit, error) {
 
 // serve is the middleware.
 func (k *kit) serve(c *gin.Context) {
+	outer := k.outer(c)
+	if outer != nil && outer.kit == k {
+		c.Next() // used twice, by the engine and by a group
+		return
+	}
 	q := &request{kit: k, c: c, r: c.Request}
 	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: len(c.Writer.Header()["Content-Encoding"]) > 0}
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 
 	panicking := true
-	defer func() { q.finish(panicking) }()
+	defer func() {
+		q.finish(panicking)
+		if outer != nil {
+			q.giveBack(outer)
+		}
+	}()
 	if err := q.checkOrigin(); err != nil {
 		q.refuseOrigin(err)
 	} else if f := inside.From(c.Request.Context()); f != nil {
@@ -150,6 +162,33 @@ func (k *kit) serve(c *gin.Context) {
 		c.Next()
 	}
 	panicking = false
+}
+
+// outer returns the session of a middleware that this one runs behind, if any. It
+// panics where both would answer to the same cookie, of which the outer one's would
+// be all that the browser gets.
+func (k *kit) outer(c *gin.Context) *request {
+	v, _ := c.Get(sessions.DefaultKey)
+	s, ok := v.(*ginSession)
+	if !ok {
+		return nil
+	}
+	outer := (*request)(s)
+	if outer.kit != k && outer.kit.hostName == k.hostName {
+		panic(&ConfigError{
+			Field: "Config.Name", Value: quote(k.Name),
+			Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",
+		})
+	}
+	return outer
+}
+
+// giveBack has the middlewares before this one see their own session again.
+func (q *request) giveBack(outer *request) {
+	q.c.Set(sessions.DefaultKey, (*ginSession)(outer))
+	if q.c.Writer == &q.writer {
+		q.c.Writer = q.writer.ResponseWriter
+	}
 }
 
 // checkOrigin refuses what another site makes a browser send.

@@ -638,3 +638,26 @@ func TestTooLarge(t *testing.T) {
 	assert.ErrorIs(t, errs[0], store.ErrTooLarge)
 	assert.Equal(t, "small", b.get("/").Body.String())
 }
+
+// TestOptionsEndAtOnce: what follows the sign-out is in another session, as after
+// Logout.
+func TestOptionsEndAtOnce(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/login", signIn("42"))
+	a.on("/logout", func(c *gin.Context) {
+		s := sessions.Default(c)
+		s.Clear()
+		s.Options(sessions.Options{MaxAge: -1})
+		assert.NoError(t, s.Save())
+		_, signedIn := sessionkit.User(c)
+		assert.False(t, signedIn)
+		sessionkit.Flash(c, sessionkit.Info, "Bye")
+	})
+	a.on("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+	b := newBrowser(t, a)
+	b.get("/login")
+	before := b.session()
+	b.get("/logout")
+	assert.NotEqual(t, before, b.session())
+	assert.Contains(t, b.get("/").Body.String(), "Bye")
+}

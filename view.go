@@ -93,16 +93,23 @@ func flashKey(vars []string) string {
 // Options ends the session by a negative MaxAge. Its other fields have no effect:
 // Config decides the cookie's attributes.
 func (g *ginSession) Options(o sessions.Options) {
-	g.change(func(view *gsessions.Session) { view.Options = o.ToGorillaOptions() })
+	g.change(func(view *gsessions.Session) {
+		view.Options = o.ToGorillaOptions()
+		if o.MaxAge < 0 {
+			(*request)(g).signOut()
+		}
+	})
 }
 
 // Save has nothing to do before the header goes out. After, it saves at once.
 func (g *ginSession) Save() error {
 	q := (*request)(g)
+	q.lock()
+	defer q.unlock(q.c)
 	if !q.writer.sent {
 		return nil
 	}
-	return q.afterHeader()
+	return q.commit(false)
 }
 
 // refreshView makes the view show what the session holds now.
@@ -121,6 +128,15 @@ func (q *request) refreshView() {
 	}
 }
 
+// viewUntouched reports whether nothing was changed through the view.
+func (q *request) viewUntouched() bool {
+	if q.view == nil {
+		return true
+	}
+	set, drop, err := value.Diff(q.texts(), q.view.Values)
+	return err == nil && len(set) == 0 && len(drop) == 0
+}
+
 // texts returns the texts of all values. They must not be changed.
 func (q *request) texts() map[string]string {
 	if len(q.set) == 0 && len(q.drop) == 0 {
@@ -132,10 +148,6 @@ func (q *request) texts() map[string]string {
 // syncView takes over what was changed through the view.
 func (q *request) syncView() {
 	if q.view == nil {
-		return
-	}
-	if q.view.Options != nil && q.view.Options.MaxAge < 0 {
-		q.signOut()
 		return
 	}
 	set, drop, err := value.Diff(q.texts(), q.view.Values)

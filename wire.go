@@ -54,10 +54,22 @@ func (k *kit) plainHTTP(r *http.Request) bool {
 		return false
 	}
 	if isLocal(r.Host) && !forwarded(r.Header) && gin.Mode() != gin.ReleaseMode &&
-		fromLocal(r.Header, "Origin") && fromLocal(r.Header, "Referer") {
+		fromLocal(r.Header, "Origin") && (fromLocal(r.Header, "Referer") || k.sentBack(r)) {
 		return true
 	}
 	return k.InsecureHTTP && !forwardedTLS(r.Header)
+}
+
+// sentBack reports whether another site has led the browser to a session that it
+// has on this machine, as when somebody signs in at a provider.
+func (k *kit) sentBack(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+		return false
+	}
+	for range cookieValues(r.Header["Cookie"], k.Name) {
+		return true
+	}
+	return false
 }
 
 // isLocal reports whether a host, with or without a port, is this machine
@@ -120,6 +132,9 @@ func (k *kit) cookieFor(r *http.Request, c http.Cookie) *http.Cookie {
 		c.Partitioned = false
 		if c.SameSite == http.SameSiteNoneMode {
 			c.SameSite = http.SameSiteLaxMode
+		}
+		if isLocal(r.Host) {
+			c.Domain = "" // it is not this machine's
 		}
 	}
 	if c.Secure && r.TLS == nil && !isLocal(r.Host) && !forwarded(r.Header) {

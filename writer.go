@@ -2,12 +2,14 @@ package sessionkit
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/gin-gonic/gin"
 )
@@ -17,10 +19,13 @@ import (
 // handler's stead.
 type writer struct {
 	gin.ResponseWriter
-	q       *request
-	failed  error // the session could not be saved: what the handler writes is withheld
-	sent    bool  // the header has gone out, or is about to
-	encoded bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
+	q        *request
+	status   int   // the handler's, until the session is saved; 0: none
+	failed   error // the session could not be saved: what the handler writes is withheld
+	sent     bool  // the header has gone out, or is about to
+	ended    bool  // the middleware has returned: the status is another's
+	panicked bool  // the status was set by a recovery middleware behind this one
+	encoded  bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
 }
 
 var (
@@ -33,12 +38,40 @@ func (w *writer) before() error {
 	if w.sent {
 		return w.failed
 	}
-	w.sent = true
 	w.failed = w.q.beforeHeader(!w.Written())
 	if w.failed != nil {
 		w.answerFailure()
+	} else {
+		w.passStatus()
 	}
 	return w.failed
+}
+
+// WriteHeader keeps the status back until the session is saved: the writer below
+// may be one for which the first status stands.
+func (w *writer) WriteHeader(code int) {
+	switch {
+	case w.failed != nil || code <= 0:
+	case w.sent || w.ended:
+		w.ResponseWriter.WriteHeader(code)
+	default:
+		w.panicked = code >= http.StatusInternalServerError && panicking()
+		w.status = code
+	}
+}
+
+func (w *writer) Status() int {
+	if w.status > 0 {
+		return w.status
+	}
+	return w.ResponseWriter.Status()
+}
+
+func (w *writer) passStatus() {
+	if w.status > 0 {
+		w.ResponseWriter.WriteHeader(w.status)
+		w.status = 0
+	}
 }
 
 // finish saves what is not saved yet, when the handlers have returned.
@@ -56,6 +89,7 @@ func (w *writer) finish() {
 func (q *request) beforeHeader(header bool) error {
 	q.lock()
 	defer q.unlock(q.c)
+	q.writer.sent = true
 	if q.panicked() {
 		q.discard()
 	}
@@ -127,6 +161,7 @@ func varies(vary []string, name string) bool {
 
 // answerFailure withholds the handler's answer and sends a 503 problem instead.
 func (w *writer) answerFailure() {
+	w.status = 0
 	header := w.Header()
 	for field := range header {
 		if w.encoded && field == "Content-Encoding" {
@@ -146,7 +181,7 @@ func (w *writer) answerFailure() {
 // answer, rather than of the connection or the site.
 func describesAnswer(field string) bool {
 	switch field {
-	case "Location", "Refresh", "Set-Cookie", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
+	case "Location", "Refresh", "X-Accel-Redirect", "X-Sendfile", "Set-Cookie", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
 		return true
 	}
 	return strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")
@@ -190,7 +225,6 @@ func (w *writer) Flush() {
 // handshake only by a handler that writes its header before (WriteHeaderNow).
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.sent && !w.Written() {
-		w.sent = true
 		if w.failed = w.q.beforeHeader(false); w.failed != nil {
 			w.answerFailure()
 		}
@@ -228,21 +262,41 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // panicked reports whether the response is being written because the handler
 // panicked: by a recovery middleware that stands between this one and the
-// handler. It runs inside the panic, so the panic is on the stack. Only a
-// response that says failure is looked at; a handler that recovers by itself and
-// goes on is not one that panicked.
+// handler. Only a response that says failure is looked at; a handler that recovers
+// by itself and goes on is not one that panicked.
 func (q *request) panicked() bool {
-	if q.writer.Status() < http.StatusInternalServerError && !q.c.IsAborted() {
-		return false
-	}
-	pcs := make([]uintptr, 64)
-	pcs = pcs[:runtime.Callers(2, pcs)]
-	for _, pc := range pcs {
-		if runtime.FuncForPC(pc-1) == gopanic() {
-			return true
-		}
+	switch {
+	case q.writer.panicked:
+		return true
+	case q.writer.Status() >= http.StatusInternalServerError:
+		return panicking()
+	case q.c.IsAborted():
+		return panicking() || connectionLost(q.c.Errors.Last())
 	}
 	return false
+}
+
+// connectionLost reports whether an error is one for which [gin.Recovery] writes
+// nothing after a panic.
+func connectionLost(err *gin.Error) bool {
+	return err != nil && (errors.Is(err, http.ErrAbortHandler) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET))
+}
+
+// panicking reports whether it is called in a panic: by a deferred function, so
+// that the panic is on the stack.
+func panicking() bool {
+	pcs := make([]uintptr, 64)
+	for skip := 2; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs)
+		for _, pc := range pcs[:n] {
+			if runtime.FuncForPC(pc-1) == gopanic() {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
+	}
 }
 
 // gopanic is the function of the runtime that runs deferred calls in a panic.
