@@ -62,7 +62,7 @@ type record struct {
 }
 
 // A userShard holds the index of some of the users: an ID enters it before its
-// record is there and leaves it after.
+// record is there and leaves it after. Its lock is taken before those of shards.
 type userShard struct {
 	mu  sync.Mutex
 	ids map[string]map[string]struct{}
@@ -147,24 +147,36 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (bool, er
 
 func (b *backend) Rotate(_ context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
 	b.index(r.User, newID)
-	from, to := &b.shards[slot(id)], &b.shards[slot(newID)]
-	lockBoth(from, to, slot(id) < slot(newID))
-	old := from.records[id]
-	found := old.live()
-	if found {
-		delete(from.records, id)
-		to.put(newID, pack(r, value.Apply(old.values, r.Values, drop)))
-	}
-	from.mu.Unlock()
-	if to != from {
-		to.mu.Unlock()
-	}
+	user, found := b.move(id, newID, r, drop)
 	if !found {
 		b.tidy(r.User, newID)
 		return false, nil
 	}
-	b.tidy(old.user, id)
+	b.tidy(user, id)
 	return true, nil
+}
+
+// move puts a record under a new ID, between two readings of the user's list but
+// never within one, which would miss it or have it twice. It returns whose it was.
+func (b *backend) move(id, newID string, r store.Record, drop []string) (user string, found bool) {
+	if r.User != "" {
+		u := &b.users[slot(r.User)]
+		u.mu.Lock()
+		defer u.mu.Unlock()
+	}
+	from, to := &b.shards[slot(id)], &b.shards[slot(newID)]
+	lockBoth(from, to, slot(id) < slot(newID))
+	defer from.mu.Unlock()
+	if to != from {
+		defer to.mu.Unlock()
+	}
+	old := from.records[id]
+	if !old.live() {
+		return "", false
+	}
+	delete(from.records, id)
+	to.put(newID, pack(r, value.Apply(old.values, r.Values, drop)))
+	return old.user, true
 }
 
 // lockBoth takes two locks in the order of their slots, which all callers share.
@@ -200,10 +212,9 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 	}
 	u := &b.users[slot(user)]
 	u.mu.Lock()
-	ids := maps.Clone(u.ids[user])
-	u.mu.Unlock()
-	list := make(map[string]store.Record, len(ids))
-	for id := range ids {
+	defer u.mu.Unlock()
+	list := make(map[string]store.Record, len(u.ids[user]))
+	for id := range u.ids[user] {
 		if r, found, _ := b.Load(ctx, id); found && r.User == user {
 			list[id] = r
 		}

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -226,7 +225,7 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	var index []string
-	found := make(map[string]store.Record)
+	found := make(listing)
 	for readings := 0; ; {
 		ids, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
 		if err != nil {
@@ -237,37 +236,69 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 			clear(found)
 		}
 		if readings == 2 {
-			return found, nil
+			return found.records(), nil
 		}
-		records, err := b.loadAll(ctx, user, ids)
-		if err != nil || len(records) == len(ids) {
-			return records, err
+		all, err := b.loadAll(ctx, user, ids, found)
+		if err != nil {
+			return nil, err
 		}
-		maps.Copy(found, records)
+		if all {
+			return found.records(), nil
+		}
 		readings++
 	}
 }
 
-// loadAll reads those of the records that are the user's. One that cannot be read
-// is left out: it opens nothing.
-func (b *backend) loadAll(ctx context.Context, user string, ids []string) (map[string]store.Record, error) {
+// A listing is the sessions of a user by their sign-ins, each of which is one
+// session: while it moves it may be read under both of its IDs.
+type listing map[string]listed
+
+type listed struct {
+	id     string
+	record store.Record
+	moving bool
+}
+
+func (l listing) add(next listed) {
+	line := next.record.SignIn().Line
+	if line == "" {
+		line = next.id
+	}
+	if old, ok := l[line]; ok && next.moving && !old.moving {
+		return
+	}
+	l[line] = next
+}
+
+func (l listing) records() map[string]store.Record {
+	records := make(map[string]store.Record, len(l))
+	for _, found := range l {
+		records[found.id] = found.record
+	}
+	return records
+}
+
+// loadAll adds those of the records that are the user's, and reports whether that
+// were all of them. One that cannot be read is left out: it opens nothing.
+func (b *backend) loadAll(ctx context.Context, user string, ids []string, found listing) (all bool, err error) {
 	reads := make([]rueidis.Completed, len(ids))
 	for i, id := range ids {
 		reads[i] = b.read(id)
 	}
-	records := make(map[string]store.Record, len(ids))
+	n := 0
 	for i, reply := range b.client.DoMulti(ctx, reads...) {
-		r, found, _, err := decode(reply)
+		r, ok, moving, err := decode(reply)
 		if err != nil {
 			if err = failed("reading a user's sessions", err); !errors.Is(err, store.ErrCorrupt) {
-				return nil, err
+				return false, err
 			}
 		}
-		if found && r.User == user {
-			records[ids[i]] = r
+		if ok && r.User == user {
+			found.add(listed{ids[i], r, moving})
+			n++
 		}
 	}
-	return records, nil
+	return n == len(ids), nil
 }
 
 func (b *backend) Close() error {

@@ -197,6 +197,41 @@ func rotateAgainstDelete(s *suite) {
 const operations = 10_000
 
 // randomOperations does the same to the backend and to a plain map.
+// rotateAgainstList: whoever ends all sessions of a user goes by the list.
+func rotateAgainstList(s *suite) {
+	var ended atomic.Bool
+	signedIn := func(line string) store.Record {
+		return record("alice", nil).WithSignIn(store.SignIn{At: time.Now(), Line: line})
+	}
+	renewed := signedIn("renewed again and again")
+	id := s.create(renewed)
+	s.create(signedIn("at rest"))
+	rotating := func() {
+		for n := 0; !ended.Load(); n++ {
+			next := fmt.Sprintf("%s%09d", id[:len(id)-9], n)
+			if next == id {
+				continue
+			}
+			if !s.try(s.b.Rotate(s.Context(), id, next, renewed, nil)) {
+				s.Error("Rotate of a live session must report true")
+				return
+			}
+			id = next
+		}
+	}
+	listing := func() {
+		defer ended.Store(true)
+		for range 10 * rounds {
+			list, err := s.b.List(s.Context(), "alice")
+			if !s.try(true, err) || len(list) != 2 {
+				s.Errorf("List must have each session of the user once, also while one is given a new ID: it has %d of 2", len(list))
+				return
+			}
+		}
+	}
+	together(rotating, listing)
+}
+
 func randomOperations(s *suite) {
 	random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- the same operations in each run
 	users := []string{"", "alice", "bob", "carol"}

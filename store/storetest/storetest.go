@@ -42,6 +42,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"update against rotate", updateAgainstRotate},
 		{"rotate against rotate", rotateAgainstRotate},
 		{"rotate against delete", rotateAgainstDelete},
+		{"rotate against list", rotateAgainstList},
 		{"random operations", randomOperations},
 		{"close", closing},
 	} {
