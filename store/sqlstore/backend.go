@@ -37,8 +37,10 @@ func (b *sqlBackend) Create(ctx context.Context, id string, r store.Record) (boo
 }
 
 func (b *sqlBackend) Load(ctx context.Context, id string) (store.Record, bool, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
 	var row row
-	err := b.load.QueryRowContext(b.bound(ctx), id).Scan(row.columns()...)
+	err := b.again(ctx, func() error { return b.load.QueryRowContext(ctx, id).Scan(row.columns()...) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Record{}, false, nil
 	}
@@ -93,7 +95,13 @@ func (b *sqlBackend) List(ctx context.Context, user string) (map[string]store.Re
 	if user == "" {
 		return nil, nil
 	}
-	records, err := b.records(b.bound(ctx), user)
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	var records map[string]store.Record
+	err := b.again(ctx, func() (err error) {
+		records, err = b.records(ctx, user)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: listing a user's sessions: %w", err)
 	}
@@ -145,30 +153,55 @@ func (r *row) record() store.Record {
 	}
 }
 
-func (b *sqlBackend) bound(ctx context.Context) context.Context {
-	if b.uncancelled {
-		return context.WithoutCancel(ctx)
+// bound returns the context of an operation. Where it is not to end with that of
+// its caller, it is bounded only if all connections are in use: by a handler,
+// perhaps, that keeps one and waits for this operation.
+func (b *sqlBackend) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !b.uncancelled {
+		return ctx, func() {}
 	}
-	return ctx
+	ctx = context.WithoutCancel(ctx)
+	if pool := b.db.Stats(); pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections {
+		return context.WithTimeoutCause(ctx, b.patience, errNoConnection)
+	}
+	return ctx, func() {}
 }
+
+var errNoConnection = errors.New("all connections of the pool have been in use for too long: a handler must not hold one while it uses the session, or the pool needs more")
 
 // write runs a statement that changes one row at most, and returns how many rows
 // it found.
-func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (int64, error) {
-	ctx = b.bound(ctx)
+func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (n int64, err error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
 	if b.writing != nil {
 		if err := b.enter(ctx); err != nil {
 			return 0, err
 		}
 		defer func() { <-b.writing }()
 	}
-	for try := 0; ; try++ {
+	err = b.again(ctx, func() error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err == nil {
-			return result.RowsAffected()
+			n, err = result.RowsAffected()
+		}
+		return err
+	})
+	return n, err
+}
+
+// again runs a statement until the database does not take it back.
+func (b *sqlBackend) again(ctx context.Context, run func() error) error {
+	for try := 0; ; try++ {
+		err := run()
+		if err == nil {
+			return nil
 		}
 		if try == maxRetries || !undone(err) || !pause(ctx, try) {
-			return 0, err
+			if cause := context.Cause(ctx); errors.Is(cause, errNoConnection) {
+				return fmt.Errorf("%w: %w", cause, err)
+			}
+			return err
 		}
 	}
 }

@@ -14,7 +14,7 @@ type Dialect string
 // The databases that the package knows.
 const (
 	SQLite     Dialect = "sqlite"     // 3.38 or later
-	PostgreSQL Dialect = "postgresql" // 9.6 or later
+	PostgreSQL Dialect = "postgresql" // 10 or later
 	MySQL      Dialect = "mysql"      // MySQL 5.7.22 or later, MariaDB 10.2.25 or later
 )
 

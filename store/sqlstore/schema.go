@@ -132,10 +132,20 @@ func checkConnection(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect)
 			return errors.New("sqlstore: each connection to :memory: has a database of its own: call db.SetMaxOpenConns(1), or use memstore")
 		}
 	case MySQL:
-		var in, out string
-		err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_results").Scan(&in, &out)
+		var in, out, isolation, ignored string
+		var autocommit bool
+		err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_results, @@autocommit").Scan(&in, &out, &autocommit)
+		if err == nil { // MySQL and MariaDB have different names for it
+			err = conn.QueryRowContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&ignored, &isolation)
+		}
 		if err != nil {
-			return fmt.Errorf("sqlstore: reading the character set of the connection: %w", err)
+			return fmt.Errorf("sqlstore: reading the settings of the connection: %w", err)
+		}
+		if !autocommit {
+			return errors.New("sqlstore: without autocommit no change of a session would be committed: leave autocommit=0 out of the DSN")
+		}
+		if strings.EqualFold(isolation, "READ-UNCOMMITTED") {
+			return errors.New("sqlstore: READ-UNCOMMITTED can leave out sessions where all of a user's are to be ended: set another isolation level in the DSN")
 		}
 		if in != "utf8mb4" || out != "utf8mb4" {
 			return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN", in)

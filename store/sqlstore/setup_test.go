@@ -161,6 +161,15 @@ func TestRefused(t *testing.T) {
 			require.ErrorContains(t, err, "set charset=utf8mb4 in the DSN")
 		}
 	})
+	t.Run("settings of the connection", func(t *testing.T) {
+		for setting, want := range map[string]string{
+			"autocommit=0":                        "leave autocommit=0 out of the DSN",
+			"tx_isolation=%27READ-UNCOMMITTED%27": "set another isolation level in the DSN",
+		} {
+			_, err := sqlstore.New(open(t, "mysql", testserver.MariaDB(t)+"?"+setting))
+			require.ErrorContains(t, err, want)
+		}
+	})
 	t.Run("dialect of another database", func(t *testing.T) {
 		for _, d := range []sqlstore.Dialect{sqlstore.PostgreSQL, sqlstore.MySQL} {
 			_, err := sqlstore.New(lite, sqlstore.Config{Dialect: d, Table: newTable()})

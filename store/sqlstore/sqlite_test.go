@@ -45,3 +45,30 @@ func TestLockedFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, found)
 }
+
+// TestNoConnectionLeft has a handler keep the only connection and use the session:
+// without an end to the waiting it would wait for itself for ever.
+func TestNoConnectionLeft(t *testing.T) {
+	db := openSQLite(t, filepath.Join(t.TempDir(), "sessions.db")+"?_pragma=busy_timeout(200)")
+	db.SetMaxOpenConns(1)
+	b, _ := newBackend(t, db)
+	id := newID()
+	_, err := b.Create(t.Context(), id, record("alice", nil))
+	require.NoError(t, err)
+	held, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	for name, operation := range map[string]func() error{
+		"load":   func() error { _, _, err := b.Load(t.Context(), id); return err },
+		"list":   func() error { _, err := b.List(t.Context(), "alice"); return err },
+		"update": func() error { _, err := b.Update(t.Context(), id, store.Change{Seen: time.Now()}); return err },
+		"delete": func() error { _, err := b.Delete(t.Context(), id); return err },
+	} {
+		began := time.Now()
+		assert.ErrorContains(t, operation(), "a handler must not hold one while it uses the session", name)
+		assert.Less(t, time.Since(began), 2*time.Second, name)
+	}
+	require.NoError(t, held.Close())
+	_, found, err := b.Load(t.Context(), id)
+	require.NoError(t, err)
+	assert.True(t, found)
+}

@@ -6,11 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	_ "github.com/go-sql-driver/mysql"
@@ -115,4 +117,39 @@ func TestGinContrib(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReadsAreTakenBackToo: with stricter isolation the database takes back reads
+// as well as writes, which must not be seen.
+func TestReadsAreTakenBackToo(t *testing.T) {
+	db := open(t, "pgx", testserver.Postgres(t)+" default_transaction_isolation=serializable")
+	b, _ := newBackend(t, db)
+	const sessions, workers, turns = 8, 16, 400
+	var ids [sessions]string
+	for i := range ids {
+		ids[i] = newID()
+	}
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for n := range turns {
+				id := ids[(w+n)%sessions]
+				var err error
+				switch (w * n) % 5 {
+				case 0:
+					_, err = b.Create(t.Context(), id, record("alice", map[string]string{"a": `1`}))
+				case 1:
+					_, err = b.Update(t.Context(), id, store.Change{Set: map[string]string{"n": `1`}})
+				case 2:
+					_, err = b.Delete(t.Context(), id)
+				case 3:
+					_, _, err = b.Load(t.Context(), id)
+				case 4:
+					_, err = b.List(t.Context(), "alice")
+				}
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
 }

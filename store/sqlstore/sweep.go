@@ -17,6 +17,8 @@ const (
 	// batchTimeout bounds one statement, so that a server that hangs does not end
 	// the removal for good.
 	batchTimeout = 30 * time.Second
+
+	unlockTimeout = 2 * time.Second
 )
 
 // sweepUntil removes expired rows again and again until ctx ends.
@@ -73,7 +75,9 @@ func (b *sqlBackend) sweepMySQL(ctx context.Context, limit int64) (int64, error)
 		return 0, err
 	}
 	defer func() {
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), b.texts.unlock) // a connection that fails has lost it
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
+		defer cancel()
+		_, _ = conn.ExecContext(ctx, b.texts.unlock) // a connection that fails has lost it
 	}()
 
 	ids, err := expired(ctx, conn, b.texts.sweep, limit)
