@@ -71,17 +71,19 @@ func LogoutEverywhere(c *gin.Context) error {
 	})
 }
 
-// revokeAll ends the user's sessions but one, each with an event.
+// revokeAll ends the user's sessions but one, each with an event. That one may have
+// been renewed by another request: its sign-in is the same.
 func (q *request) revokeAll(ctx context.Context, except string) error {
 	list, err := q.kit.directory.Sessions(ctx, q.user)
 	if err != nil {
 		return err
 	}
-	if _, err := q.kit.directory.RevokeAll(ctx, q.user, except); err != nil {
+	in := q.since()
+	if _, err := q.kit.directory.RevokeAll(ctx, q.user, except, in.Line); err != nil {
 		return err
 	}
 	for _, s := range list {
-		if s.ID != except {
+		if s.ID != except && !s.SignedInAt.Equal(in.At) {
 			q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
 		}
 	}

@@ -261,3 +261,34 @@ func TestRevokeWithoutID(t *testing.T) {
 	b.get("/login")
 	assert.Equal(t, "42", b.get("/").Body.String())
 }
+
+// TestLogoutOthersDuringARenewal: whoever ends the others stays signed in, also
+// where another request of theirs has renewed the session meanwhile.
+func TestLogoutOthersDuringARenewal(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	meanwhile := func() {}
+	a.on("/login", signIn("42"))
+	a.on("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
+	a.on("/others", func(c *gin.Context) {
+		sessionkit.User(c)
+		meanwhile()
+		assert.NoError(t, sessionkit.LogoutOthers(c))
+	})
+	a.on("/", whoami)
+	b, other := newBrowser(t, a), newBrowser(t, a)
+	b.get("/login")
+	other.get("/login")
+	late := b.fork()
+	a.heard()
+	meanwhile = func() { b.get("/renew") }
+	late.get("/others")
+	assert.Equal(t, "42", b.get("/").Body.String())
+	assert.Empty(t, other.get("/").Body.String())
+	var revoked int
+	for _, kind := range a.kinds() {
+		if kind == sessionkit.EventRevoked {
+			revoked++
+		}
+	}
+	assert.Equal(t, 1, revoked)
+}

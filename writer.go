@@ -20,8 +20,8 @@ import (
 type writer struct {
 	gin.ResponseWriter
 	q        *request
-	status   int   // the handler's, until the session is saved; 0: none
 	failed   error // the session could not be saved: what the handler writes is withheld
+	status   int32 // the handler's, until the session is saved; 0: none
 	sent     bool  // the header has gone out, or is about to
 	ended    bool  // the middleware has returned: the status is another's
 	panicked bool  // the status was set by a recovery middleware behind this one
@@ -56,20 +56,20 @@ func (w *writer) WriteHeader(code int) {
 		w.ResponseWriter.WriteHeader(code)
 	default:
 		w.panicked = code >= http.StatusInternalServerError && panicking()
-		w.status = code
+		w.status = int32(code) // #nosec G115 -- it has three digits
 	}
 }
 
 func (w *writer) Status() int {
 	if w.status > 0 {
-		return w.status
+		return int(w.status)
 	}
 	return w.ResponseWriter.Status()
 }
 
 func (w *writer) passStatus() {
 	if w.status > 0 {
-		w.ResponseWriter.WriteHeader(w.status)
+		w.ResponseWriter.WriteHeader(int(w.status))
 		w.status = 0
 	}
 }

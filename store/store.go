@@ -353,20 +353,22 @@ func (s *Store) find(ctx context.Context, user, line string) (string, Record, er
 	return "", Record{}, err
 }
 
-// RevokeAll ends all sessions of user but those in except, and returns how many
-// it ended. On an error it may have ended some.
+// RevokeAll ends all sessions of user but those in except, which are named by
+// their public handles or by the lines of their sign-ins, and returns how many it
+// ended. On an error it may have ended some.
 func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (int, error) {
 	records, err := s.list(ctx, user)
 	if err != nil {
 		return 0, err
 	}
 	spared := make(map[string]bool, len(except))
-	for _, id := range except {
-		spared[id] = true
-		if line := records[id].SignIn().Line; line != "" {
+	for _, name := range except {
+		spared[name] = true
+		if line := records[name].SignIn().Line; line != "" {
 			spared[line] = true
 		}
 	}
+	delete(spared, "") // names nothing
 	ended := 0
 	for id, r := range records {
 		if spared[id] || spared[r.SignIn().Line] {
