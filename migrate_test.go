@@ -599,3 +599,30 @@ func TestMigrateKeepsWhatTheStoreCanDo(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
 }
+
+// lateAnswers is a backend that creates a record and then says that it failed,
+// once: the second record, which is the mark of a session that moves.
+type lateAnswers struct {
+	store.Backend
+	created int
+}
+
+func (b *lateAnswers) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	created, err := b.Backend.Create(ctx, id, r)
+	if b.created++; b.created == 2 {
+		return false, errDown
+	}
+	return created, err
+}
+
+// TestMigrateFailureThatTookEffect: a move that is said to have failed has not
+// taken place, and the session stands where it was.
+func TestMigrateFailureThatTookEffect(t *testing.T) {
+	from := ginmemstore.NewStore(testSecret)
+	b := visited(t, from, "/visit", "/login").at(moveSite(from, storeOver(&lateAnswers{Backend: memstore.NewBackend()})))
+	assert.Equal(t, http.StatusServiceUnavailable, b.get("/increment").Code)
+	assert.Equal(t, "42", b.get("/").Body.String())
+	assert.Equal(t, http.StatusNoContent, b.get("/increment").Code)
+	assert.Equal(t, "42", b.get("/").Body.String())
+	assert.JSONEq(t, `{"n":8,"ok":true}`, b.get("/count").Body.String())
+}

@@ -196,14 +196,31 @@ func (o *Old) move(ctx context.Context, r *http.Request, next Record, leads bool
 // there is a mark already.
 func (o *Old) put(ctx context.Context, r *http.Request, mark mark) (bool, error) {
 	created, err := o.create(ctx, mark)
-	if !created || err != nil {
-		return false, err
+	if err != nil {
+		return false, errors.Join(err, o.takeBack(ctx, mark))
+	}
+	if !created {
+		return false, nil
 	}
 	if err := o.retire(ctx, r); err != nil {
 		_, undoErr := o.m.Delete(ctx, o.ID)
 		return false, errors.Join(err, undoErr)
 	}
 	return true, nil
+}
+
+// takeBack removes a mark whose creation failed and may have taken effect all the
+// same: the old session stands.
+func (o *Old) takeBack(ctx context.Context, failed mark) error {
+	ctx = context.WithoutCancel(ctx)
+	there, found, err := o.mark(ctx)
+	if err != nil {
+		return err
+	}
+	if found && failed.ID != "" && there.ID == failed.ID { // another's stays
+		_, err = o.m.Delete(ctx, o.ID)
+	}
+	return err
 }
 
 // retire removes the session from the old store.
