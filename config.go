@@ -98,6 +98,10 @@ const (
 	maxCookieAge = 400 * 24 * time.Hour
 
 	minSecretBytes = 32 // of HMAC-SHA-256 and AES-256
+
+	// minDuration is more than any number of seconds that anybody forgets to
+	// multiply by time.Second: 400 days are 35 ms then.
+	minDuration = 100 * time.Millisecond
 )
 
 // ConfigError is one reason why a configuration cannot work.
@@ -228,8 +232,8 @@ func (p *problems) positive(field string, d time.Duration) {
 	switch {
 	case d < 0:
 		p.add(field, d.String(), "must be positive; 0 means the default")
-	case d < time.Second:
-		p.add(field, d.String(), "must be 1 s or more; multiply by time.Second, time.Minute or time.Hour")
+	case d < minDuration:
+		p.add(field, d.String(), "is no more than an instant; multiply by time.Second, time.Minute or time.Hour")
 	}
 }
 

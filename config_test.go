@@ -31,7 +31,7 @@ func TestConfigThatCannotWork(t *testing.T) {
 		"Config.IdleTimeout":       {IdleTimeout: -1},
 		"Config.IdleTimeout ":      {IdleTimeout: 3600}, // a forgotten time.Second
 		"Config.Lifetime":          {Lifetime: -1},
-		"Config.Lifetime ":         {Lifetime: time.Second - 1},
+		"Config.Lifetime ":         {Lifetime: 400 * 24 * 3600},
 		"Config.RememberFor  ":     {RememberFor: 1},
 		"Config.RememberFor":       {RememberFor: -1},
 		"Config.RememberFor ":      {RememberFor: 401 * 24 * time.Hour},
