@@ -191,8 +191,9 @@ func GetCookie(c *gin.Context, name string) (string, error) {
 
 // DeleteCookie has the browser drop a cookie. Path, Domain and Partitioned must be
 // those that it was set with, or browsers keep it. A response sets a name once: of
-// several calls, here and in [SetCookie], the last one counts. What cannot be done, because
-// the options are wrong or the response has begun, is reported to Config.OnError.
+// several calls, here and in [SetCookie], the last one counts. What cannot be done,
+// because the options are wrong or the response has begun, is reported to
+// Config.OnError.
 func DeleteCookie(c *gin.Context, name string, options ...CookieOptions) {
 	o, err := oneOption(options)
 	if err == nil {

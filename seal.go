@@ -109,8 +109,8 @@ func appendExpiry(b []byte, expiry time.Time) []byte {
 	if expiry.IsZero() {
 		return binary.BigEndian.AppendUint64(b, 0)
 	}
-	const second = time.Second - 1                                             // never early
-	return binary.BigEndian.AppendUint64(b, uint64(expiry.Add(second).Unix())) // #nosec G115 -- after 1970
+	roundedUp := expiry.Add(time.Second - 1).Unix()            // never early
+	return binary.BigEndian.AppendUint64(b, uint64(roundedUp)) // #nosec G115 -- after 1970
 }
 
 func readExpiry(b []byte) time.Time {
