@@ -18,7 +18,8 @@ var load = flag.Duration("load", 0, "how `long` wrk asks for each page in TestUn
 
 // TestUnderLoad has wrk ask for a page that reads the session and for one that
 // writes it, on each store. There must be no error, the goroutines must go as they
-// came, and the memory must settle. It is long, so it runs on demand:
+// came, and the memory must settle. It is long, so it runs on demand, and in CI
+// for 8 s a page in a step of its own:
 //
 //	go test ./example -run UnderLoad -v -args -load 1m
 func TestUnderLoad(t *testing.T) {
