@@ -166,6 +166,12 @@ func TestAttackReplay(t *testing.T) {
 					for range 2 {
 						assert.Empty(t, withCookies(a, "/", sessionCookie+"="+old).Body.String(), "the old value opens nothing")
 						w := withCookies(a, "/set", sessionCookie+"="+old)
+						if w.Code == http.StatusServiceUnavailable {
+							assert.Contains(t, []string{"renewal", "signing in again"}, how)
+							assert.Empty(t, setCookies(w), "the browser may have the cookie that followed")
+							time.Sleep(time.Minute)
+							continue
+						}
 						require.Len(t, setCookies(w), 1, "what it writes goes to a new session")
 						assert.NotEqual(t, old, setCookies(w)[0].Value)
 					}

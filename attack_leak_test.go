@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -96,8 +97,8 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	}
 	show(config, &config, sessionkit.GuardConfig{}, sessionkit.CookieOptions{}, sessionkit.Signed, sessionkit.Info, sessionkit.Stale,
 		sessionkit.EventCreated, sessionkit.FlashMessage{}, count, sessionkit.NewFlash[item]("x"), sessionkit.Remember(),
-		sessionkit.NewCookie[string]("x", sessionkit.CookieOptions{Protection: sessionkit.Encrypted}), &sessionkit.ConfigError{},
-		s, store.Config{}, store.Change{}, memstore.NewBackend(), store.CachedBackend(nil), store.WatchingBackend(nil))
+		sessionkit.NewCookie[string]("x", sessionkit.CookieOptions{Protection: sessionkit.Encrypted}), &sessionkit.ConfigError{}, sessionkit.Problem{},
+		s, store.Config{}, store.Change{}, memstore.NewBackend(), store.WatchingBackend(nil))
 	a.POST("/login", signIn("42"))
 	a.on("/", func(c *gin.Context) {
 		count.Set(c, 1)
@@ -118,7 +119,7 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	for _, e := range a.heard() {
 		show(e)
 	}
-	show(userSessions(t, s, "42"), store.Record{}, store.SignIn{}, store.Session{})
+	show(userSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Renewed, store.Session{})
 
 	// A store without the kit holds the secret from its load to its save.
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
@@ -142,21 +143,20 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	w = httptest.NewRecorder()
 	require.NoError(t, session.Save(r, w))
 	old := setCookies(w)[0]
-	moving := store.Migrate(from, s, "old").(interface {
-		sessions.Store
-		Adopt(r *http.Request) (*store.Old, error)
-	})
+	migrating := store.Migrate(from, s, "old")
+	server, _ := kitstore.Of(migrating)
+	moving := server.(kitstore.Successor)
 	r = httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
 	r.AddCookie(old)
-	adopted, err := moving.Adopt(r)
+	_, _, _, adopted, err := moving.Adopt(r)
 	require.NoError(t, err)
-	secret, _, _, err := adopted.Update(t.Context(), r, store.Change{})
+	secret, _, _, err := adopted.(kitstore.Mover).Update(t.Context(), r, "sid", store.Change{})
 	require.NoError(t, err)
 	show(adopted)
-	adopted, err = moving.Adopt(r)
+	_, token, _, adopted, err := moving.Adopt(r)
 	require.NoError(t, err)
-	require.Equal(t, secret, adopted.Secret)
-	show(adopted, moving)
+	require.Equal(t, secret, token)
+	show(adopted, moving, migrating)
 
 	secrets := []string{key, b.cookies[cookie], sent, plain.Value, old.Value, secret}
 	for _, secret := range secrets {
@@ -240,7 +240,7 @@ func TestAttackSecretsInErrorsAndLogs(t *testing.T) {
 	require.Len(t, secret, 43)
 	b.cookies["sealed"] = strings.Repeat("A", 60)
 	var bodies strings.Builder
-	for _, failing := range []string{"load", "create", "update", "rotate", "delete", "list", "none"} {
+	for _, failing := range []string{"load", "load fresh", "create", "update", "rotate", "end", "delete", "list", "none"} {
 		s.failing(errors.New("down"), failing)
 		for _, path := range []string{"/set", "/bad", "/cookie", "/devices", "/panic", "/late", "/renew", "/login", "/logout"} {
 			visitor := b.fork()

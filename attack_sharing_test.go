@@ -3,6 +3,7 @@ package sessionkit_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,12 @@ import (
 func TestAttackCachePoisoning(t *testing.T) {
 	eachStore(t, func(t *testing.T, s sessions.Store) {
 		a := newSite(s, sessionkit.Config{})
-		cached := func(c *gin.Context) { c.Header("Cache-Control", "public, max-age=600") }
+		cached := func(c *gin.Context) {
+			c.Header("Cache-Control", "public, max-age=600")
+			for _, field := range ofSharedCaches {
+				c.Header(field, "max-age=600")
+			}
+		}
 		for path, handler := range map[string]gin.HandlerFunc{
 			"/login": signIn("42"), "/renew": sessionkit.Renew, "/logout": sessionkit.Logout, "/set": increment,
 			"/flash": func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "x") },
@@ -40,6 +46,9 @@ func TestAttackCachePoisoning(t *testing.T) {
 				w := b.get(prefix + path)
 				assert.Equal(t, []string{"Cookie"}, w.Header()["Vary"], "%s%s: what depends on the session says so", prefix, path)
 				cache := w.Header().Get("Cache-Control")
+				if cache == "no-store" {
+					notShared(t, w)
+				}
 				switch {
 				case len(w.Header()["Set-Cookie"]) > 0:
 					assert.Equal(t, "no-store", cache, "%s%s: a response that sets the session's cookie is nobody else's", prefix, path)
@@ -47,6 +56,7 @@ func TestAttackCachePoisoning(t *testing.T) {
 					assert.Empty(t, cache, path)
 				default:
 					assert.Equal(t, "public, max-age=600", cache, "%s: the handler's word stands otherwise", path)
+					assert.Equal(t, "max-age=600", w.Header().Get("Surrogate-Control"), path)
 				}
 			}
 		}
@@ -59,6 +69,51 @@ func TestAttackCachePoisoning(t *testing.T) {
 		refused := b.do(b.request(http.MethodPost, "/read", "Sec-Fetch-Site", "cross-site"))
 		assert.Equal(t, "no-store", refused.Header().Get("Cache-Control"), "a refusal is not remembered")
 	})
+}
+
+// ofSharedCaches are what shared caches go by in place of Cache-Control: RFC 9213's, the
+// same for one CDN alone, Edge's of the W3C, and nginx's.
+var ofSharedCaches = []string{"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires"}
+
+func notShared(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	for _, field := range ofSharedCaches {
+		assert.Empty(t, w.Header()[http.CanonicalHeaderKey(field)], "%s with status %d", field, w.Code)
+	}
+}
+
+// TestAttackSharedCaches: the words of a middleware or handler to shared caches do not
+// stand beside no-store, wherever that is the kit's.
+func TestAttackSharedCaches(t *testing.T) {
+	shared := func(c *gin.Context) {
+		for _, field := range ofSharedCaches {
+			c.Header(field, "600")
+		}
+	}
+	s := newBackend()
+	a := newSite(storeOver(s), sessionkit.Config{TokenHeader: "X-Session-Token"}, shared)
+	a.on("/login", shared, signIn("42"))
+	a.on("/guarded", shared, sessionkit.RequireSession(), whoami)
+	a.on("/limited", shared, sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/in"}), whoami)
+	a.on("/set", shared, increment)
+	a.POST("/", whoami)
+	b := newBrowser(t, a)
+	check := func(what string, w *httptest.ResponseRecorder, status int) {
+		t.Helper()
+		assert.Equal(t, status, w.Code, what)
+		assert.Equal(t, "no-store", w.Header().Get("Cache-Control"), what)
+		notShared(t, w)
+	}
+	check("the guard's refusal", b.get("/guarded"), http.StatusUnauthorized)
+	check("its redirect", b.get("/limited", "Accept", "text/html"), http.StatusSeeOther)
+	check("another site's request", b.do(b.request(http.MethodPost, "/", "Sec-Fetch-Site", "cross-site")), http.StatusForbidden)
+	check("the session's cookie", b.get("/login"), http.StatusOK)
+	check("a guarded page", b.get("/guarded"), http.StatusOK)
+	check("a token", newBrowser(t, a).get("/login", "X-Session-Token", ""), http.StatusOK)
+	s.failing(errDown, "update")
+	check("a failed save", b.get("/set"), http.StatusServiceUnavailable)
+	s.failing(errDown, "load")
+	check("a failed read", b.get("/guarded"), http.StatusServiceUnavailable)
 }
 
 // TestAttackSecondUser: what one user leaves in a browser is out of the next one's

@@ -1,14 +1,21 @@
 package sessionkit_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
 	"net/url"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -174,6 +181,56 @@ func rawRequest(target string) *http.Request {
 func page(r *http.Request) *http.Request {
 	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	return r
+}
+
+// TestAttackOpenRedirectByBrowsersRules: of addresses put together at random no
+// redirect leaves the site, judged by a URL parser of the kind that browsers have.
+// ADDRESSES=1500000 tries that many.
+func TestAttackOpenRedirectByBrowsersRules(t *testing.T) {
+	pieces := []string{
+		"/", "//", "///", `\`, `\/`, "?", "#", ".", "..", "./", "../", "/.", "/..", "@", ":", ";", "&", "=", "evil.example", "EVIL.example",
+		"http:", "https:", "javascript:", "data:", "%2f", "%2F", "%5c", "%5C", "%2e", "%2E%2e", "%09", "%0a", "%0D", "%00", "%25", "%252f", "%", "%zz",
+		"\t", "\n", "\r", " ", "\x00", "\u0085", "\u00a0", "\u2028", "ä", "／", "。", "a", "b c", "1", "[::1]", "example.com", "next=//evil.example",
+	}
+	n, _ := strconv.Atoi(os.Getenv("ADDRESSES"))
+	if n == 0 {
+		n = 60_000
+	}
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.GET("/in", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/fallback")) })
+	random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- for the same addresses each time
+	var locations bytes.Buffer
+	local := 0
+	for range n {
+		next := ""
+		for range 1 + random.IntN(6) {
+			next += pieces[random.IntN(len(pieces))]
+		}
+		if random.IntN(2) == 0 {
+			next = "/" + next
+		}
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://example.com/in?next="+url.QueryEscape(next), nil))
+		location := w.Header().Get("Location")
+		if location != "/fallback" {
+			local++
+		}
+		line, err := json.Marshal([]string{next, location})
+		require.NoError(t, err)
+		locations.Write(append(line, '\n'))
+	}
+	assert.Greater(t, local, n/20, "the test tries addresses that are let through")
+	left := testserver.NodeScript(t, `
+		for (const line of require("fs").readFileSync(0, "utf8").split("\n").filter(Boolean)) {
+			const [next, location] = JSON.parse(line)
+			const decoded = location.split("?")[0].replace(/%([0-9a-f]{2})/gi, (_, h) => String.fromCharCode(parseInt(h, 16)))
+			for (const l of [location, decoded]) { // somebody on the way may decode the path
+				let origin = "none"
+				try { origin = new URL(l, "https://example.com/in").origin } catch {}
+				if (origin !== "https://example.com") console.log(JSON.stringify([next, location, origin]))
+			}
+		}`, &locations)
+	assert.Empty(t, string(left))
 }
 
 // TestAttackHeaderInjection puts line breaks wherever a request, or a value that

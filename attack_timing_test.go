@@ -46,14 +46,24 @@ func (w *witness) Load(ctx context.Context, id string) (store.Record, bool, erro
 	return w.Backend.Load(ctx, id)
 }
 
-func (w *witness) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (w *witness) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	w.note(id, c)
 	return w.Backend.Update(ctx, id, c)
 }
 
-func (w *witness) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
-	w.note(id, newID, r, drop)
-	return w.Backend.Rotate(ctx, id, newID, r, drop)
+func (w *witness) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	w.note(id, m)
+	return w.Backend.Rotate(ctx, id, m)
+}
+
+func (w *witness) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	w.note(ids)
+	return w.Backend.LoadFresh(ctx, ids...)
+}
+
+func (w *witness) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	w.note(user, why, ids)
+	return w.Backend.End(ctx, user, why, ids...)
 }
 
 func (w *witness) Delete(ctx context.Context, id string) (bool, error) {

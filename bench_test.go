@@ -50,10 +50,17 @@ func newBenchRouter(tb testing.TB) (*gin.Engine, func(path string) *http.Request
 		}
 		c.Status(http.StatusNoContent)
 	})
-	written := 1
+	written := 1000 // Go keeps small numbers without allocating
 	g.GET("/write", func(c *gin.Context) {
 		written++
 		benchCount.Set(c, written)
+		c.Status(http.StatusNoContent)
+	})
+	g.GET("/update", func(c *gin.Context) {
+		written++
+		if _, err := benchCount.Update(c, func(int) int { return written }); err != nil {
+			panic(err)
+		}
 		c.Status(http.StatusNoContent)
 	})
 	w := httptest.NewRecorder()
@@ -70,7 +77,7 @@ func newBenchRouter(tb testing.TB) (*gin.Engine, func(path string) *http.Request
 
 func BenchmarkRequest(b *testing.B) {
 	r, request := newBenchRouter(b)
-	for _, work := range []string{"bare", "anonymous", "read", "write"} {
+	for _, work := range []string{"bare", "anonymous", "read", "write", "update"} {
 		b.Run(work, func(b *testing.B) {
 			req := request("/" + work)
 			w := discard{http.Header{}}

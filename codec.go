@@ -116,6 +116,12 @@ func unstorableStruct(t reflect.Type, seen map[reflect.Type]bool) string {
 
 // encode returns the text of v.
 func (k codec[T]) encode(v T) (string, error) {
+	switch p := any(&v).(type) { // a pointer, which is not put on the heap as v would be
+	case *string:
+		return value.EncodeString(*p), nil
+	case *int:
+		return value.EncodeInt(*p), nil
+	}
 	switch k.form {
 	case formBasic:
 		return value.Encode(v)

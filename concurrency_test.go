@@ -91,7 +91,6 @@ func TestLogoutWins(t *testing.T) {
 	}
 	endings := map[string]func(t *testing.T, b *browser){
 		"logout":     func(_ *testing.T, b *browser) { b.get("/logout") },
-		"renewal":    func(_ *testing.T, b *browser) { b.get("/renew") },
 		"everywhere": func(_ *testing.T, b *browser) { b.get("/everywhere") },
 	}
 	for ending, end := range endings {
@@ -101,26 +100,71 @@ func TestLogoutWins(t *testing.T) {
 				a := newSite(s, sessionkit.Config{})
 				a.on("/login", signIn("42"))
 				a.on("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
-				a.on("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
 				a.on("/everywhere", func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutEverywhere(c)) })
 				a.on("/", whoami)
 				b := newBrowser(t, a)
 				b.get("/login")
 				old := b.fork()
-				left := 0
-				if ending == "renewal" {
-					left = 1
-				}
 				code := underWay(t, a, b, change, func() { end(t, b) })
 				if name != "after header" {
 					assert.Equal(t, http.StatusServiceUnavailable, code, "what was not saved does not look like success")
 				}
 				assert.Empty(t, old.get("/").Body.String(), "the old cookie opens nothing")
-				assert.Len(t, userSessions(t, s, "42"), left, "nothing came back to life")
+				assert.Empty(t, userSessions(t, s, "42"), "nothing came back to life")
 				assert.Len(t, a.errors(), 1, "the lost change is reported")
 			})
 		}
 	}
+}
+
+// TestChangeFollowsARenewal: a session that gets a new ID while a request is under
+// way lives on, and so does what that request changes. Its response sets no cookie:
+// the browser has the one of the renewal.
+func TestChangeFollowsARenewal(t *testing.T) {
+	for name, change := range map[string]gin.HandlerFunc{
+		"typed value":   increment,
+		"untyped value": func(c *gin.Context) { sessions.Default(c).Set("count", 1) },
+		"dropped value": func(c *gin.Context) { increment(c); cart.Delete(c) },
+		"renew":         func(c *gin.Context) { increment(c); sessionkit.Renew(c) },
+		"after header":  func(c *gin.Context) { c.Status(http.StatusOK); c.Writer.Flush(); increment(c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			a := newSite(s, sessionkit.Config{})
+			a.on("/login", func(c *gin.Context) { cart.Set(c, []item{{"tea", 1}}) }, signIn("42"))
+			a.on("/renew", sessionkit.Renew)
+			a.on("/name", func(c *gin.Context) { name := sessionkit.NewKey[string]("meanwhile"); name.Set(c, "kept") })
+			a.on("/", showCount)
+			a.on("/all", func(c *gin.Context) {
+				v, _ := sessionkit.NewKey[string]("meanwhile").Get(c)
+				_, carts := cart.Get(c)
+				c.String(http.StatusOK, "%s %v", v, carts)
+			})
+			b := newBrowser(t, a)
+			b.get("/login")
+			code := underWay(t, a, b, change, func() { b.get("/renew"); b.get("/name"); b.get("/renew") })
+			assert.Less(t, code, 300)
+			assert.JSONEq(t, `{"n": 1, "ok": true}`, b.get("/").Body.String(), "the change is where the session is")
+			assert.Equal(t, fmt.Sprintf("kept %v", name != "dropped value"), b.get("/all").Body.String(), "and takes nothing back")
+			assert.Len(t, userSessions(t, s, "42"), 1)
+			assert.Empty(t, a.errors())
+		})
+	}
+}
+
+// TestChangeDoesNotFollowASignIn: who has the cookie of a visitor need not be who
+// signed in with it.
+func TestChangeDoesNotFollowASignIn(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/visit", func(c *gin.Context) { cart.Set(c, []item{{"tea", 1}}) })
+	a.on("/login", signIn("42"))
+	a.on("/", showCount)
+	b := newBrowser(t, a)
+	b.get("/visit")
+	code := underWay(t, a, b, increment, func() { b.get("/login") })
+	assert.Equal(t, http.StatusServiceUnavailable, code)
+	assert.JSONEq(t, `{"n": 0, "ok": false}`, b.get("/").Body.String())
+	require.Len(t, a.errors(), 1)
 }
 
 // TestLogoutWinsOverRenewal: the renewal is saved first, but the logout was asked
@@ -280,9 +324,9 @@ func TestUsedFromGoroutineAfterTheRequest(t *testing.T) {
 // lostAnswers is a backend whose answers to changes do not arrive.
 type lostAnswers struct{ store.Backend }
 
-func (b lostAnswers) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (b lostAnswers) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	_, err := b.Backend.Update(ctx, id, c)
-	return false, errors.Join(errors.New("connection reset by peer"), err)
+	return store.Outcome{}, errors.Join(errors.New("connection reset by peer"), err)
 }
 
 func TestLostAnswerIsNotDenied(t *testing.T) {

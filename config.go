@@ -9,30 +9,41 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 )
 
 // Config adjusts [Sessions]. The zero value is safe and right for most
 // applications; each field says what it changes.
 type Config struct {
 	// Name is the name of the session cookie without its prefix. Default: "session".
-	// On the wire it is __Host-Http-session, or __Secure-session where Domain or
-	// another Path is set, or plain session on a developer's own machine.
+	// On the wire it is __Host-Http-session, or __Secure-session if Domain or another
+	// Path is set, or plain session on a developer's own machine: a request to localhost
+	// over plain HTTP, with no sign of a proxy, outside gin's release mode.
 	Name string
 
-	// IdleTimeout ends a session that is not used for so long. Default: 1 h, the
+	// IdleTimeout is how long a session may stay unused. Default: 1 h, the
 	// figure of NIST SP 800-63B-4 section 2.2.3 for AAL2. Use is recorded once a
 	// minute, or every tenth of a shorter IdleTimeout, so a session may live that
 	// much longer, and never shorter. A request is a use when its response begins:
 	// one that takes longer than its session has left finds it ended.
 	IdleTimeout time.Duration
 
-	// Lifetime ends a session so long after the sign-in, or after its creation
-	// where nobody signed in. Default: 24 h (NIST SP 800-63B-4 section 2.2.3).
+	// Lifetime is how long a session lasts after sign-in, or after its creation if
+	// nobody has signed in. Default: 24 h (NIST SP 800-63B-4 section 2.2.3).
 	Lifetime time.Duration
 
 	// RememberFor is the Lifetime of a sign-in with [Remember], which has no idle
 	// timeout. Default: 30 days. At most 400 days: browsers keep no cookie longer.
 	RememberFor time.Duration
+
+	// VisitorFor is how long a session in which nobody is signed in may stay unused.
+	// Its cookie then outlives the browser, so that a cart is still there the next
+	// day. Signing in puts the user's deadlines in its place. For an application that
+	// keeps its sign-ins as values of its own and does not call [Login], it is how
+	// long these last. At most 400 days: browsers keep no cookie longer.
+	// Default: 0, IdleTimeout and Lifetime apply, and the cookie ends with the browser.
+	VisitorFor time.Duration
 
 	// Domain lets subdomains see the cookie. Default: "", this host alone.
 	Domain string
@@ -67,6 +78,13 @@ type Config struct {
 	// cross-origin POST, PUT, PATCH and DELETE requests are let through.
 	TrustedOrigins []string
 
+	// CookielessRoutes are the requests that are authenticated by something other than
+	// a cookie, such as a key of your own in a header: patterns as of [http.ServeMux],
+	// such as "/api/" or "POST /hooks/{name}". They are let through from any origin,
+	// and are safe to let through because they lose their cookies: neither the session
+	// nor a handler sees any, and no session cookie is set.
+	CookielessRoutes []string
+
 	// TokenHeader lets clients without cookies, such as mobile apps and scripts,
 	// have the same sessions. For "Authorization" it is a bearer token (RFC 6750),
 	// and a header of your own such as "X-Session-Token" holds the token alone.
@@ -79,12 +97,28 @@ type Config struct {
 	// session, and it may come from any origin.
 	TokenHeader string
 
-	// OnEvent hears of what happens to sessions. It runs inside the request.
-	// Default: nothing hears.
+	// UserOf returns who is signed in according to a session's values, "" for nobody.
+	// It is for an application that signs in by sessions.Default(c) and does not call
+	// [Login] yet: setting the values that it looks at is a sign-in with a new session
+	// ID, and removing them, as Clear does, is a sign-out. values are what
+	// sessions.Default(c) returns; they are a copy. The deadlines of such a sign-in
+	// are a visitor's, see VisitorFor. What store.Migrate was given for it is used if
+	// this is nil. Default: nil, only Login signs in.
+	UserOf func(values map[any]any) string
+
+	// ErrorPage writes the page that people see if the middleware answers in place of
+	// the handler: a 503 if the session could not be read or saved, a 403 for a
+	// request from another site, and the 401 and 403 of [RequireSession]. The session
+	// may be used. It is called for page requests only: those that navigate or prefer
+	// HTML. All others get the problem document. Default: a plain page.
+	ErrorPage func(*gin.Context, Problem)
+
+	// OnEvent is called for every session event, inside the request. Default: none.
 	OnEvent func(*gin.Context, Event)
 
-	// OnError hears of every error of a session. It runs inside the request.
-	// Default: the error is logged with [log/slog].
+	// OnError is called for every error of a session, inside the request. It should
+	// not write a response: see ErrorPage. Default: the error is logged with
+	// [log/slog].
 	OnError func(*gin.Context, error)
 }
 
@@ -98,10 +132,6 @@ const (
 	maxCookieAge = 400 * 24 * time.Hour
 
 	minSecretBytes = 32 // of HMAC-SHA-256 and AES-256
-
-	// minDuration is more than any number of seconds that anybody forgets to
-	// multiply by time.Second: 400 days are 35 ms then.
-	minDuration = 100 * time.Millisecond
 )
 
 // ConfigError is one reason why a configuration cannot work.
@@ -133,6 +163,15 @@ func (c Config) Validate() error {
 	p.positive("RememberFor", c.RememberFor)
 	if c.RememberFor > maxCookieAge {
 		p.add("RememberFor", c.RememberFor.String(), "browsers keep no cookie over 400 days; make it shorter")
+	}
+	if c.VisitorFor != 0 {
+		p.positive("VisitorFor", c.VisitorFor)
+	}
+	if c.VisitorFor > maxCookieAge {
+		p.add("VisitorFor", c.VisitorFor.String(), "browsers keep no cookie over 400 days; make it shorter")
+	}
+	if _, err := newRoutes(c.CookielessRoutes); err != nil {
+		p.add("CookielessRoutes", fmt.Sprintf("%q", c.CookielessRoutes), err.Error())
 	}
 	p.scope(c.Domain, c.Path, c.SameSite)
 	if c.InsecureHTTP && c.SameSite == http.SameSiteNoneMode {
@@ -232,8 +271,8 @@ func (p *problems) positive(field string, d time.Duration) {
 	switch {
 	case d < 0:
 		p.add(field, d.String(), "must be positive; 0 means the default")
-	case d < minDuration:
-		p.add(field, d.String(), "is no more than an instant; multiply by time.Second, time.Minute or time.Hour")
+	case d < config.MinDuration:
+		p.add(field, d.String(), config.TooShort)
 	}
 }
 

@@ -45,6 +45,8 @@ func TestConfigThatCannotWork(t *testing.T) {
 		"Config.SameSite":          {SameSite: 7},
 		"Config.SameSite ":         {SameSite: http.SameSiteNoneMode, InsecureHTTP: true},
 		"Config.Partitioned":       {Partitioned: true, InsecureHTTP: true},
+		"Config.CookielessRoutes":  {CookielessRoutes: []string{"api"}},
+		"Config.CookielessRoutes ": {CookielessRoutes: []string{"/api/", "/api/"}},
 		"Config.MaxSessions":       {MaxSessions: -1},
 		"Config.ClearSiteData":     {ClearSiteData: []string{`"cache"`}},
 		"Config.ClearSiteData ":    {ClearSiteData: []string{""}},
@@ -87,6 +89,15 @@ func TestConfigErrorsAreJoined(t *testing.T) {
 		assert.ErrorContains(t, err, field)
 	}
 	assert.NotContains(t, err.Error(), "short secret")
+
+	err = sessionkit.GuardConfig{LoginURL: "login", FreshWithin: 5}.Validate()
+	for _, field := range []string{"GuardConfig.LoginURL", "GuardConfig.FreshWithin"} {
+		assert.ErrorContains(t, err, field)
+	}
+	err = store.Config{MaxBytes: -1, Timeout: 1}.Validate()
+	for _, field := range []string{"store: Config.MaxBytes", "store: Config.Timeout"} {
+		assert.ErrorContains(t, err, field)
+	}
 }
 
 func TestConfigThatWorks(t *testing.T) {
@@ -107,10 +118,23 @@ func TestConfigThatWorks(t *testing.T) {
 func TestSessionsThatCannotWork(t *testing.T) {
 	var nothing *store.Store
 	for want, call := range map[string]func(){
-		"one Config":                    func() { sessionkit.Sessions(memstore.New(), sessionkit.Config{}, sessionkit.Config{}) },
+		"takes one Config":              func() { sessionkit.Sessions(memstore.New(), sessionkit.Config{}, sessionkit.Config{}) },
 		"needs a store":                 func() { sessionkit.Sessions(nil) },
 		"needs a store; memstore.New()": func() { sessionkit.Sessions(nothing) },
-		"Config.MaxSessions":            func() { sessionkit.Sessions(gincookie.NewStore(testSecret), sessionkit.Config{MaxSessions: 1}) },
+		"Config.UserOf": func() {
+			sessionkit.Sessions(store.Migrate(memstore.New(), memstore.New(), "old", userOf), sessionkit.Config{UserOf: userOf})
+		},
+		"Migrate takes one function":                                                 func() { store.Migrate(memstore.New(), memstore.New(), "old", userOf, userOf) },
+		"the store that the sessions move from":                                      func() { store.Migrate(nil, memstore.New(), "old") },
+		"memstore: New takes one Config":                                             func() { memstore.New(memstore.Config{}, memstore.Config{}) },
+		"store: New takes one Config":                                                func() { store.New(memstore.NewBackend(), store.Config{}, store.Config{}) },
+		"store: New needs a Backend":                                                 func() { store.New(nil) },
+		"store: Config.MaxBytes is -1: must be positive; 0 means the default, 1 MiB": func() { memstore.New(memstore.Config{Store: store.Config{MaxBytes: -1}}) },
+		"memstore: Config.MaxSessions is -1: must not be negative":                   func() { memstore.New(memstore.Config{MaxSessions: -1, Store: store.Config{MaxBytes: -1}}) },
+		"store: Config.Timeout is 1ns: no server answers so soon":                    func() { store.New(memstore.NewBackend(), store.Config{MaxBytes: -1, Timeout: 1}) },
+		"RequireSession takes one GuardConfig":                                       func() { sessionkit.RequireSession(sessionkit.GuardConfig{}, sessionkit.GuardConfig{}) },
+		`NewCookie("x") takes one CookieOptions`:                                     func() { sessionkit.NewCookie[int]("x", sessionkit.CookieOptions{}, sessionkit.CookieOptions{}) },
+		"Config.MaxSessions":                                                         func() { sessionkit.Sessions(gincookie.NewStore(testSecret), sessionkit.Config{MaxSessions: 1}) },
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() { assert.Contains(t, fmt.Sprint(recover()), want) }()
@@ -137,28 +161,113 @@ func TestConfigShowsNoSecret(t *testing.T) {
 }
 
 func TestWarnsOfACookieThatDoesNotArrive(t *testing.T) {
-	warnings := func(requests ...*http.Request) int {
+	logged := ""
+	warnings := func(config sessionkit.Config, requests ...*http.Request) int {
 		var log bytes.Buffer
 		before := slog.Default()
 		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 		defer slog.SetDefault(before)
-		a := newSite(memstore.New(), sessionkit.Config{})
+		a := newSite(memstore.New(), config)
 		a.on("/", increment)
 		for _, r := range requests {
 			a.ServeHTTP(httptest.NewRecorder(), r)
 		}
-		if log.Len() > 0 {
-			assert.Contains(t, log.String(), "InsecureHTTP", "it names the remedy")
+		logged = log.String()
+		return strings.Count(logged, "WARN")
+	}
+	request := func(url string, headers ...string) *http.Request {
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
 		}
-		return strings.Count(log.String(), "WARN")
+		return r
 	}
-	request := func(url string) *http.Request {
-		return httptest.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	secure, insecure := sessionkit.Config{}, sessionkit.Config{InsecureHTTP: true}
+	assert.Equal(t, 1, warnings(secure, request("http://example.com/"), request("http://example.com/")), "once")
+	assert.Contains(t, logged, "InsecureHTTP", "it names the remedy")
+	for _, proxy := range [][]string{
+		{"X-Forwarded-Proto", "http"}, {"X-Forwarded-Proto", "HTTP, https"}, {"Forwarded", `for=1.2.3.4;proto="http"`},
+	} {
+		assert.Equal(t, 1, warnings(secure, request("http://example.com/", proxy...)), "%q says that the browser uses plain HTTP", proxy)
+		assert.Contains(t, logged, "serve HTTPS, or set Config.InsecureHTTP")
+		assert.Equal(t, 1, warnings(secure, request("http://localhost/", proxy...)))
+		assert.Zero(t, warnings(insecure, request("http://example.com/", proxy...)))
 	}
-	proxied := request("http://example.com/")
-	proxied.Header.Set("X-Forwarded-Proto", "https")
-	assert.Equal(t, 1, warnings(request("http://example.com/"), request("http://example.com/")), "once")
-	assert.Zero(t, warnings(request("https://example.com/"), request("http://localhost/"), proxied))
+	for _, proxy := range [][]string{
+		{"X-Forwarded-Proto", "https"},
+		{"X-Forwarded-Proto", "https, http"},
+		{"Forwarded", `for=1.2.3.4;proto="https"`},
+		{"X-Forwarded-For", "1.2.3.4"}, // nothing is known
+	} {
+		assert.Zero(t, warnings(secure, request("http://example.com/", proxy...)), "%q", proxy)
+		assert.Zero(t, warnings(insecure, request("http://example.com/", proxy...)), "%q", proxy)
+	}
+	assert.Zero(t, warnings(secure, request("https://example.com/"), request("http://localhost/"), request("http://localhost/", "Origin", "http://localhost:5173")))
+
+	for _, header := range [][]string{{"Origin", "https://shop.example.com"}, {"Referer", "https://shop.example.com/cart"}} {
+		assert.Equal(t, 1, warnings(secure, request("http://localhost/", header...)), "a developer's machine under a public name")
+		assert.Contains(t, logged, "ReleaseMode")
+		assert.Zero(t, warnings(secure, request("https://localhost/", header...)))
+		assert.Zero(t, warnings(insecure, request("http://192.168.1.5/", header...)))
+	}
+	gin.SetMode(gin.ReleaseMode)
+	defer gin.SetMode(gin.TestMode)
+	assert.Equal(t, 1, warnings(secure, request("http://localhost/")), "Safari")
+	assert.Contains(t, logged, "debug mode")
+	assert.Zero(t, warnings(secure, request("https://localhost/"), request("http://localhost/", "X-Forwarded-Proto", "https")))
+}
+
+// TestCookieThatWouldNotComeBack: outside its path or domain a session's cookie
+// would be lost, or take the place of one that is not.
+func TestCookieThatWouldNotComeBack(t *testing.T) {
+	for _, test := range []struct {
+		name, url string
+		config    sessionkit.Config
+		headers   []string
+		remedy    string // "": it will come back
+	}{
+		{"path", "https://example.com/news", sessionkit.Config{Path: "/app"}, nil, "Config.Path"},
+		{"path that begins alike", "https://example.com/apple", sessionkit.Config{Path: "/app"}, nil, "Config.Path"},
+		{"the path itself", "https://example.com/app", sessionkit.Config{Path: "/app"}, nil, ""},
+		{"below the path", "https://example.com/app/x", sessionkit.Config{Path: "/app"}, nil, ""},
+		{"below a path with a slash", "https://example.com/app/x", sessionkit.Config{Path: "/app/"}, nil, ""},
+		{"the path without its slash", "https://example.com/app", sessionkit.Config{Path: "/app/"}, nil, "Config.Path"},
+		{"a prefix that a proxy took away", "https://example.com/x", sessionkit.Config{Path: "/app"}, []string{"X-Forwarded-Prefix", "/app"}, ""},
+		{"another prefix", "https://example.com/x", sessionkit.Config{Path: "/app"}, []string{"X-Forwarded-Prefix", "/shop"}, "X-Forwarded-Prefix"},
+		{"a cookie has come back before", "https://example.com/x", sessionkit.Config{Path: "/app"}, []string{"Cookie", "__Secure-session=x"}, ""},
+		{"domain", "https://example.org/", sessionkit.Config{Domain: "example.com"}, nil, "Config.Domain"},
+		{"a domain that ends alike", "https://notexample.com/", sessionkit.Config{Domain: "example.com"}, nil, "Config.Domain"},
+		{"another address", "http://192.168.1.5:3000/", sessionkit.Config{Domain: "example.com"}, nil, "X-Forwarded-Host"},
+		{"the domain itself", "https://EXAMPLE.com:8443/", sessionkit.Config{Domain: "example.com"}, nil, ""},
+		{"a subdomain", "https://www.example.com/", sessionkit.Config{Domain: "example.com"}, nil, ""},
+		{"localhost", "http://localhost/", sessionkit.Config{Domain: "example.com"}, nil, ""},
+		{"a host that a proxy changed", "http://backend/", sessionkit.Config{Domain: "example.com"}, []string{"X-Forwarded-Host", "www.example.com, inner"}, ""},
+		{"the same, by the standard", "http://backend/", sessionkit.Config{Domain: "example.com"}, []string{"Forwarded", `for=1.2.3.4;host="www.example.com:443"`}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newBackend()
+			a := newSite(storeOver(s), test.config)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, test.url, nil)
+			a.GET(r.URL.Path, signIn("42"))
+			for i := 0; i < len(test.headers); i += 2 {
+				r.Header.Set(test.headers[i], test.headers[i+1])
+			}
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, r)
+			if test.remedy == "" {
+				assert.Equal(t, http.StatusOK, w.Code)
+				assert.Len(t, setCookies(w), 1)
+				assert.Empty(t, a.errors())
+				return
+			}
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.Empty(t, setCookies(w))
+			assert.NotContains(t, s.called(), "create", "no session is left behind")
+			errs := a.errors()
+			require.Len(t, errs, 1)
+			assert.ErrorContains(t, errs[0], test.remedy)
+		})
+	}
 }
 
 func TestUnsupportedByTheStore(t *testing.T) {

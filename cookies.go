@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 )
 
 // The errors of cookies. A cookie that did not come is [http.ErrNoCookie].
@@ -75,8 +77,9 @@ func (o CookieOptions) withDefaults() CookieOptions {
 
 // validate judges the options of a cookie of this name.
 func (o CookieOptions) validate(name string) error {
-	p := problems{prefix: "CookieOptions."}
-	p.cookieName("name", name)
+	var of problems
+	of.cookieName("the name", name)
+	p := problems{prefix: "CookieOptions.", errs: of.errs}
 	p.scope(o.Domain, o.Path, o.SameSite)
 	if o.MaxAge < 0 {
 		p.add("MaxAge", o.MaxAge.String(), "must be positive; to delete a cookie call Delete")
@@ -92,7 +95,7 @@ func (o CookieOptions) validate(name string) error {
 	}
 	lower := strings.ToLower(name)
 	if strings.HasPrefix(lower, strings.ToLower(prefixHost)) && (o.Domain != "" || o.Path != "/") {
-		p.add("name", quote(name), "the prefix __Host- excludes Domain and any Path but /; drop them or the prefix")
+		p.add("Path", quote(o.Path), "the prefix __Host- excludes Domain and any Path but /; drop them or the prefix")
 	}
 	if o.ScriptReadable && (strings.HasPrefix(lower, strings.ToLower(prefixHTTP)) || strings.HasPrefix(lower, strings.ToLower(prefixHostHTTP))) {
 		p.add("ScriptReadable", "true", "the prefix "+prefixHTTP+" promises HttpOnly; drop one of them")
@@ -114,25 +117,37 @@ type Cookie[T any] struct {
 // where T can never be stored. The options are one value at most.
 func NewCookie[T any](name string, options ...CookieOptions) Cookie[T] {
 	newCodec[T]("NewCookie", name)
-	o, err := oneOption(options)
-	if err == nil {
-		err = o.validate(name)
-	}
+	o, err := optionsOf(fmt.Sprintf("NewCookie(%q)", name), name, options)
 	if err != nil {
-		panic(fmt.Errorf("sessionkit: NewCookie(%q): %w", name, err))
+		panic(err)
 	}
 	return Cookie[T]{name: name, options: o}
 }
 
-func oneOption(options []CookieOptions) (CookieOptions, error) {
-	switch len(options) {
-	case 0:
-		return CookieOptions{}.withDefaults(), nil
-	case 1:
-		return options[0].withDefaults(), nil
+// optionsOf returns the options that were given to a call.
+func optionsOf(call, name string, given []CookieOptions) (CookieOptions, error) {
+	o, err := config.One("sessionkit: "+call, given)
+	if err != nil {
+		return o, err
 	}
-	return CookieOptions{}, errors.New("one CookieOptions is taken; give all fields in it")
+	o = o.withDefaults()
+	if err := o.validate(name); err != nil {
+		return o, callError{call, err}
+	}
+	return o, nil
 }
+
+// callError adds to what is wrong with some options what they were given to.
+type callError struct {
+	call string
+	err  error
+}
+
+func (e callError) Error() string {
+	return "sessionkit: " + e.call + ": " + strings.ReplaceAll(e.err.Error(), "sessionkit: ", "")
+}
+
+func (e callError) Unwrap() error { return e.err }
 
 // Set sends the cookie with the response, in place of one of the same name. The
 // error is [ErrCookieTooLarge], or says that the response has begun or that
@@ -169,12 +184,9 @@ func (k Cookie[T]) Delete(c *gin.Context) { deleteCookie(c, k.name, k.options) }
 // is for the others. The error is that of [Cookie.Set], or joins a [*ConfigError]
 // for each option that browsers would refuse.
 func SetCookie(c *gin.Context, name, value string, options ...CookieOptions) error {
-	o, err := oneOption(options)
-	if err == nil {
-		err = o.validate(name)
-	}
+	o, err := optionsOf(fmt.Sprintf("SetCookie(%q)", name), name, options)
 	if err != nil {
-		return fmt.Errorf("sessionkit: setting cookie %q: %w", name, err)
+		return err
 	}
 	return setCookie(c, name, value, o)
 }
@@ -195,15 +207,12 @@ func GetCookie(c *gin.Context, name string) (string, error) {
 // because the options are wrong or the response has begun, is reported to
 // Config.OnError.
 func DeleteCookie(c *gin.Context, name string, options ...CookieOptions) {
-	o, err := oneOption(options)
-	if err == nil {
-		err = o.validate(name)
-	}
+	o, err := optionsOf(fmt.Sprintf("DeleteCookie(%q)", name), name, options)
 	if err != nil {
 		q := requestOf(c, "DeleteCookie")
 		q.lock()
 		defer q.unlock(c)
-		q.reportCookie(name, err)
+		q.calls().errs = append(q.calls().errs, err)
 		return
 	}
 	deleteCookie(c, name, o)

@@ -212,7 +212,12 @@ func TestCookiesThatCannotWork(t *testing.T) {
 				var problem *sessionkit.ConfigError
 				assert.ErrorAs(t, err, &problem)
 			})
-			defer func() { assert.Contains(t, fmt.Sprint(recover()), want) }()
+			defer func() {
+				message := fmt.Sprint(recover())
+				assert.Contains(t, message, want)
+				assert.Equal(t, 1, strings.Count(message, "sessionkit: "), "%s", message)
+				assert.NotContains(t, message, "CookieOptions.name", "there is no such field")
+			}()
 			sessionkit.NewCookie[string](bad.name, bad.options)
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 )
@@ -12,19 +13,44 @@ import (
 var errNobody = errors.New("nobody is signed in")
 
 // Devices returns the live sessions of the signed-in user, the latest sign-in
-// first. The current one is the one whose ID is Current(c).ID. The error is
-// [errors.ErrUnsupported] over a store that does not know them.
+// first, under this Config.Name. The current one is the one whose ID is
+// Current(c).ID. The error is [errors.ErrUnsupported] over a store that does not
+// know them.
 func Devices(c *gin.Context) ([]Session, error) {
 	var list []Session
 	err := forUser(c, "Devices", func(ctx context.Context, q *request) (err error) {
-		list, err = q.kit.directory.Sessions(ctx, q.user)
+		if list, err = q.kit.directory.Sessions(ctx, q.user, q.kit.Name); err == nil {
+			err = q.findAmong(list)
+		}
+		for i, s := range list {
+			switch {
+			case s.ID == q.old.id && !q.ending:
+				list[i] = q.describe()
+			case !s.ExpiresAt.Equal(s.EndsAt): // it may end so much earlier, if its last use is not recorded yet
+				list[i].ExpiresAt = s.ExpiresAt.Add(-q.kit.seenEvery)
+			}
+		}
 		return err
 	})
 	return list, err
 }
 
-// Revoke ends one of the signed-in user's own sessions, by its ID. An ID that is
-// not of this user is no error and changes nothing. The current session is ended
+// findAmong takes over the ID that another request has given the session, so that
+// it is known among the user's.
+func (q *request) findAmong(list []Session) error {
+	isOwn := func(s Session) bool { return s.ID == q.old.id }
+	if q.old.id == "" || q.ending || q.renewing || slices.ContainsFunc(list, isOwn) {
+		return nil
+	}
+	k, found, err := q.kit.keeper.follow(q.r, q.old)
+	if found {
+		q.old.id = k.id
+	}
+	return err
+}
+
+// Revoke ends one of the signed-in user's own sessions, by its ID. Another
+// user's session ID is ignored. The current session is ended
 // too if the ID is its own, as by [Logout]. The error is [errors.ErrUnsupported]
 // over a store that does not know a user's sessions.
 func Revoke(c *gin.Context, id string) error {
@@ -33,61 +59,59 @@ func Revoke(c *gin.Context, id string) error {
 			q.signOut()
 			return nil
 		}
-		list, err := q.kit.directory.Sessions(ctx, q.user)
-		if err != nil {
-			return err
+		ended, err := q.kit.directory.Revoke(ctx, q.user, q.kit.Name, id)
+		if ended {
+			q.tell(Event{Kind: EventRevoked, User: q.user, SessionID: id})
 		}
-		for _, s := range list {
-			if s.ID != id {
-				continue
-			}
-			if err := q.kit.directory.Revoke(ctx, q.user, id); err != nil {
-				return err
-			}
-			q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
-		}
-		return nil
+		return err
 	})
 }
 
-// LogoutOthers ends all sessions of the signed-in user but the current one. The
-// error is [errors.ErrUnsupported] over a store that does not know them.
+// LogoutOthers ends all sessions of the signed-in user but the current one, also
+// sign-ins that are under way. Call it after a password was changed and the new one
+// is stored. The error is store.ErrEnded if the current session was ended itself
+// meanwhile, and [errors.ErrUnsupported] over a store that does not know them.
 func LogoutOthers(c *gin.Context) error {
 	return forUser(c, "LogoutOthers", func(ctx context.Context, q *request) error {
-		return q.revokeAll(ctx, q.old.id)
+		ended, err := q.kit.directory.RevokeOthers(ctx, q.user, q.kit.Name, q.old.id, q.since(), q.signingIn)
+		return q.afterRevoking(ctx, ended, err)
 	})
 }
 
-// LogoutEverywhere ends all sessions of the signed-in user, the current one as by
-// [Logout]. The error is [errors.ErrUnsupported] over a store that does not know
-// them.
+// LogoutEverywhere ends all sessions of the signed-in user, also sign-ins that are
+// under way; the current one as by [Logout]. The error is [errors.ErrUnsupported]
+// over a store that does not know them.
 func LogoutEverywhere(c *gin.Context) error {
 	return forUser(c, "LogoutEverywhere", func(ctx context.Context, q *request) error {
-		if err := q.revokeAll(ctx, q.old.id); err != nil {
+		const whateverHappens = true
+		ended, err := q.kit.directory.RevokeOthers(ctx, q.user, q.kit.Name, q.old.id, q.since(), whateverHappens)
+		if err := q.afterRevoking(ctx, ended, err); err != nil {
 			return err
+		}
+		if q.old.id != "" && !q.ending {
+			if err := q.endOld(); err != nil { // at once, as the others
+				return err
+			}
 		}
 		q.signOut()
 		return nil
 	})
 }
 
-// revokeAll ends the user's sessions but one, each with an event. That one may have
-// been renewed by another request: its sign-in is the same.
-func (q *request) revokeAll(ctx context.Context, except string) error {
-	list, err := q.kit.directory.Sessions(ctx, q.user)
+// afterRevoking tells of the sessions that were ended. A sign-in that follows in
+// this request is later than that.
+func (q *request) afterRevoking(ctx context.Context, ended []Session, err error) error {
+	for _, s := range ended {
+		q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
+	}
 	if err != nil {
 		return err
 	}
-	in := q.since()
-	if _, err := q.kit.directory.RevokeAll(ctx, q.user, except, in.Line); err != nil {
-		return err
+	n := &note{user: q.user}
+	if n.epoch, err = q.kit.directory.Note(ctx, q.user, q.kit.Name); err == nil {
+		q.noted = n
 	}
-	for _, s := range list {
-		if s.ID != except && !s.SignedInAt.Equal(in.At) {
-			q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
-		}
-	}
-	return nil
+	return err
 }
 
 // forUser runs what concerns all sessions of the signed-in user.
@@ -96,6 +120,7 @@ func forUser(c *gin.Context, call string, f func(context.Context, *request) erro
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
+	q.follow()
 	var err error
 	switch {
 	case q.loadErr != nil:

@@ -19,10 +19,10 @@ import "github.com/gin-gonic/gin"
 //	}
 //
 // The channel is closed within a second of the end, and over store/redisstore with
-// its cache within milliseconds. Waiting is no use of the session: it runs into
-// its idle timeout unless other requests use it. A renewed session goes on; one
-// that nobody is signed in to ends with its ID. A visitor who has no session has
-// none that could end. All calls in one request return the same channel.
+// its cache within milliseconds. Waiting does not count as activity, so the session can
+// still expire. A renewed session goes on; one that nobody is signed in to ends with
+// its ID. A visitor who has no session has none that could end. All calls in one
+// request return the same channel.
 func Done(c *gin.Context) <-chan struct{} {
 	q := requestOf(c, "Done")
 	q.lock()

@@ -22,9 +22,13 @@ const (
 // happens. It holds no secret.
 type Event struct {
 	Kind      EventKind
-	User      string // "" where nobody is signed in
-	SessionID string // the public handle; "" where there is none
+	User      string // "" if nobody is signed in
+	SessionID string // "" if there is none
 	Err       error  // of EventStoreError and EventCrossOrigin
+
+	// PreviousID is the ID that a session had before, of EventRenewed and
+	// EventSignedIn: "" if it had none.
+	PreviousID string
 }
 
 // pendingCalls are the calls of OnEvent and OnError that wait until the request's

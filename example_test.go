@@ -41,9 +41,12 @@ func Example() {
 	account := r.Group("/account", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}))
 	account.GET("", func(c *gin.Context) {
 		user, _ := sessionkit.User(c)
-		items, _ := Cart.Get(c)
-		Cart.Set(c, append(items, Item{"tea"}))
-		c.String(http.StatusOK, "user %s had %d items", user, len(items))
+		items, err := Cart.Update(c, func(items []Item) []Item { return append(items, Item{"tea"}) })
+		if err != nil {
+			c.AbortWithStatus(http.StatusServiceUnavailable)
+			return
+		}
+		c.String(http.StatusOK, "user %s has %d items", user, len(items))
 	})
 	account.POST("/logout", func(c *gin.Context) {
 		sessionkit.Logout(c)
@@ -62,8 +65,8 @@ func Example() {
 	// Output:
 	// GET /account: 401
 	// POST /login: 303 to /account
-	// GET /account: 200 user 42 had 0 items
-	// GET /account: 200 user 42 had 1 items
+	// GET /account: 200 user 42 has 1 items
+	// GET /account: 200 user 42 has 2 items
 	// POST /account/logout: 303 to /
 	// GET /: 200 [{"level":"info","text":"Goodbye"}]
 	// GET /account: 401

@@ -130,13 +130,13 @@ func TestSignOutThatFails(t *testing.T) {
 	old := b.session()
 	s.called()
 	s.before = func(call string) {
-		if call == "delete" {
+		if call == "end" {
 			s.failing(nil) // the next one works
 		}
 	}
-	s.failing(errDown, "delete")
+	s.failing(errDown, "end")
 	assert.Equal(t, http.StatusServiceUnavailable, b.get("/logout").Code)
-	assert.Equal(t, []string{"load", "create", "delete", "delete"}, s.called())
+	assert.Equal(t, []string{"load", "create", "end", "end"}, s.called())
 	assert.Equal(t, old, b.session())
 	assert.Equal(t, "42", b.get("/").Body.String(), "nobody is told that they are signed out who is not")
 }
@@ -171,11 +171,11 @@ func TestFreshGuardReadsAgain(t *testing.T) {
 	b.get("/login")
 	s.called()
 	assert.Equal(t, "42", b.get("/account").Body.String())
-	assert.Equal(t, []string{"load", "load"}, s.called())
+	assert.Equal(t, []string{"load", "load fresh"}, s.called())
 	revoke = func() {}
 	account.GET("/looked", func(c *gin.Context) { sessions.Default(c).Get("x") }, fresh, whoami)
 	assert.Equal(t, "42", b.get("/account/looked").Body.String())
-	assert.Equal(t, []string{"load", "load"}, s.called(), "a look by sessions.Default changes nothing")
+	assert.Equal(t, []string{"load", "load fresh"}, s.called(), "a look by sessions.Default changes nothing")
 	revoke = func() {
 		n, err := kept.RevokeAll(t.Context(), "42")
 		assert.NoError(t, err)

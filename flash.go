@@ -2,6 +2,7 @@ package sessionkit
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
-// Level says how good or bad the news of a flash message is.
+// Level is the severity of a flash message.
 type Level string
 
 // The levels. Any other text is fine too.
@@ -69,14 +70,19 @@ func FlashNow(c *gin.Context, level Level, text string) {
 }
 
 // Flashes returns the messages, oldest first and those of [FlashNow] last, and
-// consumes them. Where there are none, nothing changes. Texts that were left with
+// consumes them. They are removed when the response goes out, so each is shown at
+// least once: requests at the same time may both show it, but none is lost because a
+// response failed. If there are none, nothing changes. Texts that were left with
 // AddFlash of gin-contrib/sessions are among them, as Info.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	stored := append(q.takeGinFlashes(), messages.take(q)...)
+	var stored []FlashMessage
+	if !q.prefetch {
+		stored = append(q.takeGinFlashes(), messages.read(q)...)
+	}
 	if q.flashes == nil && len(stored) == 0 {
 		return nil
 	}
@@ -185,42 +191,69 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, newToken()[:6]), text)
 }
 
-// Take returns the values, oldest first, and consumes them. One that is not a T
-// is left out. Where there are none, nothing changes.
+// Take returns the values, oldest first, and consumes them, each in one step: of
+// requests that take at the same time one gets it. One that is not a T is left out.
+// If there are none, nothing changes. As of [Flashes], a prefetch gets none.
 func (k FlashKey[T]) Take(c *gin.Context) []T {
 	q := requestOf(c, "FlashKey.Take")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	return k.take(q)
-}
-
-func (k FlashKey[T]) take(q *request) []T {
-	names := q.ownNames(k.prefix)
+	if q.prefetch {
+		return nil
+	}
 	var taken []T
-	for _, name := range names {
-		text, _ := q.text(name)
-		if v, ok := k.codec.decode(text); ok {
-			taken = append(taken, v)
+	for _, name := range slices.Sorted(maps.Keys(q.withPrefix(k.prefix))) {
+		if text := q.takeValue(name); text != "" {
+			if v, ok := k.codec.decode(text); ok {
+				taken = append(taken, v)
+			}
 		}
-		q.remove(name)
 	}
 	return taken
 }
 
-// ownNames returns the names of the values that begin with prefix, in order.
-func (q *request) ownNames(prefix string) []string {
-	var names []string
-	for _, texts := range []map[string]string{q.base, q.set} {
-		for name := range texts {
-			if !strings.HasPrefix(name, prefix) || slices.Contains(names, name) {
-				continue
-			}
-			if _, ok := q.text(name); ok {
-				names = append(names, name)
+// read returns the values, oldest first, and removes them with the commit.
+func (k FlashKey[T]) read(q *request) []T {
+	texts := q.withPrefix(k.prefix)
+	q.removeAll(texts)
+	var found []T
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if v, ok := k.codec.decode(texts[name]); ok {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// withPrefix returns the texts of the values whose names begin with prefix.
+func (q *request) withPrefix(prefix string) (texts map[string]string) {
+	q.settle()
+	for _, from := range []map[string]string{q.base, q.set} {
+		for name, text := range from {
+			if strings.HasPrefix(name, prefix) {
+				if texts == nil {
+					texts = make(map[string]string)
+				}
+				texts[name] = text
 			}
 		}
 	}
-	slices.Sort(names)
-	return names
+	for _, name := range q.drop {
+		delete(texts, name)
+	}
+	return texts
+}
+
+// removeAll drops values that are there, in time in proportion to their number.
+func (q *request) removeAll(texts map[string]string) {
+	for name := range texts {
+		delete(q.set, name)
+		if _, ok := q.base[name]; ok {
+			q.drop = append(q.drop, name)
+		}
+	}
+	if len(texts) > 0 {
+		q.changed()
+	}
 }

@@ -3,7 +3,9 @@ package sessionkit_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -152,4 +155,35 @@ func TestKeptFlashesStayInOrder(t *testing.T) {
 	b.get("/add")
 	b.get("/keep")
 	assert.Regexp(t, "one.*two.*three.*four", b.get("/read").Body.String())
+}
+
+// TestManyFlashes: 64 times as many messages do not take the square of that as long to
+// read, also if another one is left.
+func TestManyFlashes(t *testing.T) {
+	const few, many, tolerated = 800, 64 * 800, 8 * 64 // large maps are slower than small ones
+	a := newSite(memstore.New(memstore.Config{Store: store.Config{MaxBytes: 64 << 20}}), sessionkit.Config{})
+	left := 0
+	a.on("/add", func(c *gin.Context) {
+		for i := range left {
+			sessionkit.Flash(c, sessionkit.Info, strconv.Itoa(i))
+		}
+	})
+	a.on("/read", func(c *gin.Context) {
+		c.Header("X-Count", strconv.Itoa(len(sessionkit.Flashes(c))))
+		sessionkit.Flash(c, sessionkit.Info, "another")
+	})
+	took := func(n int) time.Duration {
+		b := newBrowser(t, a)
+		left = n
+		b.get("/add")
+		start := time.Now()
+		w := b.get("/read")
+		require.Equal(t, strconv.Itoa(n), w.Header().Get("X-Count"))
+		return time.Since(start)
+	}
+	forFew, forMany := took(few), took(many)
+	for tries := 0; tries < 3 && forMany > tolerated*forFew; tries++ { // the machine may have been busy
+		forFew, forMany = min(forFew, took(few)), min(forMany, took(many))
+	}
+	assert.LessOrEqual(t, forMany, tolerated*forFew)
 }

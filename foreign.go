@@ -14,6 +14,7 @@ import (
 	gsessions "github.com/gorilla/sessions"
 
 	outside "github.com/gin-sessionkit/sessionkit/internal/foreign"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -129,7 +130,7 @@ func readLedger(session *gsessions.Session) (ledger, bool) {
 	return l, true
 }
 
-func (f *foreign) create(r *http.Request, record store.Record) (kept, error) {
+func (f *foreign) create(r *http.Request, record store.Record, _ signin.Attempt) (kept, error) {
 	session, err := f.open(r, "")
 	if err != nil {
 		return kept{}, fmt.Errorf("%T: %w", f.store, err)
@@ -137,7 +138,7 @@ func (f *foreign) create(r *http.Request, record store.Record) (kept, error) {
 	return f.write(r, session, "", newToken(), record)
 }
 
-func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, bool, error) {
+func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, store.Outcome, error) {
 	record := k.record
 	record.Values = value.Apply(record.Values, change.Set, change.Delete)
 	if !change.Expires.IsZero() {
@@ -151,15 +152,15 @@ func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, bo
 	id := k.foreign.ID
 	next, err := f.write(r, k.foreign, k.cookie, k.id, record)
 	if err != nil {
-		return kept{}, false, err
+		return kept{}, store.Outcome{}, err
 	}
 	if next.foreign.ID != id { // it had ended, or was not found, and the store has begun another
-		return kept{}, false, f.remove(r, next)
+		return kept{}, store.Outcome{}, f.remove(r, next)
 	}
-	return next, true, nil
+	return next, store.Outcome{Found: true}, nil
 }
 
-func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []string) (kept, bool, error) {
+func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []string, _ *signin.Attempt) (kept, bool, error) {
 	if now, err := f.load(r, k.cookie, true); err != nil || now.id == "" {
 		return kept{}, false, err // what ended meanwhile does not go on under a new ID
 	}
@@ -179,17 +180,20 @@ func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []st
 	if err != nil {
 		return kept{}, false, err
 	}
-	if _, err := f.end(r, k); err != nil {
+	if _, err := f.end(r, k, store.Renewed); err != nil {
 		return kept{}, false, errors.Join(err, f.remove(r, next))
 	}
 	next.record.Values = changed
 	return next, true, nil
 }
 
+// follow finds nothing: such a store does not know what became of a session.
+func (f *foreign) follow(*http.Request, kept) (kept, bool, error) { return kept{}, false, nil }
+
 // end writes an ended session over the stored one before it has that deleted. A
 // store that cannot reach a session may take it for one that is not there, and
 // then deletes nothing and says nothing; what is to be written it does miss.
-func (f *foreign) end(r *http.Request, k kept) (bool, error) {
+func (f *foreign) end(r *http.Request, k kept, _ store.Ending) (bool, error) {
 	ended := *k.foreign
 	ended.Values = make(map[any]any)
 	next, err := f.write(r, &ended, k.cookie, k.id, store.Record{Expires: time.Now()})

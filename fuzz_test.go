@@ -23,6 +23,8 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -220,7 +222,8 @@ func FuzzStoredValue(f *testing.F) {
 		if key != "count" {
 			values["count"] = `7`
 		}
-		secret, _, err := kept.Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour), Values: values})
+		server, _ := kitstore.Of(kept)
+		secret, _, err := server.Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour), Values: values}, signin.Attempt{Began: now})
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrTooLarge)
 			return

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
@@ -19,12 +21,15 @@ import (
 	ginmemstore "github.com/gin-contrib/sessions/memstore"
 	ginpostgres "github.com/gin-contrib/sessions/postgres"
 	ginredis "github.com/gin-contrib/sessions/redis"
+	"github.com/gin-gonic/gin"
 	gsessions "github.com/gorilla/sessions"
 	"github.com/libtnb/sqlite"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
@@ -63,8 +68,10 @@ func newOwnStore(*testing.T) tested { return tested{Store: memstore.New()} }
 func newFailingOwnStore(*testing.T) tested {
 	b := newBackend()
 	return tested{
-		Store:  storeOver(b),
-		fail:   func() { b.failing(errors.New("down"), "load", "create", "update", "rotate", "delete", "list") },
+		Store: storeOver(b),
+		fail: func() {
+			b.failing(errors.New("down"), "load", "load fresh", "create", "update", "rotate", "end", "delete", "list")
+		},
 		mend:   func() { b.failing(nil) },
 		damage: func(garbage string) { b.failing(fmt.Errorf("%s: %w", garbage, store.ErrCorrupt), "load") },
 	}
@@ -227,4 +234,88 @@ func (s *oneAtATime) Save(r *http.Request, w http.ResponseWriter, session *gsess
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Store.Save(r, w, session)
+}
+
+// TestOptionsMaxAge: it is how long the session lives, on the server and in the
+// browser, and a browser that was closed finds it again.
+func TestOptionsMaxAge(t *testing.T) {
+	const day = 24 * time.Hour
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			a := newSite(s, sessionkit.Config{})
+			options := func(seconds int) gin.HandlerFunc {
+				return func(c *gin.Context) {
+					session := sessions.Default(c)
+					session.Options(sessions.Options{MaxAge: seconds, Path: "/"})
+					assert.NoError(t, session.Save())
+				}
+			}
+			month, second, none := options(30*86400), options(1), options(0)
+			login := signIn("42")
+			a.on("/visit/month", increment, month)
+			a.on("/visit/second", increment, second)
+			a.on("/month", month)
+			a.on("/second", second)
+			a.on("/none", none)
+			a.on("/login", login)
+			a.on("/login-then-month", login, month)
+			a.on("/month-then-login", month, login)
+			a.on("/count", showCount)
+			a.on("/", whoami)
+			age := func(b *browser, target string) time.Duration {
+				w := b.get(target)
+				require.Len(t, setCookies(w), 1, target)
+				return time.Duration(setCookies(w)[0].MaxAge) * time.Second
+			}
+			lives := func(b *browser) bool {
+				return b.get("/count").Body.String() == `{"n":1,"ok":true}` || b.get("/").Body.String() != ""
+			}
+
+			// A visitor's session lives so long after its last use.
+			b := newBrowser(t, a)
+			assert.Equal(t, 31*day, age(b, "/visit/month"), "its cookie is sent again at most once a day, and lives a day longer")
+			assert.Empty(t, b.get("/month").Header()["Set-Cookie"], "nothing has changed")
+			for range 3 {
+				time.Sleep(29 * day)
+				require.True(t, lives(b))
+			}
+			time.Sleep(31 * day)
+			assert.False(t, lives(b))
+
+			// So short a life is no matter of the browser either.
+			assert.LessOrEqual(t, age(b, "/visit/second"), 1*day+time.Second)
+			time.Sleep(500 * time.Millisecond)
+			require.True(t, lives(b))
+			time.Sleep(2 * time.Second)
+			assert.False(t, lives(b))
+			b.get("/visit/month")
+			age(b, "/second")
+			time.Sleep(2 * time.Second)
+			assert.False(t, lives(b), "a session that is there already")
+
+			// A signed-in session lives so long after the sign-in.
+			for _, target := range []string{"/login-then-month", "/month-then-login"} {
+				b := newBrowser(t, a)
+				assert.Equal(t, 30*day, age(b, target), target)
+				for range 29 {
+					time.Sleep(day)
+					require.True(t, lives(b), target)
+				}
+				time.Sleep(day)
+				assert.False(t, lives(b), target)
+			}
+			b = newBrowser(t, a)
+			b.get("/login")
+			assert.Equal(t, 30*day, age(b, "/month"))
+			assert.Zero(t, age(b, "/none"), "without a MaxAge the cookie ends with the browser")
+			time.Sleep(2 * time.Hour)
+			assert.False(t, lives(b), "and the Config's deadlines hold")
+			b = newBrowser(t, a)
+			b.get("/visit/month")
+			assert.Zero(t, age(b, "/login"), "a sign-in has the deadlines of a user")
+			time.Sleep(2 * time.Hour)
+			assert.False(t, lives(b))
+		})
+	})
 }

@@ -1,34 +1,36 @@
 package sessionkit
 
 import (
-	"fmt"
-	"mime"
+	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 )
 
 // GuardConfig adjusts [RequireSession].
 type GuardConfig struct {
-	// LoginURL is where page requests are sent: a path of this site or an absolute
-	// https URL. It gets ?reason= and, for GET requests, ?next=, which [NextURL]
-	// reads. Default: "", every refused request gets the 401.
+	// LoginURL is where page requests are sent: a path of this site, as the browser
+	// shows it, or an absolute URL. It gets ?reason= and, for GET requests, ?next=,
+	// which [NextURL] reads. Requests for that path pass the guard, so that it can
+	// stand on the whole site. Default: "", every refused request gets the 401.
 	LoginURL string
 
-	// FreshWithin asks for a sign-in that is no older, as before a dangerous action
-	// (OWASP ASVS 5.0 section 7.5.3). A sign-in with [Remember] never is: sign in
-	// again without it. Default: 0, any age will do.
+	// FreshWithin is how recently the user must have shown who they are, by [Login]
+	// or [Confirm], as before a dangerous action (OWASP ASVS 5.0 section 7.5.3). To
+	// come back with a remembered cookie is not that. Default: 0, any time.
 	FreshWithin time.Duration
 
-	// Check decides in place of "a user is signed in". It may use the session.
+	// Check replaces the test that a user is signed in, to guard by role for example.
+	// It may use the session. If it returns false, a visitor is sent to sign in, and
+	// a signed-in user gets a 403. Default: nil, a user must be signed in.
 	Check func(*gin.Context) bool
 
 	// OnDenied answers a refused request in place of the guard. Handlers after the
-	// guard do not run in any case.
+	// guard do not run in any case. Default: nil, the guard answers.
 	OnDenied func(*gin.Context, Denial)
 
 	// Passive makes the request not count as use of the session: for what a page
@@ -39,26 +41,36 @@ type GuardConfig struct {
 // Denial says why [RequireSession] refused a request.
 type Denial string
 
-// The reasons. They are the reason member of the 401 and 503 answers and the
+// The reasons. They are the reason member of the 401, 403 and 503 answers and the
 // reason parameter of the LoginURL.
 const (
 	NotSignedIn Denial = "not-signed-in"
-	Expired     Denial = "expired"     // the user was signed in, and the session has run out
+	Expired     Denial = "expired"     // the user was signed in, and the session has expired
+	Revoked     Denial = "revoked"     // the session was ended from another device, by the application, or by MaxSessions
 	Stale       Denial = "stale"       // the sign-in is older than FreshWithin
+	Forbidden   Denial = "forbidden"   // a user is signed in, and Check does not allow it
 	Unavailable Denial = "unavailable" // the session could not be read
 )
 
 // RequireSession returns a middleware that lets a request through if a user is
-// signed in. Otherwise a page request (Sec-Fetch-Mode: navigate or, in its
-// absence, an Accept that prefers HTML) is sent to the LoginURL with a 303; an HTMX
-// request is, by HX-Redirect; any other gets a 401 as application/problem+json
-// (RFC 9457) with the reason. If the session cannot be read the answer is a 503
-// with Retry-After.
+// signed in. Otherwise:
 //
-// What it guards carries Cache-Control: no-store, unless the handler sets its own
-// (OWASP ASVS 5.0 section 14.3.2). It panics on a config that cannot work.
-func RequireSession(config ...GuardConfig) gin.HandlerFunc {
-	g, err := newGuard(config)
+//   - a page request goes to the LoginURL by a 303: one with Sec-Fetch-Mode:
+//     navigate, or with an Accept that prefers HTML;
+//   - an HTMX request does by HX-Redirect, and an Inertia request by a 409 with
+//     X-Inertia-Location;
+//   - any other request, and each if there is no LoginURL, gets a 401 with the reason:
+//     a page for people (Config.ErrorPage), and application/problem+json (RFC 9457)
+//     for programs.
+//
+// If Check does not allow a signed-in user, the answer is a 403. If the session
+// cannot be read, it is a 503 with Retry-After.
+//
+// Guarded responses carry Cache-Control: no-store, unless the handler sets its own
+// (OWASP ASVS 5.0 section 14.3.2). RequireSession panics on a config that cannot
+// work.
+func RequireSession(configs ...GuardConfig) gin.HandlerFunc {
+	g, err := newGuard(configs)
 	if err != nil {
 		panic(err)
 	}
@@ -67,48 +79,69 @@ func RequireSession(config ...GuardConfig) gin.HandlerFunc {
 
 type guard struct {
 	GuardConfig
-	login *url.URL
+	login     *url.URL
+	loginPath string
 }
 
-func newGuard(config []GuardConfig) (*guard, error) {
-	g := &guard{}
-	if len(config) > 1 {
-		return nil, fmt.Errorf("sessionkit: RequireSession takes one GuardConfig; give all fields in it")
+func newGuard(configs []GuardConfig) (*guard, error) {
+	c, err := config.One("sessionkit: RequireSession", configs)
+	if err = errors.Join(err, c.Validate()); err != nil {
+		return nil, err
 	}
-	for _, c := range config {
-		g.GuardConfig = c
+	g := &guard{GuardConfig: c}
+	if c.LoginURL != "" {
+		g.login, _ = url.Parse(c.LoginURL) // Validate has done it
+		g.loginPath = g.login.EscapedPath()
 	}
-	if g.FreshWithin < 0 {
-		return nil, &ConfigError{"GuardConfig.FreshWithin", g.FreshWithin.String(), "must be positive; 0 means any age"}
-	}
-	if g.LoginURL == "" {
-		return g, nil
-	}
-	u, err := url.Parse(g.LoginURL)
-	if err != nil || !isLocalURL(g.LoginURL) && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		return nil, &ConfigError{"GuardConfig.LoginURL", quote(g.LoginURL), `must be a path such as "/login" or an absolute URL`}
-	}
-	g.login = u
 	return g, nil
+}
+
+// Validate returns nil if [RequireSession] accepts the GuardConfig. Otherwise the
+// error joins a [*ConfigError] for each field that is wrong.
+func (c GuardConfig) Validate() error {
+	p := problems{prefix: "GuardConfig."}
+	if c.FreshWithin != 0 {
+		p.positive("FreshWithin", c.FreshWithin)
+	}
+	u, err := url.Parse(c.LoginURL)
+	if c.LoginURL != "" && (err != nil || !isLocalURL(c.LoginURL) && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "")) {
+		p.add("LoginURL", quote(c.LoginURL), `must be a path such as "/login" or an absolute URL`)
+	}
+	return errors.Join(p.errs...)
 }
 
 func (g *guard) serve(c *gin.Context) {
 	q := requestOf(c, "RequireSession")
+	if g.isLogin(c) {
+		return
+	}
 	denial := g.judge(c, q)
 	if denial == "" {
 		return
 	}
 	c.Abort()
 	if g.OnDenied != nil {
+		if denial == Unavailable {
+			q.leaveToHandler()
+		}
 		g.OnDenied(c, denial)
 		return
 	}
-	g.deny(c, denial)
+	g.deny(c, q, denial)
+}
+
+// isLogin reports whether a request is for the LoginURL: the guard must not send
+// anyone there from there.
+func (g *guard) isLogin(c *gin.Context) bool {
+	if g.login == nil || g.login.Host != "" && g.login.Host != c.Request.Host {
+		return false
+	}
+	return c.Request.URL.EscapedPath() == g.loginPath || browserPath(c) == g.loginPath
 }
 
 // judge returns why the request is refused, or "".
 func (g *guard) judge(c *gin.Context, q *request) Denial {
-	user, expired, stale, failed := g.look(c, q)
+	user, ended, stale, failed := g.look(c, q)
 	allowed := user != ""
 	if g.Check != nil && !failed {
 		allowed = g.Check(c)
@@ -116,63 +149,88 @@ func (g *guard) judge(c *gin.Context, q *request) Denial {
 	switch {
 	case failed:
 		return Unavailable
-	case !allowed && expired:
-		return Expired
+	case !allowed && user != "":
+		return Forbidden
 	case !allowed:
-		return NotSignedIn
+		return ended
 	case stale:
 		return Stale
 	}
 	return ""
 }
 
-// look loads the session for the guard.
-func (g *guard) look(c *gin.Context, q *request) (user string, expired, stale, failed bool) {
+// tolerated is how far the clocks of the processes that share a store may be apart.
+const tolerated = 5 * time.Second
+
+// look loads the session for the guard. ended says what became of the one before,
+// if nobody is signed in.
+func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, stale, failed bool) {
 	q.lock()
 	defer q.unlock(c) // also where a store panics
 	q.guarded = true
 	q.passive = q.passive || g.Passive
 	q.load(g.FreshWithin > 0)
-	stale = g.FreshWithin > 0 && (q.since().Remembered || time.Since(q.since().At) > g.FreshWithin)
-	return q.user, q.expired, stale, q.loadErr != nil
+	q.follow()
+	age := time.Since(q.since().Shown()) // negative if the clock that made it is ahead
+	stale = g.FreshWithin > 0 && (age > g.FreshWithin || age < -tolerated)
+	switch {
+	case q.revoked:
+		ended = Revoked
+	case q.expired:
+		ended = Expired
+	default:
+		ended = NotSignedIn
+	}
+	return q.user, ended, stale, q.loadErr != nil
 }
 
 // deny answers a refused request.
-func (g *guard) deny(c *gin.Context, denial Denial) {
-	if denial == Unavailable {
-		writeProblem(c.Writer, unavailable("The session could not be read."))
+func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
+	status := http.StatusUnauthorized
+	switch {
+	case denial == Unavailable:
+		q.writer.WriteHeaderNow() // it answers by itself
+		return
+	case denial == Forbidden:
+		status = http.StatusForbidden
+	case q.bearer:
+		c.Header("WWW-Authenticate", bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
+	case g.login != nil && g.sendToLogin(c, &status, denial):
 		return
 	}
-	q := requestOf(c, "RequireSession")
-	if q.bearer {
-		c.Header("WWW-Authenticate", bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
-	} else if g.login != nil {
-		htmx := c.Request.Header.Get("Hx-Request") == "true"
-		next := ""
-		switch {
-		case htmx:
-			next = htmxPage(c.Request)
-		case c.Request.Method == http.MethodGet:
-			next = c.Request.URL.RequestURI()
-		}
-		switch {
-		case htmx:
-			c.Header("HX-Redirect", g.loginURL(denial, next))
-		case wantsPage(c.Request):
-			c.Redirect(http.StatusSeeOther, g.loginURL(denial, next))
-			return
-		}
+	q.answer(c, newProblem(status, string(denial), denialDetail[denial]))
+}
+
+// sendToLogin sends a request to the LoginURL, in the way that its sender
+// understands. It reports whether that is the whole answer.
+func (g *guard) sendToLogin(c *gin.Context, status *int, denial Denial) bool {
+	r := c.Request
+	next := ""
+	if r.Method == http.MethodGet {
+		next = browserURI(c)
 	}
-	writeProblem(c.Writer, problem{
-		Title: http.StatusText(http.StatusUnauthorized), Status: http.StatusUnauthorized,
-		Detail: denialDetail[denial], Reason: string(denial),
-	})
+	switch {
+	case isHTMX(r):
+		c.Header("HX-Redirect", g.loginURL(denial, ownPage(c, r.Header.Get("Hx-Current-Url"))))
+	case isInertia(r):
+		if next == "" {
+			next = ownPage(c, r.Referer())
+		}
+		c.Header("X-Inertia-Location", g.loginURL(denial, next))
+		*status = http.StatusConflict
+	case wantsPage(r):
+		c.Redirect(http.StatusSeeOther, g.loginURL(denial, next))
+		return true
+	}
+	return false
 }
 
 var denialDetail = map[Denial]string{
 	NotSignedIn: "Sign in first.",
-	Expired:     "The session has expired. Sign in again.",
+	Expired:     "Your session has expired. Sign in again.",
+	Revoked:     "Your session was ended. Sign in again.",
 	Stale:       "Sign in again to do this.",
+	Forbidden:   "You are not allowed to do this.",
 }
 
 // loginURL returns the LoginURL with the reason and, where it is a page of this
@@ -188,41 +246,12 @@ func (g *guard) loginURL(denial Denial, next string) string {
 	return u.String()
 }
 
-// htmxPage returns the path of the page that an HTMX request comes from, "" if it
-// is none of this site's.
-func htmxPage(r *http.Request) string {
-	u, err := url.Parse(r.Header.Get("Hx-Current-Url"))
-	if err != nil || u.Host != r.Host {
+// ownPage returns the path and query of the page that a request comes from, "" if it
+// is not one of this site.
+func ownPage(c *gin.Context, page string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.Host == "" || u.Host != c.Request.Host && (u.Host != forwardedHost(c.Request.Header) || !trustsProxy(c)) {
 		return ""
 	}
 	return u.RequestURI()
-}
-
-// wantsPage reports whether a browser asks for a page to show.
-func wantsPage(r *http.Request) bool {
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate"
-	}
-	html, other := 0.0, 0.0
-	for _, line := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(line, ",") {
-			mediaType, params, err := mime.ParseMediaType(part)
-			if err != nil {
-				continue
-			}
-			q := 1.0
-			if text, ok := params["q"]; ok {
-				if q, err = strconv.ParseFloat(text, 64); err != nil {
-					continue
-				}
-			}
-			switch mediaType {
-			case "text/html", "application/xhtml+xml":
-				html = max(html, q)
-			case "application/json", "application/problem+json":
-				other = max(other, q)
-			}
-		}
-	}
-	return html > 0 && html >= other
 }

@@ -11,12 +11,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
@@ -206,18 +209,18 @@ func (b *backend) Load(ctx context.Context, id string) (store.Record, bool, erro
 	return b.Backend.Load(ctx, id)
 }
 
-func (b *backend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (b *backend) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	if err := b.on("update"); err != nil {
-		return false, err
+		return store.Outcome{}, err
 	}
 	return b.Backend.Update(ctx, id, c)
 }
 
-func (b *backend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+func (b *backend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
 	if err := b.on("rotate"); err != nil {
 		return false, err
 	}
-	return b.Backend.Rotate(ctx, id, newID, r, drop)
+	return b.Backend.Rotate(ctx, id, m)
 }
 
 func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
@@ -225,6 +228,20 @@ func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
 		return false, err
 	}
 	return b.Backend.Delete(ctx, id)
+}
+
+func (b *backend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	if err := b.on("load fresh"); err != nil {
+		return nil, err
+	}
+	return b.Backend.LoadFresh(ctx, ids...)
+}
+
+func (b *backend) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	if err := b.on("end"); err != nil {
+		return nil, err
+	}
+	return b.Backend.End(ctx, user, why, ids...)
 }
 
 func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
@@ -237,6 +254,16 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 // storeOver returns a store over a backend, without time limits, so that no timer
 // runs.
 func storeOver(b store.Backend) *store.Store { return store.New(b, store.Config{Timeout: -1}) }
+
+// storedIn puts a record into a store, and returns the token that opens it and its ID.
+func storedIn(t *testing.T, s *store.Store, r store.Record) (token, id string) {
+	t.Helper()
+	server, ok := kitstore.Of(s)
+	require.True(t, ok)
+	token, id, err := server.Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+	require.NoError(t, err)
+	return token, id
+}
 
 var testSecret = []byte("0123456789abcdef0123456789abcdef")
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -32,13 +33,15 @@ var calls = func() map[string]func(c *gin.Context, text string) {
 	signed := sessionkit.NewCookie[item]("signed", sessionkit.CookieOptions{Protection: sessionkit.Signed})
 	encrypted := sessionkit.NewCookie[string]("encrypted", sessionkit.CookieOptions{Protection: sessionkit.Encrypted})
 	guards := []gin.HandlerFunc{
-		sessionkit.RequireSession(), sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/in?a=b", FreshWithin: 1, Passive: true}),
+		sessionkit.RequireSession(), sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/in?a=b", FreshWithin: time.Second, Passive: true}),
 	}
 	return map[string]func(c *gin.Context, text string){
 		"Current": func(c *gin.Context, _ string) { sessionkit.Current(c) },
 		"User":    func(c *gin.Context, _ string) { sessionkit.User(c) },
 		"Err":     func(c *gin.Context, _ string) { _ = sessionkit.Err(c) },
 		"Done":    func(c *gin.Context, _ string) { sessionkit.Done(c) },
+		"Confirm": func(c *gin.Context, _ string) { sessionkit.Confirm(c) },
+		"Attempt": func(c *gin.Context, text string) { sessionkit.Attempt(c, text) },
 		"Devices": func(c *gin.Context, _ string) { _, _ = sessionkit.Devices(c) },
 		"Revoke":  func(c *gin.Context, text string) { _ = sessionkit.Revoke(c, text) },
 		"LogoutOthers": func(c *gin.Context, _ string) {
@@ -57,11 +60,14 @@ var calls = func() map[string]func(c *gin.Context, text string) {
 			_ = sessionkit.SetCookie(c, text, text, sessionkit.CookieOptions{Domain: text, Path: text})
 			_ = sessionkit.SetCookie(c, "x", text)
 		},
-		"GetCookie":     func(c *gin.Context, text string) { _, _ = sessionkit.GetCookie(c, text) },
-		"DeleteCookie":  func(c *gin.Context, text string) { sessionkit.DeleteCookie(c, text) },
-		"Key.Get":       func(c *gin.Context, _ string) { key.Get(c) },
-		"Key.Set":       func(c *gin.Context, text string) { key.Set(c, text) },
-		"Key.Delete":    func(c *gin.Context, _ string) { key.Delete(c) },
+		"GetCookie":    func(c *gin.Context, text string) { _, _ = sessionkit.GetCookie(c, text) },
+		"DeleteCookie": func(c *gin.Context, text string) { sessionkit.DeleteCookie(c, text) },
+		"Key.Get":      func(c *gin.Context, _ string) { key.Get(c) },
+		"Key.Set":      func(c *gin.Context, text string) { key.Set(c, text) },
+		"Key.Delete":   func(c *gin.Context, _ string) { key.Delete(c) },
+		"Key.Update": func(c *gin.Context, text string) {
+			_, _ = key.Update(c, func(string) string { return text })
+		},
 		"Key.Take":      func(c *gin.Context, _ string) { key.Take(c) },
 		"FlashKey.Add":  func(c *gin.Context, text string) { flash.Add(c, item{Name: text}) },
 		"FlashKey.Take": func(c *gin.Context, _ string) { flash.Take(c) },

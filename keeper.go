@@ -6,28 +6,36 @@ import (
 
 	gsessions "github.com/gorilla/sessions"
 
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
 // keeper is what the kit asks of a store. The stores of this module do it
 // themselves; [foreign] does it over any other.
 type keeper interface {
-	// load returns what the cookie names. It is not found where the cookie is
-	// malformed or names nothing; an error means that nobody knows.
+	// load returns what the cookie names, which may have expired or ended. It is not
+	// found if the cookie is malformed or names nothing; an error means that nobody
+	// knows.
 	load(r *http.Request, cookie string, fresh bool) (kept, error)
 
 	// create stores a new session.
-	create(r *http.Request, record store.Record) (kept, error)
+	create(r *http.Request, record store.Record, a signin.Attempt) (kept, error)
 
 	// update applies a change, unless the session has ended. The cookie of what it
-	// returns is "" where the one that the browser has is still good.
-	update(r *http.Request, k kept, change store.Change) (kept, bool, error)
+	// returns is "" if the one that the browser has is still good.
+	update(r *http.Request, k kept, change store.Change) (kept, store.Outcome, error)
 
-	// rotate moves a session to a new ID, unless it has ended.
-	rotate(r *http.Request, k kept, record store.Record, drop []string) (kept, bool, error)
+	// rotate moves a session to a new ID, unless it has ended. It is by a sign-in if
+	// there is an attempt.
+	rotate(r *http.Request, k kept, record store.Record, drop []string, a *signin.Attempt) (kept, bool, error)
+
+	// follow returns a session that has been given a new ID, in the same sign-in. It
+	// is not found if it has ended.
+	follow(r *http.Request, k kept) (kept, bool, error)
 
 	// end ends a session and reports whether there was one to end.
-	end(r *http.Request, k kept) (bool, error)
+	end(r *http.Request, k kept, why store.Ending) (bool, error)
 
 	// watch returns a channel that is closed when the session has ended, or by stop.
 	watch(r *http.Request, k kept) (done <-chan struct{}, stop func())
@@ -35,11 +43,11 @@ type keeper interface {
 
 // kept is a session as a keeper has it.
 type kept struct {
-	id      string // public handle; "": there is none
+	id      string // public; "": there is none
 	cookie  string // the session cookie's value: a secret
 	record  store.Record
 	foreign *gsessions.Session
-	old     *store.Old // it is in the store that is being moved from
+	old     kitstore.Mover // it is in the store that is being moved from
 }
 
 // needsCookie reports whether a change gives the browser another cookie.
@@ -47,54 +55,51 @@ func (k kept) needsCookie() bool {
 	return k.old != nil || k.foreign != nil && k.foreign.ID == "" // then the cookie is the session
 }
 
-// server is what a store can do beyond sessions.Store.
-type server interface {
-	Load(ctx context.Context, secret string, fresh bool) (id string, r store.Record, found bool, err error)
-	Create(ctx context.Context, r store.Record) (secret, id string, err error)
-	Update(ctx context.Context, id string, held store.Record, c store.Change) (bool, error)
-	Rotate(ctx context.Context, id string, held, r store.Record, drop []string) (secret, newID string, found bool, err error)
-	End(ctx context.Context, id string, r store.Record) (bool, error)
-	Watch(id string, r store.Record) (done <-chan struct{}, stop func())
-	directory
-}
+// served keeps sessions in a server, under the name of their cookie.
+type served struct {
+	kitstore.Server
 
-// directory is a store that knows the sessions of a user.
-type directory interface {
-	Sessions(ctx context.Context, user string) ([]Session, error)
-	Revoke(ctx context.Context, user, id string) error
-	RevokeAll(ctx context.Context, user string, except ...string) (int, error)
-	Trim(ctx context.Context, user string, limit int) ([]string, error)
+	name string
 }
-
-// served keeps sessions in a server.
-type served struct{ server }
 
 func (s served) load(r *http.Request, cookie string, fresh bool) (kept, error) {
-	id, record, found, err := s.Load(r.Context(), cookie, fresh)
+	id, record, found, err := s.Load(r.Context(), s.name, cookie, fresh)
 	if err != nil || !found {
 		return kept{}, err
 	}
 	return kept{id: id, cookie: cookie, record: record}, nil
 }
 
-func (s served) create(r *http.Request, record store.Record) (kept, error) {
-	secret, id, err := s.Create(committing(r), record)
-	return kept{id: id, cookie: secret, record: record}, err
+func (s served) create(r *http.Request, record store.Record, a signin.Attempt) (kept, error) {
+	token, id, err := s.Create(committing(r), record, a)
+	return kept{id: id, cookie: token, record: record}, err
 }
 
-func (s served) update(r *http.Request, k kept, change store.Change) (kept, bool, error) {
-	found, err := s.Update(committing(r), k.id, k.record, change)
+func (s served) update(r *http.Request, k kept, change store.Change) (kept, store.Outcome, error) {
+	outcome, err := s.Update(committing(r), k.id, k.record, change)
 	k.cookie = ""
-	return k, found, err
+	return k, outcome, err
 }
 
-func (s served) rotate(r *http.Request, k kept, record store.Record, drop []string) (kept, bool, error) {
-	secret, id, found, err := s.Rotate(committing(r), k.id, k.record, record, drop)
-	return kept{id: id, cookie: secret, record: record}, found, err
+func (s served) rotate(r *http.Request, k kept, record store.Record, drop []string, a *signin.Attempt) (kept, bool, error) {
+	next := kept{record: record}
+	var found bool
+	var err error
+	if a != nil {
+		next.cookie, next.id, found, err = s.SignIn(committing(r), k.id, k.record, record, drop, *a)
+	} else {
+		next.cookie, next.id, found, err = s.Renew(committing(r), k.id, k.record, record, drop)
+	}
+	return next, found, err
 }
 
-func (s served) end(r *http.Request, k kept) (bool, error) {
-	return s.End(committing(r), k.id, k.record)
+func (s served) follow(r *http.Request, k kept) (kept, bool, error) {
+	id, record, found, err := s.Follow(committing(r), k.record)
+	return kept{id: id, record: record}, found, err
+}
+
+func (s served) end(r *http.Request, k kept, why store.Ending) (bool, error) {
+	return s.End(committing(r), k.id, k.record, why)
 }
 
 func (s served) watch(_ *http.Request, k kept) (<-chan struct{}, func()) {

@@ -6,12 +6,16 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// successor is a server that takes over the sessions of another store.
-type successor interface {
-	Adopt(r *http.Request) (*store.Old, error)
+// adopted is what an old cookie named.
+type adopted struct {
+	kitstore.Mover
+
+	token string // of the session, if it had moved before
 }
 
 // adopt looks for the session in the store that is being moved from. It reports
@@ -20,7 +24,7 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	if q.kit.successor == nil {
 		return false
 	}
-	old, err := q.kit.successor.Adopt(q.r)
+	id, token, record, old, err := q.kit.successor.Adopt(q.r)
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		q.report(fmt.Errorf("sessionkit: loading the session: %w", err))
@@ -29,57 +33,70 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
 		q.report(q.loadErr)
 		return true
-	case old == nil:
+	case id == "":
 		return false
 	}
-	q.adopted = old
-	if old.Secret != "" { // it has moved, and the browser has not heard of that yet
-		return q.open(old.Secret, fresh, why)
+	q.adopted = &adopted{old.(kitstore.Mover), token}
+	if token != "" { // it has moved, and the browser does not know that yet
+		return q.open(token, fresh, why)
 	}
 	now := time.Now()
-	old.Record.Created, old.Record.Seen = now, now
-	old.Record.Expires = q.kit.expires(old.Record, old.Record.SignIn(), now)
-	q.due = true // this use moves it
-	q.start(kept{id: old.ID, old: old, record: old.Record})
+	record.Created, record.Seen = now, now
+	in := signInOf(record)
+	record.Expires = q.kit.life(&record, in).expires(&record, in, now)
+	q.start(kept{id: id, old: q.adopted.Mover, record: record})
+	if q.due = q.comesBack(); !q.due { // else this use moves it
+		q.kit.warn(q.r, true)
+	}
 	return true
 }
 
-// retire has the browser drop the old cookie of a session that has moved, in
-// exchange for the new one.
+// retire has the browser drop the old cookie of a session that has ended, or has
+// moved, in exchange for the new one. As long as it is not known that the new one
+// comes back, the old one stays: it leads to the session as well.
 func (q *request) retire() {
 	if q.adopted == nil {
 		return
 	}
-	if id, ok := store.ID(q.adopted.Secret); ok && id == q.old.id {
-		q.sendCookie(q.old)
+	if id, ok := store.ID(q.adopted.token); ok && id == q.old.id {
+		q.sends = true
 	}
-	q.adopted.Retire(q.writer.Header())
+	if q.old.id == "" || q.comesBack() {
+		q.adopted.Retire(q.writer.Header())
+	}
 }
 
 // moving keeps sessions in a successor.
 type moving struct{ served }
 
-func (m moving) update(r *http.Request, k kept, change store.Change) (kept, bool, error) {
+func (m moving) update(r *http.Request, k kept, change store.Change) (kept, store.Outcome, error) {
 	if k.old == nil {
 		return m.served.update(r, k, change)
 	}
-	secret, id, found, err := k.old.Update(committing(r), r, change)
-	return kept{id: id, cookie: secret, record: k.record}, found, err
+	token, id, found, err := k.old.Update(committing(r), r, m.name, change)
+	return kept{id: id, cookie: token, record: k.record}, store.Outcome{Found: found}, err
 }
 
-func (m moving) rotate(r *http.Request, k kept, record store.Record, drop []string) (kept, bool, error) {
+func (m moving) rotate(r *http.Request, k kept, record store.Record, drop []string, a *signin.Attempt) (kept, bool, error) {
 	if k.old == nil {
-		return m.served.rotate(r, k, record, drop)
+		return m.served.rotate(r, k, record, drop, a)
 	}
-	secret, id, found, err := k.old.Rotate(committing(r), r, record, drop)
-	return kept{id: id, cookie: secret, record: record}, found, err
+	next := kept{record: record}
+	var found bool
+	var err error
+	if a != nil {
+		next.cookie, next.id, found, err = k.old.SignIn(committing(r), r, record, drop, *a)
+	} else {
+		next.cookie, next.id, found, err = k.old.Renew(committing(r), r, record, drop)
+	}
+	return next, found, err
 }
 
-func (m moving) end(r *http.Request, k kept) (bool, error) {
+func (m moving) end(r *http.Request, k kept, why store.Ending) (bool, error) {
 	if k.old == nil {
-		return m.served.end(r, k)
+		return m.served.end(r, k, why)
 	}
-	return k.old.End(committing(r), r)
+	return k.old.End(committing(r), r, why)
 }
 
 func (m moving) watch(r *http.Request, k kept) (<-chan struct{}, func()) {

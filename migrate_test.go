@@ -1,12 +1,14 @@
 package sessionkit_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/gob"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -487,30 +489,56 @@ func TestMigrateHostileCookies(t *testing.T) {
 	assert.Empty(t, after.errors(), "they are no errors of the server")
 }
 
+// TestMigrateDeadlines: a session that moves keeps the life that it had left, and
+// its cookie outlives the browser for that long.
 func TestMigrateDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		from, to := ginmemstore.NewStore(testSecret), memstore.New()
-		after := moveSite(from, to)
-		after.on("/status", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), whoami)
-		after.on("/rename", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), func(c *gin.Context) { name.Set(c, "Grace") })
-		before := visited(t, from, "/login")
-		b := before.at(after)
-		assert.Equal(t, http.StatusOK, b.get("/status").Code)
-		assert.NotEmpty(t, b.cookies[oldCookie], "what is no use of the session does not move it")
-		b.get("/account")
-		for range 3 {
-			time.Sleep(59 * time.Minute)
-			require.Equal(t, http.StatusOK, b.get("/account").Code)
-		}
-		other := visited(t, from, "/login").at(after)
-		other.get("/rename")
-		time.Sleep(62 * time.Minute)
-		assert.Contains(t, other.get("/account").Body.String(), "expired", "whatever it was that moved it")
-		assert.Contains(t, before.at(after).get("/account").Body.String(), "expired")
-		assert.Contains(t, b.get("/account").Body.String(), "expired")
-		assert.Equal(t, http.StatusUnauthorized, before.at(after).get("/account").Code, "the old cookie opens nothing any more")
-		require.NoError(t, to.Close())
-	})
+	const day = 24 * time.Hour
+	eachAge := func(maxAge, visitorFor, used, unused time.Duration, ends time.Duration, test string) {
+		t.Run(test, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from, to := ginmemstore.NewStore(testSecret), memstore.New()
+				from.Options(sessions.Options{MaxAge: int(maxAge.Seconds()), Path: "/"})
+				after := moveSite(from, to, sessionkit.Config{VisitorFor: visitorFor})
+				after.on("/status", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), whoami)
+				before, began := visited(t, from, "/login"), time.Now()
+				time.Sleep(3 * day)
+				b := before.at(after)
+				assert.Equal(t, http.StatusOK, b.get("/status").Code)
+				assert.NotEmpty(t, b.cookies[oldCookie], "what is no use of the session does not move it")
+				w := b.get("/account")
+				var age time.Duration
+				for _, c := range setCookies(w) {
+					if c.Name == sessionCookie {
+						age = time.Duration(c.MaxAge) * time.Second
+					}
+				}
+				left := time.Until(began.Add(maxAge))
+				if visitorFor > 0 {
+					left = max(left, visitorFor+day)
+				}
+				assert.InDelta(t, left.Seconds(), age.Seconds(), 1)
+				for range used / day {
+					time.Sleep(day)
+					require.Equal(t, http.StatusOK, b.get("/account").Code, "after %v", time.Since(began))
+				}
+				time.Sleep(unused - time.Second)
+				require.Equal(t, http.StatusOK, b.get("/status").Code, "after %v", time.Since(began))
+				assert.InDelta(t, (ends - time.Second).Seconds(), time.Since(began).Seconds(), 1)
+				time.Sleep(2 * time.Second)
+				if visitorFor > 0 {
+					time.Sleep(time.Minute)
+				}
+				w = b.get("/account")
+				assert.Contains(t, w.Body.String(), "expired", "after %v", time.Since(began))
+				assert.Equal(t, http.StatusUnauthorized, before.at(after).get("/account").Code, "the old cookie opens nothing any more")
+				require.NoError(t, to.Close())
+			})
+		})
+	}
+	eachAge(7*day, 0, 0, 4*day, 7*day, "unused")
+	eachAge(7*day, 0, 3*day, 1*day, 7*day, "used every day")
+	eachAge(7*day, 7*day, 10*day, 7*day, 20*day, "VisitorFor goes on from there")
+	eachAge(30*day, 7*day, 0, 27*day, 30*day, "VisitorFor does not cut it short")
 }
 
 func TestMigrateDone(t *testing.T) {
@@ -625,4 +653,86 @@ func TestMigrateFailureThatTookEffect(t *testing.T) {
 	assert.Equal(t, http.StatusNoContent, b.get("/increment").Code)
 	assert.Equal(t, "42", b.get("/").Body.String())
 	assert.JSONEq(t, `{"n":8,"ok":true}`, b.get("/count").Body.String())
+}
+
+// TestMigrateOverAConnectionThatDropsTheCookie: plain HTTP to another host. The old
+// cookie, which comes back, goes on opening the session until it is signed out.
+func TestMigrateOverAConnectionThatDropsTheCookie(t *testing.T) {
+	const plain, secure = "http://shop.local", "https://shop.local"
+	for name, test := range map[string]struct {
+		site    string
+		headers []string
+		config  sessionkit.Config
+		comes   bool // the new cookie does come back
+	}{
+		"plain HTTP":                      {plain, nil, sessionkit.Config{}, false},
+		"a proxy that says plain HTTP":    {plain, []string{"X-Forwarded-Proto", "http"}, sessionkit.Config{}, false},
+		"plain HTTP with InsecureHTTP":    {plain, nil, sessionkit.Config{InsecureHTTP: true}, true},
+		"a proxy that says HTTPS":         {plain, []string{"X-Forwarded-Proto", "https"}, sessionkit.Config{}, true},
+		"a proxy that says nothing":       {plain, []string{"Sec-Fetch-Site", "none"}, sessionkit.Config{}, true},
+		"HTTPS":                           {secure, nil, sessionkit.Config{}, true},
+		"localhost":                       {"http://localhost:8080", nil, sessionkit.Config{}, true},
+		"a proxy, and an old browser":     {plain, []string{"X-Forwarded-For", "192.0.2.7"}, sessionkit.Config{}, false},
+		"IPv4 in a network without a TLS": {"http://192.168.1.5:3000", nil, sessionkit.Config{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := ginmemstore.NewStore(testSecret), memstore.New()
+			old := visited(t, from, "/login", "/visit").cookies[oldCookie]
+			after := moveSite(from, to, test.config)
+			send := func(b *browser, path string) *httptest.ResponseRecorder {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, test.site+path, nil)
+				for name, value := range b.cookies {
+					r.AddCookie(&http.Cookie{Name: name, Value: value})
+				}
+				for i := 0; i < len(test.headers); i += 2 {
+					r.Header.Set(test.headers[i], test.headers[i+1])
+				}
+				w := httptest.NewRecorder()
+				after.ServeHTTP(w, r)
+				for _, c := range setCookies(w) {
+					switch {
+					case c.MaxAge < 0:
+						delete(b.cookies, c.Name)
+					case test.comes || !c.Secure:
+						b.cookies[c.Name] = c.Value
+					}
+				}
+				return w
+			}
+			b := newBrowser(t, after)
+			b.cookies[oldCookie] = old
+			for range 3 {
+				assert.Equal(t, "42", send(b, "/account").Body.String())
+			}
+			_, kept := b.cookies[oldCookie]
+			assert.NotEqual(t, test.comes, kept, "the old cookie goes when the new one is known to come back")
+			send(b, "/increment")
+			for range 2 {
+				assert.Equal(t, "42", send(b, "/account").Body.String())
+				assert.Contains(t, send(b, "/count").Body.String(), `"n":8`, "changes are kept")
+			}
+			copied := b.fork()
+			copied.cookies[oldCookie] = old
+			send(b, "/logout")
+			assert.Equal(t, http.StatusUnauthorized, send(b, "/account").Code)
+			assert.Equal(t, http.StatusUnauthorized, send(copied, "/account").Code, "a copy of the old cookie opens nothing")
+			if test.comes {
+				assert.Empty(t, b.cookies)
+			}
+		})
+	}
+}
+
+// TestMigrateTellsOfAConnectionThatDropsTheCookie: also where nothing is moved.
+func TestMigrateTellsOfAConnectionThatDropsTheCookie(t *testing.T) {
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(slog.New(slog.DiscardHandler))
+	from := ginmemstore.NewStore(testSecret)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://shop.local/account", nil)
+	r.AddCookie(&http.Cookie{Name: oldCookie, Value: visited(t, from, "/login").cookies[oldCookie]})
+	w := httptest.NewRecorder()
+	moveSite(from, memstore.New()).ServeHTTP(w, r)
+	assert.Empty(t, w.Header()["Set-Cookie"])
+	assert.Contains(t, log.String(), "Config.InsecureHTTP")
 }

@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	gsessions "github.com/gorilla/sessions"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/token"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -24,6 +26,7 @@ type request struct {
 	kit    *kit
 	c      *gin.Context // used while the request runs
 	r      *http.Request
+	began  time.Time
 	writer writer
 
 	mu      sync.Mutex
@@ -34,31 +37,54 @@ type request struct {
 	saveErr error // the commit failed
 
 	loaded  bool
-	expired bool // the cookie names a sign-in that has run out
-	cookie  bool // a session cookie came
+	expired bool // the cookie names a sign-in that has expired
+	revoked bool // the cookie names a sign-in that was ended from elsewhere
 	bearer  bool // it comes from a client without cookies
-	closed  bool // the middleware has returned
-	passive bool // the request does not count as use
-	due     bool // that it does is to be recorded
-	guarded bool // the response is for this user alone
-	saved   bool // set and drop stand in the store; base has yet to take them over
+
+	cookieless bool // its route is one of Config.CookielessRoutes
+
+	secureCookie, plainCookie bool // a session cookie of this name came
+
+	closed   bool // the middleware has returned
+	lifeSet  bool // the handler has said how long the session lives
+	early    bool // Save has stored it
+	asked    bool // the handler has asked whether the session could be read
+	passive  bool // the request does not count as use
+	prefetch bool // nobody sees the response yet
+	due      bool // that it does is to be recorded
+	guarded  bool // the response is for this user alone
+	sends    bool // the response is to give the client the session's secret
+	clears   bool // and to have the browser forget a session that has ended
+	saved    bool // set and drop stand in the store; base has yet to take them over
+	listed   bool // it can be resumed
+	reported bool // bad was
 
 	// What the commit does to the stored session.
-	ending    bool // ends it; what follows is another session
-	renewing  bool // gives it a new ID
-	signingIn bool // and a user
-	clearing  bool // takes the cookie from the browser, unless another one follows
+	ending     bool // ends it; what follows is another session
+	renewing   bool // gives it a new ID
+	signingIn  bool // and a user
+	confirming bool // and a time at which the user has shown who they are
+	clearing   bool // takes the cookie from the browser, unless another one follows
 
-	old     kept       // the stored session that stands until the commit; its id is "" where there is none
-	adopted *store.Old // what an old cookie named, in a store that is being moved from
+	old     kept     // the stored session that stands until the commit; its id is "" if there is none
+	late    *kept    // what is left of a session that was given a new ID a moment ago: the browser has sent the old one; nil: nothing
+	adopted *adopted // what an old cookie named, in a store that is being moved from
 
 	// The session as it will be: who is signed in, since when where that was looked
 	// up, and its values, which are base with set put and drop dropped.
-	user   string
-	signIn *store.SignIn
-	base   map[string]string
-	set    map[string]string
-	drop   []string
+	user       string
+	signIn     *signin.SignIn
+	valuesUser string // who is signed in by the application's own values, as far as that has been followed
+	noted      *note  // the epoch of a user; nil: that of the request's beginning counts
+	base       map[string]string
+	set        map[string]string
+	drop       []string
+
+	// inTurn means that an Update has its turn, or waits for it: one within it must not
+	// wait as well.
+	inTurn atomic.Bool
+
+	returnTo string // what NextURL has returned, if a redirect would change it
 
 	view *gsessions.Session // base, set and drop as gin-contrib/sessions sees them; nil until asked for
 
@@ -66,6 +92,8 @@ type request struct {
 	done    <-chan struct{} // what Done has returned; nil until it is asked for
 	stop    func()          // ends the watch behind it
 	vary    [1]string       // the Vary header's value
+
+	nextResumable *request // in the same slot
 }
 
 func (q *request) lock() { q.mu.Lock() }
@@ -105,6 +133,9 @@ func (q *request) load(fresh bool) {
 		return
 	}
 	q.loaded, q.loadErr = true, errLoading // which stays if the store panics
+	q.prefetch = prefetches(q.r)
+	q.passive = q.passive || q.prefetch
+	q.late, q.revoked = nil, false
 	q.start(kept{})
 	q.find(fresh)
 	if errors.Is(q.loadErr, errLoading) {
@@ -116,7 +147,7 @@ func (q *request) load(fresh bool) {
 func (q *request) find(fresh bool) {
 	var why rejection
 	if q.bearer {
-		if token, _ := q.kit.token(q.r); token != "" && q.open(token, fresh, &why) {
+		if secret, _ := q.kit.token(q.r); secret != "" && q.open(secret, fresh, &why) {
 			return
 		}
 	} else if q.openCookie(fresh, &why) {
@@ -134,25 +165,41 @@ type rejection struct {
 	handle   string
 }
 
-// openCookie opens the session that one of the cookies names.
+// openCookie opens the session that one of the cookies names. The Secure name comes
+// first: another site under the same domain can set the plain one.
 func (q *request) openCookie(fresh bool, why *rejection) bool {
-	tried := 0
-	for value := range cookieValues(q.r.Header["Cookie"], q.kit.cookieName(q.r)) {
-		if tried++; tried > maxCookies {
-			break
-		}
-		q.cookie = true
-		if q.open(value, fresh, why) {
-			return true
-		}
+	lines := q.r.Header["Cookie"]
+	if q.openNamed(lines, q.kit.hostName, &q.secureCookie, fresh, why) {
+		return true
+	}
+	if q.kit.plainHTTP(q.r) && q.openNamed(lines, q.kit.Name, &q.plainCookie, fresh, why) {
+		return true
 	}
 	return q.adopt(fresh, why)
 }
 
-// open opens the session that a secret names. It reports whether no other need be
-// tried: it is there, or nobody knows.
-func (q *request) open(secret string, fresh bool, why *rejection) bool {
-	k, err := q.kit.keeper.load(q.r, secret, fresh)
+func (q *request) openNamed(lines []string, name string, came *bool, fresh bool, why *rejection) bool {
+	tried := 0
+	for value := range cookieValues(lines, name) {
+		if tried++; tried > maxCookies {
+			break
+		}
+		*came = true
+		if q.open(value, fresh, why) {
+			return true
+		}
+	}
+	return false
+}
+
+// lateFor is how long after a session was given a new ID requests may arrive that
+// the browser sent before it knew.
+const lateFor = time.Minute
+
+// open opens the session that a cookie or token names. It reports whether no other
+// need be tried: it is there, or nobody knows.
+func (q *request) open(cookie string, fresh bool, why *rejection) bool {
+	k, err := q.kit.keeper.load(q.r, cookie, fresh)
 	now := time.Now()
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
@@ -162,14 +209,27 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
 		q.report(q.loadErr)
 		return true
+	case k.id == "" && q.kit.directory != nil && token.SignedIn(cookie):
+		id, _ := token.ID(cookie)
+		q.expired = true // so long ago that its record is gone
+		q.tell(Event{Kind: EventExpired, SessionID: id})
 	case k.id == "":
 		why.rejected = true
-		why.handle, _ = store.ID(secret)
+		why.handle, _ = store.ID(cookie)
+	case k.record.Ended == store.Renewed:
+		if now.Sub(k.record.Expires) < lateFor {
+			late := k // of its own: most requests have none, and should not pay for it
+			q.late = &late
+		}
+	case k.record.Ended == store.SignedOut:
+		why.rejected, why.handle = true, k.id
+	case k.record.Ended == store.Revoked:
+		q.revoked = k.record.User != ""
 	case !q.kit.live(&k.record, now):
 		q.expired = q.expired || k.record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.record.User, SessionID: k.id})
 	default:
-		q.due = now.Sub(k.record.Seen) >= q.kit.seenEvery
+		q.due = q.kit.due(&k.record, now)
 		q.start(k)
 		return true
 	}
@@ -178,18 +238,22 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 
 // start begins with a stored session, or with a new one.
 func (q *request) start(k kept) {
-	q.old, q.ending, q.renewing, q.signingIn = k, false, false, false
+	q.old, q.ending, q.renewing, q.signingIn, q.confirming = k, false, false, false, false
 	q.user, q.signIn = k.record.User, nil
 	q.base, q.set, q.drop, q.saved = k.record.Values, nil, nil, false
 	q.refreshView()
+	q.agree()
 }
 
 // restart drops all there is: what follows is another, new session.
 func (q *request) restart() {
 	q.ending = q.old.id != ""
-	q.renewing, q.signingIn = false, false
-	q.user, q.signIn = "", nil
+	q.renewing, q.signingIn, q.confirming = false, false, false
+	q.user, q.signIn, q.valuesUser = "", nil, ""
 	q.base, q.set, q.drop, q.saved = nil, nil, nil, false
+	if q.flashes != nil {
+		q.flashes.read = nil // they were for whoever the session was
+	}
 	q.refreshView()
 }
 
@@ -259,8 +323,13 @@ func (q *request) undrop(name string) {
 	}
 }
 
-// changed notes a change that comes when nothing can be saved any more.
+// changed notes that there is a change, and reports one that comes when nothing can
+// be saved any more.
 func (q *request) changed() {
+	if !q.listed && !q.closed {
+		q.listed = true
+		q.kit.resumable.add(q)
+	}
 	if q.closed {
 		q.report(errors.New("sessionkit: the session was changed after the request had ended: the change is lost"))
 	}
@@ -275,7 +344,7 @@ func (q *request) refuse(err error) {
 // report hands an error to OnError, and to OnEvent where the store failed.
 func (q *request) report(err error) {
 	q.calls().errs = append(q.calls().errs, err)
-	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errBadChange} {
+	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errUnreachable, errBadChange} {
 		if errors.Is(err, harmless) {
 			return // the store has done its part
 		}
@@ -287,15 +356,35 @@ var (
 	errLoading   = errors.New("sessionkit: loading the session: the store panicked")
 	errNoCookie  = errors.New("the session's cookie can no longer be sent")
 	errBadChange = errors.New("the change cannot be saved")
+	errMisuse    = errors.New("the program made a mistake")
+
+	errUnreachable = errors.New("the session's cookie would be lost")
+	errUnreadable  = errors.New("the session could not be read")
 )
 
 // since returns what the record keeps of the sign-in.
-func (q *request) since() store.SignIn {
+func (q *request) since() signin.SignIn {
 	if q.signIn == nil {
-		in := store.Record{User: q.user, Values: q.base}.SignIn()
+		in := signInOf(store.Record{User: q.user, Values: q.base})
 		q.signIn = &in
 	}
 	return *q.signIn
+}
+
+// life returns how long the session as it will be may live.
+func (q *request) life() life {
+	maxAge, _ := q.text(value.MaxAge)
+	until, _ := q.text(value.Until)
+	return q.kit.lifeOf(q.user, q.since(), maxAge, until)
+}
+
+// signInOf returns what a record keeps of the sign-in, the zero value if nobody is
+// signed in.
+func signInOf(r store.Record) signin.SignIn {
+	if r.User == "" {
+		return signin.SignIn{}
+	}
+	return signin.Of(r.Values)
 }
 
 // record returns the session as it will be, but for its values and the times that
@@ -309,39 +398,6 @@ func (q *request) record() store.Record {
 	return r
 }
 
-// live reports whether a stored session has not run out. The record says when
-// it does; where the Config has become stricter since, it is asked as well, once
-// a minute.
-func (k *kit) live(r *store.Record, now time.Time) bool {
-	if !now.Before(r.Expires) {
-		return false
-	}
-	return now.Sub(r.Seen) < k.seenEvery || now.Before(k.expires(*r, r.SignIn(), r.Seen))
-}
-
-// deadline returns the time until which a session lives for certain if it was
-// last used at seen.
-func (k *kit) deadline(r store.Record, in store.SignIn, seen time.Time) time.Time {
-	if in.Remembered {
-		return in.At.Add(k.RememberFor)
-	}
-	start := r.Created
-	if r.User != "" && !in.At.IsZero() {
-		start = in.At
-	}
-	end := start.Add(k.Lifetime)
-	if idle := seen.Add(k.IdleTimeout); idle.Before(end) {
-		return idle
-	}
-	return end
-}
-
-// expires returns the time at which a session ends whose last recorded use is
-// seen: it may have been used later, without a record of it.
-func (k *kit) expires(r store.Record, in store.SignIn, seen time.Time) time.Time {
-	return k.deadline(r, in, seen.Add(k.seenEvery))
-}
-
 // commit saves what the request changed. With header it also sets the header's
 // fields; without, the header has gone out already.
 func (q *request) commit(header bool) error {
@@ -349,19 +405,23 @@ func (q *request) commit(header bool) error {
 		return nil
 	}
 	q.syncView()
+	q.follow()
 	changed := q.unsaved() || q.renewing || q.ending || q.clearing
 	if !changed && q.bad == nil {
+		if q.loadErr != nil && !q.asked {
+			return fmt.Errorf("%w: %w", errUnreadable, q.loadErr) // it is reported already
+		}
 		q.touch(header)
 		return nil
 	}
 	if err := q.save(header); err != nil {
 		q.saveErr = fmt.Errorf("sessionkit: saving the session: %w", err)
-		q.report(q.saveErr)
+		if !q.reported {
+			q.report(q.saveErr)
+		}
 		return q.saveErr
 	}
-	if q.clearing && header {
-		q.clearBrowser()
-	}
+	q.clears = q.clears || q.clearing && header
 	q.clearing = false
 	return nil
 }
@@ -371,12 +431,32 @@ func (q *request) clearBrowser() {
 	if q.bearer {
 		return
 	}
-	if q.old.id == "" && q.cookie {
-		putCookie(q.writer.Header(), expireCookie(q.kit.sessionCookie(q.r)))
-		keepFromCaches(q.writer.Header())
+	if q.old.id == "" {
+		q.dropCookies(q.kit.cookieName(q.r))
+		q.dropOtherCookie()
 	}
 	if directives := q.kit.ClearSiteData; len(directives) > 0 {
 		q.writer.Header().Set("Clear-Site-Data", `"`+strings.Join(directives, `", "`)+`"`)
+	}
+}
+
+// dropCookies has the browser drop the session cookie of a name, if it has one.
+func (q *request) dropCookies(name string) {
+	if name == q.kit.hostName && q.secureCookie || name == q.kit.Name && q.plainCookie {
+		cookie := q.kit.sessionCookie(q.r)
+		cookie.Name, cookie.Secure = name, cookie.Secure || name == q.kit.hostName
+		putCookie(q.writer.Header(), expireCookie(cookie))
+		keepFromCaches(q.writer.Header())
+	}
+}
+
+// dropOtherCookie has the browser drop the session cookie of the name that this
+// connection does not write.
+func (q *request) dropOtherCookie() {
+	if q.kit.cookieName(q.r) == q.kit.hostName {
+		q.dropCookies(q.kit.Name)
+	} else {
+		q.dropCookies(q.kit.hostName)
 	}
 }
 
@@ -400,7 +480,7 @@ func (q *request) save(header bool) error {
 		return fmt.Errorf("%w: %w", errBadChange, q.bad)
 	}
 	if q.loadErr != nil {
-		return fmt.Errorf("it could not be read before: %w", q.loadErr)
+		return fmt.Errorf("%w before: %w", errUnreadable, q.loadErr)
 	}
 	q.settle()
 	follows := len(q.set) > 0 || q.user != ""
@@ -410,6 +490,9 @@ func (q *request) save(header bool) error {
 	case q.ending || q.old.id == "":
 		if !follows {
 			return nil // what was put was dropped again
+		}
+		if q.late != nil && !q.ending && !q.signingIn {
+			return fmt.Errorf("another request has given it a new ID, and a new session would take its place in the browser: %w", store.ErrEnded)
 		}
 		return q.create(header)
 	case q.renewing:
@@ -427,10 +510,10 @@ func (q *request) next(values map[string]string) store.Record {
 	}
 	r.Seen = now
 	in := q.since()
-	r.Expires = q.kit.expires(r, in, now)
-	r.Values = values
+	r.Expires = q.life().expires(&r, in, now)
+	r.Name, r.Values = q.kit.Name, values
 	if r.User != "" {
-		r = r.WithSignIn(in)
+		r.Values = value.Apply(r.Values, map[string]string{signin.Name: in.Text()}, nil)
 	}
 	return r
 }
@@ -440,21 +523,18 @@ func (q *request) create(header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	k, err := q.kit.keeper.create(q.r, q.next(q.set))
+	k, err := q.kit.keeper.create(q.r, q.next(q.set), q.attempt())
 	if err != nil {
 		return err
 	}
 	if q.ending {
-		if _, err := q.kit.keeper.end(q.r, q.old); err != nil {
-			_, undoErr := q.kit.keeper.end(q.r, k)
+		if err := q.endOld(); err != nil {
+			_, undoErr := q.kit.keeper.end(q.r, k, store.SignedOut)
 			return errors.Join(err, undoErr)
 		}
 	}
-	if q.ending && q.old.record.User != "" {
-		q.tell(Event{Kind: EventSignedOut, User: q.old.record.User, SessionID: q.old.id})
-	}
 	q.tell(Event{Kind: EventCreated, User: k.record.User, SessionID: k.id})
-	q.sendCookie(k)
+	q.sends = true
 	q.committed(k)
 	return nil
 }
@@ -464,23 +544,33 @@ func (q *request) rotate(header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(q.set), q.drop)
+	var attempt *signin.Attempt
+	if q.signingIn || q.user != q.old.record.User { // as Config.UserOf says, and the store does not know yet
+		a := q.attempt()
+		attempt = &a
+		if in := q.since(); in.Line == "" {
+			in.Line = newToken()
+			q.signIn = &in
+		}
+	}
+	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(q.set), q.drop, attempt)
 	if err != nil {
 		return err
 	}
 	if found {
 		k.record.Values = value.Apply(q.base, k.record.Values, q.drop)
-		q.sendCookie(k)
+		q.sends = true
 		q.committed(k)
 		return nil
 	}
-	if !q.signingIn {
-		return store.ErrEnded
+	if !q.signingIn { // if another request has renewed it, that will do
+		return q.updateRenewed(store.Change{Set: q.set, Delete: q.drop})
 	}
 	// Another request ended it meanwhile, or signed in first. The user has shown
-	// who they are, so this sign-in stands; it takes along what a visitor had, and
-	// nothing that a signed-in session held.
+	// who they are, so this sign-in stands, as one of its own; it takes along what a
+	// visitor had, and nothing that a signed-in session held.
 	q.old.id = ""
+	q.signIn.Line = newToken()
 	if q.old.record.User == "" {
 		q.set = value.Apply(q.base, q.set, q.drop)
 	}
@@ -490,37 +580,89 @@ func (q *request) rotate(header bool) error {
 
 // update changes the session in place.
 func (q *request) update(header bool) error {
-	change := store.Change{Set: q.set, Delete: q.drop}
-	if q.due && !q.passive {
-		change.Seen = time.Now()
-		change.Expires = q.kit.expires(q.old.record, q.since(), change.Seen)
-	}
+	change := q.seenBy(store.Change{Set: q.set, Delete: q.drop})
 	if q.old.needsCookie() {
 		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
 	}
-	k, found, err := q.kit.keeper.update(q.r, q.old, change)
+	k, outcome, err := q.kit.keeper.update(q.r, q.old, change)
 	if err != nil {
 		return err
 	}
-	if !found {
-		return store.ErrEnded
+	if !outcome.Found {
+		return q.updateRenewed(change)
 	}
-	switch {
-	case k.cookie == "":
+	again := k.cookie == ""
+	if again {
 		k.cookie = q.old.cookie
-	case header:
-		q.sendCookie(k)
+		again = !change.Seen.IsZero() && q.life().renewsCookie(&q.old.record, change.Seen) || q.relived(change)
+	} else {
+		again = true
 	}
 	if !change.Seen.IsZero() {
 		k.record.Seen, k.record.Expires = change.Seen, change.Expires
 	}
+	q.sends = q.sends || again && header
 	k.record.Values = q.base
 	set, drop := q.set, q.drop
 	q.committed(k)
 	q.set, q.drop, q.saved = set, drop, true
 	return nil
+}
+
+// seenBy adds to a change that the session is used, if that is to be recorded.
+func (q *request) seenBy(change store.Change) store.Change {
+	if q.due && !q.passive || q.relived(change) {
+		change.Seen = time.Now()
+		change.Expires = q.life().expires(&q.old.record, q.since(), change.Seen)
+	}
+	return change
+}
+
+// seen takes over what a change has recorded.
+func (q *request) seen(change store.Change) {
+	if !change.Seen.IsZero() {
+		q.old.record.Seen, q.old.record.Expires, q.due = change.Seen, change.Expires, false
+	}
+}
+
+// mostRenewals is how many times a change follows a session that other requests give one
+// new ID after another.
+const mostRenewals = 100
+
+// updateRenewed applies a change to a session that another request has given a new
+// ID. The browser gets the cookie from that one.
+func (q *request) updateRenewed(change store.Change) error {
+	for range mostRenewals {
+		k, found, err := q.kit.keeper.follow(q.r, q.old)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return store.ErrEnded
+		}
+		c := change
+		if q.confirming { // what else the sign-in says may be another's by now
+			in := signInOf(k.record)
+			in.Confirmed = q.since().Confirmed
+			c.Set = value.Apply(change.Set, map[string]string{signin.Name: in.Text()}, nil)
+			c.If = &store.Condition{Name: signin.Name, Text: k.record.Values[signin.Name]}
+		}
+		next, outcome, err := q.kit.keeper.update(q.r, k, c)
+		if err != nil {
+			return err
+		}
+		if outcome.Changed() {
+			next.record.Values = value.Apply(k.record.Values, c.Set, c.Delete)
+			q.renewing = false
+			q.committed(next)
+			q.user, q.signIn = next.record.User, nil
+			q.agree()
+			return nil
+		}
+	}
+	return store.ErrEnded
 }
 
 // finishEnding ends the session, and nothing follows it.
@@ -530,33 +672,42 @@ func (q *request) finishEnding(header bool) error {
 			return err
 		}
 	}
-	if _, err := q.kit.keeper.end(q.r, q.old); err != nil {
+	if err := q.endOld(); err != nil {
 		return err
-	}
-	if q.old.record.User != "" {
-		q.tell(Event{Kind: EventSignedOut, User: q.old.record.User, SessionID: q.old.id})
 	}
 	q.start(kept{})
 	return nil
 }
 
+// endOld ends the stored session. Another request may have done so.
+func (q *request) endOld() error {
+	ended, err := q.kit.keeper.end(q.r, q.old, store.SignedOut)
+	if ended && err == nil && q.old.record.User != "" {
+		q.tell(Event{Kind: EventSignedOut, User: q.old.record.User, SessionID: q.old.id})
+	}
+	return err
+}
+
 // sendCookie gives the client the session's secret.
-func (q *request) sendCookie(k kept) {
+func (q *request) sendCookie() {
 	if q.bearer {
-		q.kit.sendToken(q.writer.Header(), k.cookie)
+		q.kit.sendToken(q.writer.Header(), q.old.cookie)
 		return
 	}
 	cookie := q.kit.sessionCookie(q.r)
-	cookie.Value = k.cookie
-	if in := k.record.SignIn(); in.Remembered {
-		cookie.MaxAge = int(math.Ceil(time.Until(k.record.Expires).Seconds()))
-	}
+	cookie.Value = q.old.cookie
+	r := q.old.record
+	r.Values = q.texts()
+	in := signInOf(r)
+	cookie.MaxAge = q.kit.life(&r, in).cookieAge(&r, in, time.Now())
 	putCookie(q.writer.Header(), cookie)
 	keepFromCaches(q.writer.Header())
+	q.dropOtherCookie()
 }
 
-// canSendCookie returns an error where a new cookie would not reach the browser:
-// the header has gone out, or the client is gone. Without it a new session would
+// canSendCookie returns an error if a new cookie would not reach the browser, or not
+// come back: the header has gone out, the client is gone, or the cookie's path or
+// domain is another. Without it a new session would
 // be nobody's, and a renewed one nobody's any more.
 func (q *request) canSendCookie(header bool) error {
 	if !header {
@@ -565,21 +716,29 @@ func (q *request) canSendCookie(header bool) error {
 	if err := context.Cause(q.r.Context()); err != nil {
 		return fmt.Errorf("%w: the client is gone: %w", errNoCookie, err)
 	}
+	if reason := q.unreachable(); reason != "" {
+		return fmt.Errorf("%w: %s", errUnreachable, reason)
+	}
 	return nil
 }
 
 // committed makes the saved session the one that the request goes on with.
 func (q *request) committed(k kept) {
-	signedIn := q.signingIn
+	signedIn, before := q.signingIn, q.old.id
+	if q.ending {
+		before = "" // that one has ended
+	}
 	switch {
 	case signedIn:
-		q.tell(Event{Kind: EventSignedIn, User: k.record.User, SessionID: k.id})
+		q.tell(Event{Kind: EventSignedIn, User: k.record.User, SessionID: k.id, PreviousID: before})
 	case q.renewing:
-		q.tell(Event{Kind: EventRenewed, User: k.record.User, SessionID: k.id})
+		q.tell(Event{Kind: EventRenewed, User: k.record.User, SessionID: k.id, PreviousID: before})
 	}
-	q.old, q.ending, q.renewing, q.signingIn, q.due = k, false, false, false, false
+	q.old, q.ending, q.renewing, q.signingIn, q.confirming, q.due = k, false, false, false, false, false
 	q.base, q.set, q.drop, q.saved = k.record.Values, nil, nil, false
-	q.user = k.record.User
+	if q.kit.UserOf == nil {
+		q.user = k.record.User
+	}
 	if q.view != nil {
 		q.view.ID, q.view.IsNew = k.id, false
 	}
@@ -591,7 +750,7 @@ func (q *request) committed(k kept) {
 // trim ends the oldest sign-ins past MaxSessions. Its failure does not undo the
 // sign-in; the next one tries again.
 func (q *request) trim(k kept) {
-	ended, err := q.kit.directory.Trim(committing(q.r), k.record.User, q.kit.MaxSessions)
+	ended, err := q.kit.directory.Trim(committing(q.r), k.record.User, q.kit.Name, q.kit.MaxSessions)
 	for _, id := range ended {
 		q.tell(Event{Kind: EventRevoked, User: k.record.User, SessionID: id})
 	}
@@ -604,6 +763,11 @@ func (q *request) trim(k kept) {
 // nothing.
 func (q *request) finish(panicking bool) {
 	defer q.close()
+	q.end(panicking)
+}
+
+// end ends a pass through the handlers.
+func (q *request) end(panicking bool) {
 	if panicking {
 		q.mu.Lock()
 		q.discard()
@@ -620,6 +784,9 @@ func (q *request) close() {
 	q.mu.Lock()
 	q.closed = true
 	stop := q.stop
+	if q.listed {
+		q.kit.resumable.remove(q)
+	}
 	q.mu.Unlock()
 	if stop != nil {
 		stop()
@@ -629,6 +796,7 @@ func (q *request) close() {
 // discard forgets what the request changed.
 func (q *request) discard() {
 	q.bad, q.view, q.clearing = nil, nil, false
+	q.undoEarly()
 	q.start(q.old)
-	q.passive = true
+	q.passive, q.asked = true, true
 }

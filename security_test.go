@@ -3,10 +3,12 @@ package sessionkit_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -151,7 +153,8 @@ func TestLogout(t *testing.T) {
 	})
 }
 
-// TestLegacyLogout is how code on gin-contrib/sessions alone signs out.
+// TestLegacyLogout is how code on gin-contrib/sessions alone signs out: by a MaxAge
+// below zero, or by Clear.
 func TestLegacyLogout(t *testing.T) {
 	eachStore(t, func(t *testing.T, s sessions.Store) {
 		a := newSite(s, sessionkit.Config{})
@@ -168,14 +171,39 @@ func TestLegacyLogout(t *testing.T) {
 			assert.NoError(t, session.Save())
 		})
 		a.on("/", whoami)
+		a.on("/clear-and-set", func(c *gin.Context) {
+			session := sessions.Default(c)
+			session.Clear()
+			session.Set("count", 1)
+			assert.NoError(t, session.Save())
+		})
+		a.on("/count", showCount)
+		for _, path := range []string{"/logout", "/clear", "/clear-and-set"} {
+			b := newBrowser(t, a)
+			b.get("/login")
+			copied := b.fork()
+			require.Equal(t, "42", b.get("/").Body.String())
+			w := b.get(path)
+			require.Len(t, w.Header()["Set-Cookie"], 1)
+			assert.Equal(t, path != "/clear-and-set", b.session() == "", path)
+			assert.Empty(t, b.get("/").Body.String(), path)
+			assert.Contains(t, a.kinds(), sessionkit.EventSignedOut)
+			if _, own := s.(*store.Store); own {
+				assert.Empty(t, copied.get("/").Body.String(), "the session has ended")
+			}
+		}
+
 		b := newBrowser(t, a)
-		b.get("/login")
-		b.get("/clear")
-		assert.Equal(t, "42", b.get("/").Body.String(), "Clear drops the values")
-		w := b.get("/logout")
-		require.Len(t, w.Header()["Set-Cookie"], 1)
-		assert.Empty(t, b.session())
-		assert.Contains(t, a.kinds(), sessionkit.EventSignedOut)
+		b.get("/clear-and-set")
+		before := b.session()
+		w := b.get("/clear")
+		assert.Empty(t, a.errors())
+		assert.NotContains(t, a.kinds(), sessionkit.EventSignedOut)
+		assert.JSONEq(t, `{"n":0,"ok":false}`, b.get("/count").Body.String(), "a visitor's values are gone")
+		if _, own := s.(*store.Store); own {
+			assert.Empty(t, w.Header()["Set-Cookie"])
+			assert.Equal(t, before, b.session(), "and the session goes on")
+		}
 	})
 }
 
@@ -359,17 +387,23 @@ func TestSessionCookie(t *testing.T) {
 		{name: "X-Forwarded-For", url: "http://localhost/", headers: []string{"X-Forwarded-For", "1.2.3.4"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "X-Forwarded-Proto", url: "http://localhost/", headers: []string{"X-Forwarded-Proto", "http"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "Forwarded", url: "http://localhost/", headers: []string{"Forwarded", "for=1.2.3.4"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
-		{name: "Origin elsewhere", url: "http://localhost/", headers: []string{"Origin", "https://example.com"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
-		{name: "Referer elsewhere", url: "http://localhost/", headers: []string{"Referer", "https://example.com/x"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
-		{name: "sent back here", url: "http://localhost/", headers: []string{"Referer", "https://example.com/x", "Sec-Fetch-Site", "cross-site", "Cookie", "session=x"}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
-		{name: "sent from elsewhere", url: "http://localhost/", headers: []string{"Referer", "https://example.com/x", "Sec-Fetch-Site", "cross-site"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "X-Real-IP", url: "http://localhost/", headers: []string{"X-Real-Ip", "1.2.3.4"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "Via", url: "http://localhost/", headers: []string{"Via", "1.1 proxy"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "CF-Connecting-IP", url: "http://localhost/", headers: []string{"Cf-Connecting-Ip", "1.2.3.4"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "Origin elsewhere", url: "http://localhost/", headers: []string{"Origin", "https://example.com"}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
+		{name: "Referer elsewhere", url: "http://localhost/", headers: []string{"Referer", "https://example.com/x"}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
+		{name: "sent from elsewhere", url: "http://localhost/", headers: []string{"Referer", "https://example.com/x", "Sec-Fetch-Site", "cross-site"}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
 		{name: "Origin here", url: "http://localhost:8080/", headers: []string{"Origin", "http://localhost:5173"}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
 		{name: "InsecureHTTP", config: sessionkit.Config{InsecureHTTP: true}, url: "http://example.com/", want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
 		{name: "InsecureHTTP over TLS", config: sessionkit.Config{InsecureHTTP: true}, url: "https://example.com/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "InsecureHTTP behind two proxies", config: sessionkit.Config{InsecureHTTP: true}, url: "http://example.com/", headers: []string{"X-Forwarded-Proto", "https, http"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "InsecureHTTP before two proxies", config: sessionkit.Config{InsecureHTTP: true}, url: "http://example.com/", headers: []string{"X-Forwarded-Proto", "http, https"}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
+		{name: "InsecureHTTP, Forwarded", config: sessionkit.Config{InsecureHTTP: true}, url: "http://example.com/", headers: []string{"Forwarded", `for="[2001:db8::1]:1;x";Proto="https", for=1.2.3.4;proto=http`}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "InsecureHTTP, Forwarded by plain HTTP", config: sessionkit.Config{InsecureHTTP: true}, url: "http://example.com/", headers: []string{"Forwarded", `for="x;proto=https", for=1.2.3.4;proto=https`}, want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
 		{name: "InsecureHTTP behind TLS", config: sessionkit.Config{InsecureHTTP: true}, url: "http://example.com/", headers: []string{"X-Forwarded-Proto", "https"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "Domain", config: sessionkit.Config{Domain: "example.com"}, url: "https://example.com/", want: secure("__Secure-session", "Path=/; Domain=example.com; HttpOnly; Secure; SameSite=Lax")},
 		{name: "Domain on localhost", config: sessionkit.Config{Domain: "example.com"}, url: "http://localhost/", want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
-		{name: "Path", config: sessionkit.Config{Path: "/app"}, url: "https://example.com/", want: secure("__Secure-session", "Path=/app; HttpOnly; Secure; SameSite=Lax")},
+		{name: "Path", config: sessionkit.Config{Path: "/app"}, url: "https://example.com/app", want: secure("__Secure-session", "Path=/app; HttpOnly; Secure; SameSite=Lax")},
 		{name: "None and Partitioned", config: sessionkit.Config{SameSite: http.SameSiteNoneMode, Partitioned: true}, url: "https://example.com/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=None; Partitioned")},
 		{name: "None and Partitioned on localhost", config: sessionkit.Config{SameSite: http.SameSiteNoneMode, Partitioned: true}, url: "http://localhost/", want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
 		{name: "Strict and Name", config: sessionkit.Config{SameSite: http.SameSiteStrictMode, Name: "sid"}, url: "https://example.com/", want: secure("__Host-Http-sid", "Path=/; HttpOnly; Secure; SameSite=Strict")},
@@ -382,8 +416,8 @@ func TestSessionCookie(t *testing.T) {
 					defer gin.SetMode(gin.TestMode)
 				}
 				a := newSite(s, test.config)
-				a.GET("/", increment)
 				r := httptest.NewRequest(http.MethodGet, test.url, nil)
+				a.GET(r.URL.Path, increment)
 				for i := 0; i < len(test.headers); i += 2 {
 					r.Header.Set(test.headers[i], test.headers[i+1])
 				}
@@ -437,6 +471,16 @@ func TestCrossOriginProtection(t *testing.T) {
 		{"PUT", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"PATCH", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"DELETE", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+
+		// The handshake of a WebSocket, which can do what a POST can.
+		{"GET", []string{"Upgrade", "websocket", "Connection", "Upgrade"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Sec-Fetch-Site", "same-origin", "Origin", "https://example.com"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Origin", "https://example.com"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Origin", "https://app.example.org"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{"GET", []string{"Upgrade", "WebSocket", "Sec-Fetch-Site", "same-site", "Origin", "https://sub.example.com"}, 403},
+		{"GET", []string{"Upgrade", "h2c, websocket", "Origin", "https://evil.example"}, 403},
+		{"GET", []string{"Upgrade", "h2c", "Origin", "https://evil.example"}, 204},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.method, test.headers), func(t *testing.T) {
@@ -458,6 +502,7 @@ func TestCrossOriginProtection(t *testing.T) {
 			assert.Equal(t, []sessionkit.EventKind{sessionkit.EventCrossOrigin}, kinds)
 			require.Len(t, errs, 1)
 			assert.ErrorContains(t, errs[0], "TrustedOrigins")
+			assert.ErrorContains(t, errs[0], "a middleware for CORS must stand before Sessions")
 			if origin := b.request(test.method, "/", test.headers...).Header.Get("Origin"); origin != "" {
 				assert.ErrorContains(t, errs[0], origin)
 			}
@@ -582,11 +627,10 @@ func TestBadValue(t *testing.T) {
 		assert.Equal(t, 7, sessions.Default(c).Get("count"))
 		increment(c)
 	})
-	secret, id, err := kept.Create(t.Context(), store.Record{
+	secret, id := storedIn(t, kept, store.Record{
 		Created: time.Now(), Seen: time.Now(), Expires: time.Now().Add(time.Hour),
 		Values: map[string]string{"count": `7`, "name": `{"broken`, "cart": `["json",[{"Name":1}]]`, "_kit:sign_in": `["json",0]`, `_key:["`: `1`},
 	})
-	require.NoError(t, err)
 	b := newBrowser(t, a)
 	b.cookies[sessionCookie] = secret
 	assert.Equal(t, http.StatusNoContent, b.get("/").Code)
@@ -594,4 +638,36 @@ func TestBadValue(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, `8`, record.Values["count"])
 	assert.Equal(t, `{"broken`, record.Values["name"], "what cannot be read is left for who can")
+}
+
+// TestDeepJSON: what could not be read back is refused, and what stood there stands.
+func TestDeepJSON(t *testing.T) {
+	type tree struct {
+		Children []json.RawMessage `json:"children"`
+	}
+	key := sessionkit.NewKey[tree]("tree")
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/", func(c *gin.Context) {
+		n, _ := strconv.Atoi(c.Query("deep"))
+		key.Set(c, tree{[]json.RawMessage{json.RawMessage(strings.Repeat("[", n) + strings.Repeat("]", n))}})
+	})
+	a.on("/read", func(c *gin.Context) {
+		v, ok := key.Get(c)
+		c.JSON(http.StatusOK, gin.H{"ok": ok, "length": len(v.Children)})
+	})
+	b := newBrowser(t, a)
+	for _, n := range []int{1, 9_000, 9_996, 9_997, 9_998, 9_999, 10_000, 100_000} {
+		stored := b.get("/?deep="+strconv.Itoa(n)).Code == http.StatusOK
+		errs := a.errors()
+		if n <= 9_000 {
+			assert.True(t, stored)
+		}
+		if n >= 10_000 {
+			assert.False(t, stored, "%d", n)
+			require.Len(t, errs, 1)
+			assert.ErrorContains(t, errs[0], "tree")
+		}
+		assert.JSONEq(t, `{"ok": true, "length": 1}`, b.get("/read").Body.String(), "after %d", n)
+		a.errors()
+	}
 }

@@ -5,10 +5,11 @@
 //	r.Use(sessionkit.Sessions(memstore.New()))
 //
 // It wraps github.com/gin-contrib/sessions and works over every store of it. With
-// the stores of this module (store/memstore and its siblings) it also keeps what
-// others cannot: parallel requests lose nothing of each other, a request that is
-// under way when the user logs out cannot bring the session back, and a user's
-// sessions can be listed and revoked.
+// the stores of this module (store/memstore and its siblings) it also does what
+// others cannot: parallel requests that change different values keep all changes,
+// and with [Key.Update] those to one value too; a request that is under way when the
+// user logs out cannot bring the session back; and a user's sessions can be listed
+// and revoked.
 //
 // # Saving
 //
@@ -20,9 +21,10 @@
 // # Beside gin-contrib/sessions
 //
 // sessions.Default(c) returns the same session under the same rules. Its Save is
-// no longer needed and does no harm. Clear drops the values and does not sign
-// out; Options with a negative MaxAge ends the session, as [Logout] does, and its
-// other fields have no effect: the kit decides the cookie's attributes.
+// no longer needed and does no harm. Clear signs out, as [Logout] does, if a user is
+// signed in. Options with a negative MaxAge does too; a positive one is how long the
+// session lives, and its other fields have no effect: Config decides the cookie's
+// attributes. Config.UserOf is for applications that do not call [Login] yet.
 //
 // # Concurrency
 //
@@ -35,16 +37,20 @@ package sessionkit
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/internal/inside"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 )
 
 // Sessions returns the middleware. Handlers after it have a session: typed values
@@ -57,8 +63,8 @@ import (
 //
 // It panics on a store or a [Config] that cannot work, and the message names each
 // bad field and the remedy. [Config.Validate] gives the same verdict as an error.
-func Sessions(store sessions.Store, config ...Config) gin.HandlerFunc {
-	k, err := newKit(store, config)
+func Sessions(store sessions.Store, configs ...Config) gin.HandlerFunc {
+	k, err := newKit(store, configs)
 	if err != nil {
 		panic(err)
 	}
@@ -70,26 +76,26 @@ func Sessions(store sessions.Store, config ...Config) gin.HandlerFunc {
 type kit struct {
 	Config
 	keeper     keeper
-	directory  directory // nil: the store does not know the sessions of a user
-	successor  successor // nil: the store takes over from no other
+	directory  kitstore.Directory // nil: the store does not know the sessions of a user
+	successor  kitstore.Successor // nil: the store takes over from no other
 	seenEvery  time.Duration
 	protection *http.CrossOriginProtection
-	sealers    []sealer // one for each of Config.Secrets
-	warnOnce   sync.Once
+	cookieless *http.ServeMux // nil: none
+	sealers    []sealer       // one for each of Config.Secrets
+	warned     atomic.Bool
 
-	hostName string   // the cookie's name where it is Secure
+	resumable resumable
+	turns     *turns
+
+	hostName string   // the cookie's name if it is Secure
 	vary     []string // the headers in which requests bring a session
 	varyLine string   // these as one line
 }
 
-func newKit(store sessions.Store, config []Config) (*kit, error) {
-	var c Config
-	switch len(config) {
-	case 0:
-	case 1:
-		c = config[0]
-	default:
-		return nil, errors.New("sessionkit: Sessions takes one Config; give all fields in it")
+func newKit(store sessions.Store, configs []Config) (*kit, error) {
+	c, err := config.One("sessionkit: Sessions", configs)
+	if err != nil {
+		return nil, err
 	}
 	if store == nil || reflect.ValueOf(store).Kind() == reflect.Pointer && reflect.ValueOf(store).IsNil() {
 		return nil, errors.New("sessionkit: Sessions needs a store; memstore.New() is one")
@@ -100,19 +106,26 @@ func newKit(store sessions.Store, config []Config) (*kit, error) {
 	c = c.withDefaults()
 	k := &kit{
 		Config:     c,
-		seenEvery:  min(time.Minute, c.IdleTimeout/10),
+		seenEvery:  life{idle: c.IdleTimeout}.seenEvery(),
 		protection: http.NewCrossOriginProtection(),
 		hostName:   secureCookieName(c),
+		resumable:  resumable{seed: maphash.MakeSeed()},
+		turns:      newTurns(),
 	}
-	if s, ok := store.(server); ok {
-		k.keeper = served{s}
-		if k.successor, ok = store.(successor); ok {
-			k.keeper = moving{served{s}}
+	if s, ok := kitstore.Of(store); ok {
+		k.keeper, k.directory = served{s, c.Name}, s
+		if k.successor, ok = s.(kitstore.Successor); ok {
+			k.keeper = moving{served{s, c.Name}}
+			if k.successor.UserOf() != nil {
+				if c.UserOf != nil {
+					return nil, &ConfigError{Field: "Config.UserOf", Reason: "store.Migrate was given such a function already; give it once"}
+				}
+				k.UserOf = k.successor.UserOf()
+			}
 		}
 	} else {
 		k.keeper = &foreign{store: store, name: c.Name, seenEvery: k.seenEvery}
 	}
-	k.directory, _ = store.(directory)
 	if c.MaxSessions > 0 && k.directory == nil {
 		return nil, &ConfigError{
 			Field: "Config.MaxSessions", Value: fmt.Sprint(c.MaxSessions),
@@ -129,6 +142,7 @@ func newKit(store sessions.Store, config []Config) (*kit, error) {
 			return nil, err
 		}
 	}
+	k.cookieless, _ = newRoutes(c.CookielessRoutes) // Validate has seen them
 	for _, secret := range c.Secrets {
 		k.sealers = append(k.sealers, newSealer(secret))
 	}
@@ -142,7 +156,11 @@ func (k *kit) serve(c *gin.Context) {
 		c.Next() // used twice, by the engine and by a group
 		return
 	}
-	q := &request{kit: k, c: c, r: c.Request}
+	if q := k.resumable.find(c); q != nil {
+		q.resume(c)
+		return
+	}
+	q := &request{kit: k, c: c, r: c.Request, began: time.Now()}
 	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: len(c.Writer.Header()["Content-Encoding"]) > 0}
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
@@ -153,6 +171,11 @@ func (k *kit) serve(c *gin.Context) {
 		if outer != nil {
 			q.giveBack(outer)
 		}
+		if panicking {
+			if v := recover(); v != nil {
+				panic(explain(v))
+			}
+		}
 	}()
 	if err := q.checkOrigin(); err != nil {
 		q.refuseOrigin(err)
@@ -162,6 +185,16 @@ func (k *kit) serve(c *gin.Context) {
 		c.Next()
 	}
 	panicking = false
+}
+
+// explain returns what a handler panicked with, in other words if it called
+// sessions.DefaultMany, which needs another middleware.
+func explain(v any) any {
+	if err, ok := v.(*runtime.TypeAssertionError); ok && strings.Contains(err.Error(), "map[string]sessions.Session") {
+		return "sessionkit: sessions.DefaultMany does not work behind sessionkit.Sessions, which has one session: use sessions.Default(c), " +
+			"and names of values to keep things apart"
+	}
+	return v
 }
 
 // outer returns the session of a middleware that this one runs behind, if any. It
@@ -193,10 +226,21 @@ func (q *request) giveBack(outer *request) {
 
 // checkOrigin refuses what another site makes a browser send.
 func (q *request) checkOrigin() error {
-	if _, q.bearer = q.kit.token(q.r); q.bearer {
-		return nil
+	if q.kit.cookieless != nil && matches(q.kit.cookieless, q.r) {
+		q.r.Header.Del("Cookie") // so that there is nothing that another site could make use of
+		q.cookieless = true
 	}
-	return q.kit.protection.Check(q.r)
+	_, q.bearer = q.kit.token(q.r)
+	if (q.bearer || q.cookieless) && len(q.r.Header["Cookie"]) == 0 {
+		return nil // no browser has added anything that the sender need not know
+	}
+	r := q.r
+	if r.Method == http.MethodGet && opensWebSocket(r) { // it can do what a POST can
+		asPost := *r
+		asPost.Method = http.MethodPost
+		r = &asPost
+	}
+	return q.kit.protection.Check(r)
 }
 
 // runInside runs a function of a test in place of the handlers; see sessionkittest.
@@ -207,13 +251,12 @@ func (q *request) runInside(f func(*gin.Context)) {
 
 // refuseOrigin answers a cross-origin request.
 func (q *request) refuseOrigin(cause error) {
-	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins: %w",
+	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins "+
+		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error): %w",
 		q.r.Method, shorten(q.r.Header.Get("Origin"), 200), cause)
 	q.c.Abort()
-	writeProblem(q.c.Writer, problem{
-		Title: http.StatusText(http.StatusForbidden), Status: http.StatusForbidden,
-		Detail: "The request came from another site.", Reason: "cross-origin",
-	})
+	q.answer(q.c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))
+	q.writer.failed = err // what OnError writes does not count
 	calls := pendingCalls{events: []Event{{Kind: EventCrossOrigin, Err: err}}, errs: []error{err}}
 	calls.make(q.kit, q.c)
 }
@@ -232,13 +275,24 @@ func requestOf(c *gin.Context, call string) *request {
 	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")
 }
 
-// Err returns what went wrong with this request's session, nil if nothing did:
-// that the store could not be read, or a change that could not be saved. After a
-// failed read the session looks empty, and nothing is written to it.
+// Err returns what went wrong with this request's session: that it could not be
+// read, or a change that could not be saved. It is nil if nothing did.
+//
+// A session that could not be read looks empty, and nothing is written to it. The
+// response becomes a 503, so that nobody is shown a page as if they were signed out,
+// unless the handler calls Err before it writes: then the response is its own.
 func Err(c *gin.Context) error {
 	q := requestOf(c, "Err")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
+	q.asked = true
 	return errors.Join(q.loadErr, q.bad, q.saveErr)
+}
+
+// leaveToHandler notes that the handler knows that the session could not be read.
+func (q *request) leaveToHandler() {
+	q.lock()
+	defer q.unlock(q.c)
+	q.asked = true
 }

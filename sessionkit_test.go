@@ -231,17 +231,70 @@ func TestSavedOnce(t *testing.T) {
 			count.Set(c, i)
 			legacy := sessions.Default(c)
 			legacy.Set("other", i)
-			assert.NoError(t, legacy.Save())
+			if c.Query("save") != "" {
+				assert.NoError(t, legacy.Save())
+			}
 		}
 		c.String(http.StatusOK, "a")
 		c.String(http.StatusOK, "b")
 	})
-	b := newBrowser(t, a)
-	w := b.get("/")
-	assert.Equal(t, []string{"create"}, s.called())
-	assert.Len(t, w.Header()["Set-Cookie"], 1)
-	b.get("/")
-	assert.Equal(t, []string{"load"}, s.called(), "the same values again are no change")
+	for target, calls := range map[string][]string{
+		"/":        {"create"},
+		"/?save=1": {"create", "update"}, // the first Save stores the session, and the others have nothing to do
+	} {
+		b := newBrowser(t, a)
+		w := b.get(target)
+		assert.Equal(t, calls, s.called())
+		assert.Len(t, w.Header()["Set-Cookie"], 1)
+		b.get(target)
+		assert.Equal(t, []string{"load"}, s.called(), "the same values again are no change")
+	}
+}
+
+// TestSaveOfANewSession: Save of sessions.Default(c) stores it at once, so that it
+// has an ID and its cookie is in the header. What is set later follows, and nothing
+// is left if the request fails.
+func TestSaveOfANewSession(t *testing.T) {
+	eachStore(t, func(t *testing.T, s sessions.Store) {
+		a := newSite(s, sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
+		a.on("/", func(c *gin.Context) {
+			session := sessions.Default(c)
+			assert.Empty(t, session.ID())
+			assert.NoError(t, session.Save(), "there is nothing to save")
+			assert.Empty(t, session.ID())
+			session.Set("count", 1)
+			if user := c.Query("user"); user != "" {
+				sessionkit.Login(c, user)
+			}
+			assert.NoError(t, session.Save())
+			assert.NotEmpty(t, session.ID())
+			assert.Len(t, c.Writer.Header()["Set-Cookie"], 1)
+			session.Set("name", "Ada")
+			switch c.Query("then") {
+			case "panic":
+				panic("oops")
+			case "fail":
+				session.Set("f", func() {})
+			}
+			c.String(http.StatusOK, session.ID())
+		})
+		a.on("/me", func(c *gin.Context) {
+			first, _ := name.Get(c)
+			c.JSON(http.StatusOK, gin.H{"name": first, "id": sessions.Default(c).ID()})
+		})
+		b := newBrowser(t, a)
+		w := b.get("/?user=42")
+		assert.JSONEq(t, `{"name":"Ada","id":"`+w.Body.String()+`"}`, b.get("/me").Body.String())
+		for _, then := range []string{"panic", "fail"} {
+			b := newBrowser(t, a)
+			w := b.get("/?user=43&then=" + then)
+			assert.GreaterOrEqual(t, w.Code, 500)
+			assert.Empty(t, w.Header()["Set-Cookie"], then)
+			if own, ok := s.(*store.Store); ok {
+				assert.Empty(t, userSessions(t, own, "43"), then)
+			}
+		}
+	})
 }
 
 func TestNothingChanged(t *testing.T) {
@@ -431,7 +484,9 @@ func TestFailedLoad(t *testing.T) {
 	w = b.get("/account", "Accept", "text/html", "Sec-Fetch-Mode", "navigate")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code, "an outage is not signed out")
 	assert.NotEmpty(t, w.Header().Get("Retry-After"))
-	assert.Contains(t, w.Body.String(), `"reason":"unavailable"`)
+	assert.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
+	assert.Contains(t, b.get("/account").Body.String(), `"reason":"unavailable"`)
+	a.errors()
 
 	for path := range changes {
 		s.called()

@@ -49,6 +49,7 @@ var rules = map[string]struct {
 	"15": {check: sealedCookies},
 	"16": {check: cacheHeaders},
 	"17": {check: hostileInput, faults: true},
+	"20": {check: oneStep},
 }
 
 // TestStoresTable tries each cell of the table in docs/stores.md: what it says is

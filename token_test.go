@@ -163,3 +163,32 @@ func TestVaryNamesEachHeaderOnce(t *testing.T) {
 	a.on("/", whoami)
 	assert.Equal(t, []string{"Accept, cookie", "Authorization"}, newBrowser(t, a).get("/").Header()["Vary"])
 }
+
+// TestCookiesBesideAToken: a request that says that it is one of a client without
+// cookies, and has some all the same, may be one that another site makes a browser
+// send. The application may go by cookies of its own.
+func TestCookiesBesideAToken(t *testing.T) {
+	const header = "Authorization"
+	a := newTokenSite(memstore.New(), header)
+	ran := 0
+	a.POST("/", func(c *gin.Context) { ran++; c.Status(http.StatusNoContent) })
+	_, token := call(t, a, http.MethodPost, "/login", header, "Bearer")
+	for _, value := range []string{"Bearer", "Bearer ", "bearer x", token, "Basic eDp5", ""} {
+		for _, cookie := range []string{"", "basket=7", sessionCookie + "=x"} {
+			ran = 0
+			b := newBrowser(t, a)
+			r := b.request(http.MethodPost, "/", header, value, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+			if cookie != "" {
+				r.Header.Set("Cookie", cookie)
+			}
+			w := b.do(r)
+			if cookie == "" && strings.HasPrefix(strings.ToLower(value), "bearer") {
+				assert.Equal(t, http.StatusNoContent, w.Code, value)
+				assert.Equal(t, 1, ran)
+				continue
+			}
+			assert.Equal(t, http.StatusForbidden, w.Code, "%q with %q", value, cookie)
+			assert.Zero(t, ran)
+		}
+	}
+}

@@ -40,9 +40,9 @@ func checkName(call, name string) string {
 	return name
 }
 
-// Get returns the value. It is false where none is set, where what is stored is
-// not a T, and where the session could not be read, which [Err] tells.
-func (k Key[T]) Get(c *gin.Context) (T, bool) {
+// Get returns the value. ok is false if there is no value, if it is not a T, or if
+// the session could not be read (see [Err]).
+func (k Key[T]) Get(c *gin.Context) (v T, ok bool) {
 	q := requestOf(c, "Key.Get")
 	q.lock()
 	defer q.unlock(c)
@@ -111,15 +111,59 @@ func (k Key[T]) delete(q *request) {
 	q.remove(k.name)
 }
 
-// Take returns the value and removes it.
-func (k Key[T]) Take(c *gin.Context) (T, bool) {
+// Update changes the value in one step: it calls f with the value that stands in
+// the store at that moment, the zero value if there is none or it is not a T, and
+// stores what f returns only if that value still stands. Otherwise it calls f again,
+// with the one that stands now. So requests that change the same value at the same
+// time lose nothing of each other's, and of a counter no two callers ever get the
+// same number:
+//
+//	n, err := Attempts.Update(c, func(n int64) int64 { return n + 1 })
+//
+// When Update returns, the result is stored. It is what every later reader sees, and
+// a panic of the handler does not undo it. f may be called several times, and should
+// do nothing but compute; what it returns is not changed afterwards.
+//
+// If there is no stored session yet, or this request begins a new one, f is called
+// once, on this request's own value, and the result is saved before the response goes
+// out, as by Set. So it is over a store of gin-contrib: requests at the same time may
+// overwrite each other's results there. A value that this request has Set is updated
+// on top of that, whatever stands in the store.
+//
+// The error is [store.ErrEnded] if the session has ended meanwhile,
+// [store.ErrTooLarge], why the result does not encode, or why the store failed; then
+// the response becomes a 503. The value is unchanged, as far as can be known.
+func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
+	q := requestOf(c, "Key.Update")
+	var result T
+	err := q.updateValue(c, k.name, func(text string) (string, error) {
+		var v T
+		if text != "" {
+			v, _ = k.codec.decode(text)
+		}
+		result = f(v)
+		return k.codec.encode(result)
+	})
+	if err != nil {
+		var zero T
+		return zero, fmt.Errorf("sessionkit: updating %q: %w", k.name, err)
+	}
+	return result, nil
+}
+
+// Take returns the value and removes it, in one step: of any number of requests
+// that take it at the same time one gets it. ok is false for all others, if there is
+// no value, and if it is not a T. As with [Key.Update], that does not hold over a
+// store of gin-contrib.
+func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 	q := requestOf(c, "Key.Take")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	v, ok := k.get(q)
-	k.delete(q)
-	return v, ok
+	if text := q.takeValue(k.name); text != "" {
+		return k.codec.decode(text)
+	}
+	return v, false
 }
 
 // isOwn reports whether a value is the kit's own.

@@ -2,6 +2,9 @@ package sessionkit
 
 import (
 	"fmt"
+	"reflect"
+	"runtime"
+	"sync"
 
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
@@ -57,8 +60,15 @@ func (g *ginSession) Delete(key any) {
 	g.change(func(view *gsessions.Session) { delete(view.Values, key) })
 }
 
+// Clear removes all values. If a user is signed in, it signs out as [Logout] does:
+// that is how applications do it that know gin-contrib/sessions alone.
 func (g *ginSession) Clear() {
-	g.change(func(view *gsessions.Session) { clear(view.Values) })
+	g.change(func(view *gsessions.Session) {
+		clear(view.Values)
+		if q := (*request)(g); q.user != "" {
+			q.signOut()
+		}
+	})
 }
 
 // AddFlash and Flashes do as gorilla's, which panic where another kind of value
@@ -76,6 +86,9 @@ func (g *ginSession) Flashes(vars ...string) (list []any) {
 	key := flashKey(vars)
 	g.use(func(view *gsessions.Session) {
 		var ok bool
+		if (*request)(g).prefetch {
+			return // see the function Flashes
+		}
 		if list, ok = view.Values[key].([]any); ok {
 			delete(view.Values, key)
 		}
@@ -90,26 +103,70 @@ func flashKey(vars []string) string {
 	return ginFlashes
 }
 
-// Options ends the session by a negative MaxAge. Its other fields have no effect:
-// Config decides the cookie's attributes.
+// Options signs out by a negative MaxAge, and else has the session live for MaxAge
+// seconds: on the server, and as a cookie that outlives the browser. The other fields
+// have no effect: Config decides the cookie's attributes.
 func (g *ginSession) Options(o sessions.Options) {
-	g.change(func(view *gsessions.Session) {
-		view.Options = o.ToGorillaOptions()
-		if o.MaxAge < 0 {
-			(*request)(g).signOut()
+	g.use(func(view *gsessions.Session) {
+		q := (*request)(g)
+		if view.Options = o.ToGorillaOptions(); o.MaxAge < 0 {
+			q.signOut()
+		} else {
+			q.liveFor(o.MaxAge)
 		}
 	})
 }
 
-// Save has nothing to do before the header goes out. After, it saves at once.
+// Save stores a new session at once, so that it has an ID, and all other changes
+// right before the header goes out. After that it saves at once. The cookie of a new
+// session is in the header at once too, unless a goroutine of the handler calls Save:
+// then it comes with the response.
 func (g *ginSession) Save() error {
 	q := (*request)(g)
 	q.lock()
 	defer q.unlock(q.c)
-	if !q.writer.sent {
+	if q.writer.sent {
+		return q.commit(false)
+	}
+	return q.createEarly()
+}
+
+// createEarly stores a session that is new. The response may still fail: then it is
+// removed again.
+func (q *request) createEarly() error {
+	if ready := q.loaded && q.loadErr == nil && q.bad == nil && q.old.id == ""; !ready {
 		return nil
 	}
-	return q.commit(false)
+	if err := q.commit(!q.writer.Written()); err != nil {
+		return err
+	}
+	if q.early = q.old.id != ""; q.early && onStack(serve()) {
+		q.setCookie()
+	}
+	return nil
+}
+
+// serve is the function that runs the handlers: on its goroutine the response's header
+// may be written, and on others it must not, as the handler may be writing it.
+var serve = sync.OnceValue(func() *runtime.Func {
+	return runtime.FuncForPC(reflect.ValueOf((*kit).serve).Pointer())
+})
+
+// undoEarly removes what createEarly has stored: nobody is told of it.
+func (q *request) undoEarly() {
+	if !q.early || q.old.id == "" {
+		return
+	}
+	q.early = false
+	if err := q.endOld(); err != nil {
+		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
+	}
+	if q.bearer {
+		q.writer.Header().Del(q.kit.TokenHeader)
+	} else {
+		withdrawCookie(q.writer.Header(), q.kit.cookieName(q.r))
+	}
+	q.start(kept{})
 }
 
 // refreshView makes the view show what the session holds now.

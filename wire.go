@@ -1,15 +1,20 @@
 package sessionkit
 
 import (
+	"fmt"
 	"iter"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/inside"
 )
 
 // The prefixes of a cookie's name by which a browser enforces its attributes
@@ -39,7 +44,9 @@ func secureCookieName(c Config) string {
 	return prefixSecure + c.Name
 }
 
-// cookieName is the session cookie's name on this connection.
+// cookieName is the name under which the session cookie is written on this
+// connection. It depends on the connection and the Config alone, never on where the
+// request came from: the next request must find what this one has set.
 func (k *kit) cookieName(r *http.Request) string {
 	if k.plainHTTP(r) {
 		return k.Name
@@ -47,29 +54,16 @@ func (k *kit) cookieName(r *http.Request) string {
 	return k.hostName
 }
 
-// plainHTTP reports whether cookies go without Secure: on a developer's own
+// plainHTTP reports whether cookies are sent without Secure: on a developer's own
 // machine, where some browsers would drop them, and by InsecureHTTP.
 func (k *kit) plainHTTP(r *http.Request) bool {
 	if r.TLS != nil {
 		return false
 	}
-	if isLocal(r.Host) && !forwarded(r.Header) && gin.Mode() != gin.ReleaseMode &&
-		fromLocal(r.Header, "Origin") && (fromLocal(r.Header, "Referer") || k.sentBack(r)) {
+	if isLocal(r.Host) && !forwarded(r.Header) && gin.Mode() != gin.ReleaseMode {
 		return true
 	}
-	return k.InsecureHTTP && !forwardedTLS(r.Header)
-}
-
-// sentBack reports whether another site has led the browser to a session that it
-// has on this machine, as when somebody signs in at a provider.
-func (k *kit) sentBack(r *http.Request) bool {
-	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
-		return false
-	}
-	for range cookieValues(r.Header["Cookie"], k.Name) {
-		return true
-	}
-	return false
+	return k.InsecureHTTP && forwardedProto(r.Header) != "https"
 }
 
 // isLocal reports whether a host, with or without a port, is this machine
@@ -93,28 +87,71 @@ func isLocal(hostport string) bool {
 // forwarded reports whether a proxy has passed the request on.
 func forwarded(header http.Header) bool {
 	for field := range header {
-		if field == "Forwarded" || strings.HasPrefix(field, "X-Forwarded-") {
+		switch field {
+		case "Forwarded", "Via", "X-Real-Ip", "Cf-Connecting-Ip", "True-Client-Ip":
+			return true
+		}
+		if strings.HasPrefix(field, "X-Forwarded-") {
 			return true
 		}
 	}
 	return false
 }
 
-// forwardedTLS reports whether a proxy says that the browser speaks TLS.
-func forwardedTLS(header http.Header) bool {
-	return strings.EqualFold(header.Get("X-Forwarded-Proto"), "https") ||
-		strings.Contains(strings.ToLower(header.Get("Forwarded")), "proto=https")
+// forwardedProto returns the scheme by which the browser has reached the first
+// proxy, in lower case, "" if no proxy says so. Each proxy adds its own after those
+// before it (RFC 7239 section 4).
+func forwardedProto(header http.Header) string {
+	first, _, _ := strings.Cut(header.Get("X-Forwarded-Proto"), ",")
+	if first == "" {
+		first = forwardedParameter(header, "proto")
+	}
+	return strings.ToLower(strings.TrimSpace(first))
 }
 
-// fromLocal reports whether a header that names a URL is absent or names this
-// machine. A browser that hides where it comes from sends "null".
-func fromLocal(header http.Header, field string) bool {
-	from := header.Get(field)
-	if from == "" || from == "null" {
-		return true
+// forwardedHost returns the host by which the browser has reached the first proxy,
+// "" if no proxy says so.
+func forwardedHost(header http.Header) string {
+	first, _, _ := strings.Cut(header.Get("X-Forwarded-Host"), ",")
+	if first == "" {
+		first = forwardedParameter(header, "host")
 	}
-	u, err := url.Parse(from)
-	return err == nil && isLocal(u.Host)
+	return strings.TrimSpace(first)
+}
+
+// forwardedParameter returns a parameter of the first element of a Forwarded header.
+func forwardedParameter(header http.Header, name string) string {
+	element, _, _ := cutUnquoted(header.Get("Forwarded"), ',')
+	for more := element != ""; more; {
+		var pair string
+		pair, element, more = cutUnquoted(element, ';')
+		key, value, _ := strings.Cut(pair, "=")
+		if !strings.EqualFold(strings.TrimSpace(key), name) {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if unquoted, err := strconv.Unquote(value); err == nil && strings.HasPrefix(value, `"`) {
+			return unquoted
+		}
+		return value
+	}
+	return ""
+}
+
+// cutUnquoted is [strings.Cut] at a byte that stands outside of quotes.
+func cutUnquoted(s string, separator byte) (before, after string, found bool) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == separator && !quoted:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
 }
 
 // sessionCookie is the session's cookie on this connection, without a value.
@@ -137,13 +174,98 @@ func (k *kit) cookieFor(r *http.Request, c http.Cookie) *http.Cookie {
 			c.Domain = "" // it is not this machine's
 		}
 	}
-	if c.Secure && r.TLS == nil && !isLocal(r.Host) && !forwarded(r.Header) {
-		k.warnOnce.Do(func() {
-			slog.WarnContext(r.Context(), "sessionkit: a Secure cookie was sent over plain HTTP, where browsers drop it: "+
-				"serve HTTPS, let the proxy in front send X-Forwarded-Proto, or set Config.InsecureHTTP", "host", r.Host)
-		})
-	}
+	k.warn(r, c.Secure)
 	return &c
+}
+
+// warn logs once that a browser will drop a cookie.
+func (k *kit) warn(r *http.Request, secure bool) {
+	if reason := k.doubtful(r, secure); reason != "" && k.warned.CompareAndSwap(false, true) {
+		slog.WarnContext(r.Context(), "sessionkit: "+reason, "host", r.Host)
+	}
+}
+
+// comesBack reports whether it is certain that the browser keeps a session cookie
+// that the response sets: it has kept one, or the connection is one over which it
+// does. Browsers send Sec-Fetch-Site over such connections only.
+func (q *request) comesBack() bool {
+	r := q.r
+	return q.secureCookie || q.plainCookie || r.TLS != nil || q.kit.plainHTTP(r) ||
+		forwardedProto(r.Header) == "https" || r.Header.Get("Sec-Fetch-Site") != ""
+}
+
+// doubtful returns why the browser will drop a cookie that this response sets, or
+// send it where it should not, and the remedy; "" if nothing tells.
+func (k *kit) doubtful(r *http.Request, secure bool) string {
+	proto := forwardedProto(r.Header)
+	switch local := isLocal(r.Host); {
+	case r.TLS != nil || proto == "https":
+		return ""
+	case !secure:
+		for _, field := range []string{"Origin", "Referer"} {
+			if host := hostOf(r.Header.Get(field)); local && host != "" && !isLocal(host) {
+				return "a cookie without Secure was set for localhost, but the request came from " + strconv.Quote(shorten(host, 100)) +
+					": if this machine is reached under a public name, call gin.SetMode(gin.ReleaseMode), or let the proxy in front send X-Forwarded-Proto"
+			}
+		}
+		return ""
+	case proto != "":
+		return "a Secure cookie was set, but the proxy says that the browser uses plain HTTP, over which browsers drop it: " +
+			"serve HTTPS, or set Config.InsecureHTTP"
+	case !local && !forwarded(r.Header):
+		return "a Secure cookie was set over plain HTTP, where browsers drop it: " +
+			"serve HTTPS, let the proxy in front send X-Forwarded-Proto, or set Config.InsecureHTTP"
+	case local && gin.Mode() == gin.ReleaseMode && !forwarded(r.Header):
+		return "a Secure cookie was set for localhost over plain HTTP, where some browsers (Safari) drop it: " +
+			"use gin's debug mode for development, or let the proxy in front send X-Forwarded-Proto"
+	}
+	return ""
+}
+
+// hostOf returns the host of a URL, "" if there is none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// unreachable returns why a session cookie that is set by the response to r would
+// not come back, and the remedy; "" if it will, or nothing tells. The request may
+// have been changed by a proxy: one that says so is believed, and one whose browser
+// has sent such a cookie before is right.
+func (q *request) unreachable() string {
+	k, r := q.kit, q.r
+	if q.bearer || q.secureCookie || q.plainCookie || inside.From(r.Context()) != nil {
+		return ""
+	}
+	if q.cookieless {
+		return "the route is one of Config.CookielessRoutes, which have no session but by Config.TokenHeader: do not store anything there"
+	}
+	if k.Path != "/" && !within(k.Path, r.URL.Path) && !within(k.Path, browserPath(q.c)) {
+		return fmt.Sprintf("the path %q is not within Config.Path %q, so the browser would not send the cookie back: "+
+			"use the session within that path only, or let a proxy that takes a prefix away send X-Forwarded-Prefix", shorten(r.URL.Path, 100), k.Path)
+	}
+	if k.Domain != "" && !isLocal(r.Host) && !inDomain(r.Host, k.Domain) && !inDomain(forwardedHost(r.Header), k.Domain) {
+		return fmt.Sprintf("the host %q is not within Config.Domain %q, so the browser would drop the cookie: "+
+			"use that domain, or let a proxy that changes the host send X-Forwarded-Host", shorten(r.Host, 100), k.Domain)
+	}
+	return ""
+}
+
+// within reports whether a cookie of a path is sent to another one (RFC 6265bis
+// section 5.1.4).
+func within(cookie, path string) bool {
+	rest, ok := strings.CutPrefix(path, cookie)
+	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(cookie, "/"))
+}
+
+// inDomain reports whether a host, with or without a port, is a domain or within it.
+func inDomain(hostport, domain string) bool {
+	host, _, _ := strings.Cut(hostport, ":")
+	n := len(host) - len(domain)
+	return n >= 0 && strings.EqualFold(host[n:], domain) && (n == 0 || host[n-1] == '.')
 }
 
 // expireCookie makes a cookie one that deletes it.
@@ -155,15 +277,20 @@ func expireCookie(c *http.Cookie) *http.Cookie {
 // putCookie sets a cookie in a response, in place of one of the same name: a
 // response must not set a name twice (RFC 6265bis section 4.1.1).
 func putCookie(header http.Header, c *http.Cookie) {
-	prefix := c.Name + "="
+	withdrawCookie(header, c.Name)
+	header["Set-Cookie"] = append(header["Set-Cookie"], c.String())
+}
+
+// withdrawCookie removes a cookie that a response was to set.
+func withdrawCookie(header http.Header, name string) {
 	lines := header["Set-Cookie"]
-	kept := lines[:0]
-	for _, line := range lines {
-		if !strings.HasPrefix(line, prefix) {
-			kept = append(kept, line)
-		}
+	if len(lines) == 0 {
+		return
 	}
-	header["Set-Cookie"] = append(kept, c.String())
+	kept := slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+"=") })
+	if header["Set-Cookie"] = kept; len(kept) == 0 {
+		delete(header, "Set-Cookie")
+	}
 }
 
 // cookieValues yields the values of the cookies of one name, in the order in

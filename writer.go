@@ -38,8 +38,7 @@ func (w *writer) before() error {
 	if w.sent {
 		return w.failed
 	}
-	w.failed = w.q.beforeHeader(!w.Written())
-	if w.failed != nil {
+	if w.q.beforeHeader(!w.Written()); w.failed != nil {
 		w.answerFailure()
 	} else {
 		w.passStatus()
@@ -85,20 +84,38 @@ func (w *writer) finish() {
 	}
 }
 
-// beforeHeader commits the session and sets the header's fields.
-func (q *request) beforeHeader(header bool) error {
+// beforeHeader commits the session and sets the header's fields, or notes that the
+// commit failed, before OnError is called: it may try to write.
+func (q *request) beforeHeader(header bool) {
 	q.lock()
 	defer q.unlock(q.c)
 	q.writer.sent = true
 	if q.panicked() {
 		q.discard()
 	}
-	err := q.commit(header)
+	if q.writer.failed = q.commit(header); q.writer.failed != nil {
+		q.undoEarly()
+	}
+	q.early = false
 	if header {
-		q.retire()
+		if q.writer.failed == nil {
+			q.retire()
+			q.setCookie()
+			q.keepLocation()
+		}
 		q.setHeader()
 	}
-	return err
+}
+
+// setCookie tells the client what became of its session.
+func (q *request) setCookie() {
+	if q.clears {
+		q.clearBrowser()
+	}
+	if q.sends && q.old.id != "" {
+		q.sendCookie()
+	}
+	q.clears, q.sends = false, false
 }
 
 // afterHeader commits what was changed after the header went out.
@@ -116,14 +133,38 @@ func (q *request) setHeader() {
 		q.setVary(header)
 	}
 	if q.guarded && header.Get("Cache-Control") == "" {
-		header.Set("Cache-Control", "no-store")
+		noStore(header)
 	}
+}
+
+// noStore keeps a response out of all caches, also of those that go by a header of
+// their own (RFC 9213 section 2).
+func noStore(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	dropTargeted(header)
+}
+
+// dropTargeted removes what tells shared caches more than Cache-Control does.
+func dropTargeted(header http.Header) {
+	for field := range header {
+		if targetsCaches(field) {
+			delete(header, field)
+		}
+	}
+}
+
+func targetsCaches(field string) bool {
+	const suffix = "CDN-Cache-Control" // also with the name of a CDN before it
+	n := len(field) - len(suffix)
+	return n >= 0 && strings.EqualFold(field[n:], suffix) ||
+		strings.EqualFold(field, "Surrogate-Control") || strings.EqualFold(field, "X-Accel-Expires")
 }
 
 // keepFromCaches keeps a response out of caches that sets the session's cookie. A
 // handler that lets everybody's caches have the page does not mean that: whoever
 // they gave it to would be in the session of another.
 func keepFromCaches(header http.Header) {
+	dropTargeted(header)
 	for _, line := range header["Cache-Control"] {
 		for directive := range strings.SplitSeq(strings.ToLower(line), ",") {
 			if d := strings.TrimSpace(directive); d == "no-store" || d == "private" {
@@ -159,7 +200,7 @@ func varies(vary []string, name string) bool {
 	return false
 }
 
-// answerFailure withholds the handler's answer and sends a 503 problem instead.
+// answerFailure withholds the handler's answer and gives another one instead.
 func (w *writer) answerFailure() {
 	w.status = 0
 	header := w.Header()
@@ -174,7 +215,21 @@ func (w *writer) answerFailure() {
 	if w.Written() {
 		return
 	}
-	writeProblem(w.ResponseWriter, unavailable("The session could not be saved."))
+	c := w.q.c
+	defer func(above gin.ResponseWriter) { c.Writer = above }(c.Writer)
+	c.Writer = w.ResponseWriter
+	w.q.answer(c, problemOf(w.failed))
+}
+
+// problemOf returns what the client is told of a failed commit.
+func problemOf(failed error) Problem {
+	switch {
+	case errors.Is(failed, errMisuse): // to try again does not help
+		return newProblem(http.StatusInternalServerError, "error", "The request could not be carried out.")
+	case errors.Is(failed, errUnreadable):
+		return unavailable("Your session could not be read.")
+	}
+	return unavailable("Your session could not be saved.")
 }
 
 // describesAnswer reports whether a header field is a part of the handler's
@@ -184,7 +239,7 @@ func describesAnswer(field string) bool {
 	case "Location", "Refresh", "X-Accel-Redirect", "X-Sendfile", "Set-Cookie", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
 		return true
 	}
-	return strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")
+	return targetsCaches(field) || strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")
 }
 
 func (w *writer) Write(b []byte) (int, error) {
@@ -225,7 +280,7 @@ func (w *writer) Flush() {
 // handshake only by a handler that writes its header before (WriteHeaderNow).
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.sent && !w.Written() {
-		if w.failed = w.q.beforeHeader(false); w.failed != nil {
+		if w.q.beforeHeader(false); w.failed != nil {
 			w.answerFailure()
 		}
 	}
@@ -284,12 +339,15 @@ func connectionLost(err *gin.Error) bool {
 
 // panicking reports whether it is called in a panic: by a deferred function, so
 // that the panic is on the stack.
-func panicking() bool {
+func panicking() bool { return onStack(gopanic()) }
+
+// onStack reports whether this goroutine is in a call of a function.
+func onStack(f *runtime.Func) bool {
 	pcs := make([]uintptr, 64)
 	for skip := 2; ; skip += len(pcs) {
 		n := runtime.Callers(skip, pcs)
 		for _, pc := range pcs[:n] {
-			if runtime.FuncForPC(pc-1) == gopanic() {
+			if runtime.FuncForPC(pc-1) == f {
 				return true
 			}
 		}

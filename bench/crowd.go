@@ -51,7 +51,7 @@ func (c *crowd) measure(what cell, d time.Duration, timed bool) (map[work]sample
 	if err != nil {
 		return nil, err
 	}
-	if what.Work == read || what.Work == write {
+	if what.Work == read || what.Work == write || what.Work == update {
 		for _, v := range visitors {
 			v.leave()
 		}

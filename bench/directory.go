@@ -51,7 +51,7 @@ func openDirectoryStore(around surroundings, m medium) (*store.Store, error) {
 
 func measureDirectory(ctx context.Context, sessions *store.Store, m medium, n int) (directory, error) {
 	d := directory{Store: m, Sessions: n}
-	a := newScaleApp(sessions)
+	a := newScaleApp(sessions) //nolint:contextcheck // its handlers have their requests' contexts
 	user := fmt.Sprintf("user%d", n)
 	for range n - 1 {
 		if _, err := a.start(user); err != nil {

@@ -174,6 +174,7 @@ type App struct {
 	app  *app
 }
 
+func (a *App) Does(w work) bool      { return a.peer.does(w, small) }
 func (a *App) Prove() error          { return prove(a.peer, a.app.connect) }
 func (a *App) Handler() http.Handler { return a.app.handler }
 

@@ -74,7 +74,8 @@ func (c *closer) close() error {
 	return errors.Join(errs...)
 }
 
-func everything(work, content) bool { return true }
+// everything is what each library can do.
+func everything(w work, _ content) bool { return w != update }
 
 // peers returns all peers, in the order in which they take their turns.
 func peers() []peer {

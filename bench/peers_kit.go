@@ -44,7 +44,7 @@ func bareGin() peer {
 	}
 	return peer{
 		name: bareName, open: open, lacks: "it has no session: it parses a cookie",
-		does: func(w work, c content) bool { return c == small && w != signIn && w != signOut },
+		does: func(w work, c content) bool { return c == small && w != update && w != signIn && w != signOut },
 	}
 }
 
@@ -54,7 +54,7 @@ func ginText(c *gin.Context, text string) {
 
 func kits() []peer {
 	kit := func(name string, m medium, open func(surroundings) (*store.Store, error)) peer {
-		return peer{name: name, medium: m, does: everything, renews: true, ends: true, open: func(s surroundings) (*app, error) {
+		return peer{name: name, medium: m, does: func(work, content) bool { return true }, renews: true, ends: true, open: func(s surroundings) (*app, error) {
 			sessions, err := open(s)
 			if err != nil {
 				return nil, err
@@ -138,6 +138,14 @@ func newKitRouter(sessions *store.Store) *gin.Engine {
 		keyText.Set(c, text)
 		ginText(c, answerLarge(valueName, text))
 	})
+	r.POST(routes[routeUpdateSmall].path, func(c *gin.Context) {
+		count, err := keyCount.Update(c, func(int) int { return int(written.Add(1)) })
+		kitAnswer(c, answerSmall(valueName, count), err)
+	})
+	r.POST(routes[routeUpdateLarge].path, func(c *gin.Context) {
+		text, err := keyText.Update(c, func(string) string { return largeText(written.Add(1)) })
+		kitAnswer(c, answerLarge(valueName, text), err)
+	})
 	r.POST(routes[routeSignIn].path, func(c *gin.Context) {
 		sessionkit.Login(c, userID)
 		ginText(c, userID)
@@ -154,6 +162,14 @@ func newKitRouter(sessions *store.Store) *gin.Engine {
 		ginText(c, saidBye)
 	})
 	return r
+}
+
+func kitAnswer(c *gin.Context, text string, err error) {
+	if err != nil {
+		_ = c.AbortWithError(http.StatusInternalServerError, err)
+		return
+	}
+	ginText(c, text)
 }
 
 func kitStart(c *gin.Context) {

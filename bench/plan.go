@@ -59,7 +59,7 @@ func cellsOf(contents []content, atATime ...int) []cell {
 	var cells []cell
 	for _, n := range atATime {
 		for _, c := range contents {
-			for _, w := range []work{anonymous, read, write, signIn} {
+			for _, w := range []work{anonymous, read, write, update, signIn} {
 				if w == anonymous && c != small {
 					continue // there is no session to hold anything
 				}

@@ -23,6 +23,13 @@ func prove(p peer, connect func() transport) error {
 		if string(v.held) == before && p.medium != nowhere {
 			return fmt.Errorf("%s: the write of %s changed nothing", p.name, c)
 		}
+		if p.does(update, c) {
+			for _, step := range []work{update, read} {
+				if err := v.work(step); err != nil {
+					return fmt.Errorf("%s: %w", p.name, err)
+				}
+			}
+		}
 		if !p.does(signIn, c) {
 			continue
 		}

@@ -150,7 +150,7 @@ func (r *results) tables(where place) string {
 
 func heading(w work, c content) string {
 	title := map[work]string{
-		anonymous: "Anonymous request", read: "Read two values", write: "Write one value", signIn: "Sign in", signOut: "Sign out",
+		anonymous: "Anonymous request", read: "Read two values", write: "Write one value", update: "Change one value by Update", signIn: "Sign in", signOut: "Sign out",
 	}[w]
 	switch {
 	case w == anonymous:
@@ -222,14 +222,18 @@ func (r *results) rival(p string) string {
 }
 
 func (r *results) tripTable() string {
-	t := newTable("peer", "anonymous", "read", "write", "sign in", "sign out")
+	t := newTable("peer", "anonymous", "read", "write", "update", "sign in", "sign out")
 	for _, p := range r.peers {
 		if r.trips[p] == nil {
 			continue
 		}
 		row := []string{p}
 		for _, w := range countedWorks {
-			row = append(row, digits(r.trips[p][w]))
+			if n, counted := r.trips[p][w]; counted {
+				row = append(row, digits(n))
+			} else {
+				row = append(row, "")
+			}
 		}
 		t.row(row...)
 	}

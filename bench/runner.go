@@ -142,7 +142,7 @@ func cpuTime() time.Duration {
 }
 
 // countedWorks are the requests whose round trips are counted.
-var countedWorks = []work{anonymous, read, write, signIn, signOut}
+var countedWorks = []work{anonymous, read, write, update, signIn, signOut}
 
 // countTrips counts, for each peer that can be measured in process, what goes to
 // the store and back for one request. It opens the peers anew, with a proxy in
@@ -188,7 +188,10 @@ func countPeer(p peer, around surroundings, requests int) (map[work]float64, err
 		return nil, err
 	}
 	counted := make(map[work]float64)
-	for _, w := range countedWorks[:3] {
+	for _, w := range []work{anonymous, read, write, update} {
+		if !p.does(w, small) {
+			continue
+		}
 		if err := v.resume(); err != nil {
 			return nil, err
 		}
@@ -206,7 +209,7 @@ func countPeer(p peer, around surroundings, requests int) (map[work]float64, err
 		}
 		cookies = append(cookies, v.cookie())
 	}
-	for _, w := range countedWorks[3:] {
+	for _, w := range []work{signIn, signOut} {
 		next := 0
 		counted[w], err = around.tally.perRequest(requests, func() error {
 			v.setCookie(cookies[next])

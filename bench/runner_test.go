@@ -37,6 +37,9 @@ func TestMeasure(t *testing.T) {
 		t.Run(peer, func(t *testing.T) {
 			a := find(t, peer).Open(t)
 			for _, w := range main.QuickPlan().Cells() {
+				if !a.Does(w.Work) {
+					continue
+				}
 				found, err := a.Measure(w.Work, main.Small, 4)
 				require.NoError(t, err)
 				if w.Work == main.SignIn {
@@ -57,7 +60,7 @@ func TestMeasureChecksAnswers(t *testing.T) {
 	lose := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/small/read" {
-				if reads++; reads > 3 {
+				if reads++; reads > 1 { // the first is its proof that it holds the value
 					_, _ = w.Write([]byte("none"))
 					return
 				}

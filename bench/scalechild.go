@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
@@ -38,7 +40,7 @@ func scaleProcess(ctx context.Context, argument string, out io.Writer) error {
 			_ = db.Close()
 		}
 	}()
-	a := newScaleApp(sessions)
+	a := newScaleApp(sessions) //nolint:contextcheck // its handlers have their requests' contexts
 	cookies, err := fill(ctx, a, db, &found)
 	if err != nil {
 		return err
@@ -130,9 +132,10 @@ func addExpired(ctx context.Context, sessions *store.Store, n int) ([]string, er
 	record := store.Record{Created: long, Seen: long, Expires: long, Values: map[string]string{
 		"name": `"tea"`, "theme": `"dark"`, "lang": `"en"`, "csrf": `"2jmj7l5rSw0yVb_vlWAYkK_YBwk"`, "count": `1`,
 	}}
+	server, _ := kitstore.Of(sessions)
 	var secrets []string
 	for i := range n {
-		secret, _, err := sessions.Create(ctx, record)
+		secret, _, err := server.Create(ctx, record, signin.Attempt{})
 		if err != nil {
 			return nil, err
 		}
@@ -208,11 +211,12 @@ var errNotSwept = errors.New("the store did not remove its expired sessions with
 // awaitSweep waits until the expired sessions are gone, asking for them all the
 // while once the first one is.
 func awaitSweep(ctx context.Context, sessions *store.Store, expired []string, found *scaleResult) error {
+	server, _ := kitstore.Of(sessions)
 	left := func(secrets []string) (int, error) {
 		n := 0
 		for _, secret := range secrets {
 			began := time.Now()
-			_, _, there, err := sessions.Load(ctx, secret, true)
+			_, _, there, err := server.Load(ctx, "session", secret, true)
 			if err != nil {
 				return 0, err
 			}

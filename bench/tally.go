@@ -84,14 +84,24 @@ func (b countedBackend) Load(ctx context.Context, id string) (store.Record, bool
 	return b.Backend.Load(ctx, id)
 }
 
-func (b countedBackend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (b countedBackend) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	b.n.Add(1)
 	return b.Backend.Update(ctx, id, c)
 }
 
-func (b countedBackend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+func (b countedBackend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
 	b.n.Add(1)
-	return b.Backend.Rotate(ctx, id, newID, r, drop)
+	return b.Backend.LoadFresh(ctx, ids...)
+}
+
+func (b countedBackend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	b.n.Add(1)
+	return b.Backend.Rotate(ctx, id, m)
+}
+
+func (b countedBackend) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	b.n.Add(1)
+	return b.Backend.End(ctx, user, why, ids...)
 }
 
 func (b countedBackend) Delete(ctx context.Context, id string) (bool, error) {

@@ -90,9 +90,10 @@ func TestBackendCallsAreCounted(t *testing.T) {
 		_, _ = b.Create(t.Context(), "id", store.Record{})
 		_, _, _ = b.Load(t.Context(), "id")
 		_, _ = b.Update(t.Context(), "id", store.Change{})
-		_, _ = b.Rotate(t.Context(), "id", "other", store.Record{}, nil)
+		_, _ = b.LoadFresh(t.Context(), "id")
+		_, _ = b.Rotate(t.Context(), "id", store.Move{ID: "other"})
 		_, _ = b.List(t.Context(), "user")
-		_, _ = b.Delete(t.Context(), "other")
+		_, _ = b.End(t.Context(), "user", store.Revoked, "other")
 	})
-	assert.EqualValues(t, 6, n)
+	assert.EqualValues(t, 7, n)
 }

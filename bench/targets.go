@@ -73,6 +73,11 @@ func (r *results) targets() []target {
 				r.faster(kitRedisDirect, readMany, 2.5, scsRedis)...),
 		},
 		{"write one value, Redis, 64 at a time", "3 times scs goredisstore", r.faster(kitRedis, writeMany, 3, scsRedis)},
+		{
+			"change one value by Update, memstore, in process", "at most 1.2 times a write",
+			r.atMostOf(kitMemory, cell{update, small, 1}, 1.2, writeOnce, "a write"),
+		},
+		{"change one value by Update, Redis", "one round trip with the cache on", r.oneTrip(kitRedis, update)},
 		{"revocation seen on another node (Redis)", "p99 under 10 ms, never missed", r.revocation.checks()},
 		{"memory at a million sessions of five small values", "at most 700 bytes a session, GC pause and CPU share reported", r.memoryChecks()},
 	}
@@ -115,6 +120,17 @@ func (r *results) faster(kit string, c cell, reach float64, than ...string) []ch
 func (r *results) atMost(kit string, c cell, reach float64, of string) check {
 	times := ratio(r.of(inProcess, kit, c), r.of(inProcess, of, c))
 	return check{fmt.Sprintf("%s times %s", digits(times), of), times <= reach, times == 0}
+}
+
+// atMostOf checks how many times longer one work takes than another one.
+func (r *results) atMostOf(kit string, c cell, reach float64, than cell, named string) []check {
+	times := ratio(r.of(inProcess, kit, c), r.of(inProcess, kit, than))
+	return []check{{fmt.Sprintf("%s times %s", digits(times), named), times <= reach, times == 0}}
+}
+
+func (r *results) oneTrip(kit string, w work) []check {
+	n, counted := r.trips[kit][w]
+	return []check{{digits(n) + " round trips", n < 1.05, !counted}}
 }
 
 func (r *results) noAccess(kits ...string) []check {

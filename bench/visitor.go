@@ -71,6 +71,10 @@ func (v *visitor) work(w work) error {
 		body, err := v.send(v.content.of(routeWriteSmall))
 		v.held = append(v.held[:0], body...)
 		return err
+	case update:
+		body, err := v.send(v.content.of(routeUpdateSmall))
+		v.held = append(v.held[:0], body...)
+		return err
 	case signIn:
 		return v.expect(routeSignIn, userID)
 	case signOut:

@@ -14,6 +14,7 @@ const (
 	anonymous work = "anonymous" // touches no session, and comes without a cookie
 	read      work = "read"      // reads two values
 	write     work = "write"     // writes one value
+	update    work = "update"    // changes one value on condition that nobody else has: no other library can
 	signIn    work = "sign in"   // makes a visitor's session that of a user, with a new ID
 	signOut   work = "sign out"  // ends it
 )
@@ -37,6 +38,8 @@ const (
 	routeReadLarge
 	routeWriteSmall
 	routeWriteLarge
+	routeUpdateSmall
+	routeUpdateLarge
 	routeSignIn
 	routeSignOut
 	routeUser
@@ -44,16 +47,18 @@ const (
 )
 
 var routes = [routeCount]struct{ method, path string }{
-	routeAnonymous:  {http.MethodGet, "/anonymous"},
-	routeStartSmall: {http.MethodPost, "/small/start"},
-	routeStartLarge: {http.MethodPost, "/large/start"},
-	routeReadSmall:  {http.MethodGet, "/small/read"},
-	routeReadLarge:  {http.MethodGet, "/large/read"},
-	routeWriteSmall: {http.MethodPost, "/small/write"},
-	routeWriteLarge: {http.MethodPost, "/large/write"},
-	routeSignIn:     {http.MethodPost, "/login"},
-	routeSignOut:    {http.MethodPost, "/logout"},
-	routeUser:       {http.MethodGet, "/user"},
+	routeAnonymous:   {http.MethodGet, "/anonymous"},
+	routeStartSmall:  {http.MethodPost, "/small/start"},
+	routeStartLarge:  {http.MethodPost, "/large/start"},
+	routeReadSmall:   {http.MethodGet, "/small/read"},
+	routeReadLarge:   {http.MethodGet, "/large/read"},
+	routeWriteSmall:  {http.MethodPost, "/small/write"},
+	routeWriteLarge:  {http.MethodPost, "/large/write"},
+	routeUpdateSmall: {http.MethodPost, "/small/update"},
+	routeUpdateLarge: {http.MethodPost, "/large/update"},
+	routeSignIn:      {http.MethodPost, "/login"},
+	routeSignOut:     {http.MethodPost, "/logout"},
+	routeUser:        {http.MethodGet, "/user"},
 }
 
 // of returns the route of the content, given that of the small one.

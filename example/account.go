@@ -11,22 +11,13 @@ import (
 
 type accountData struct {
 	Session sessionkit.Session
-	EndsAt  time.Time // at the latest, however much it is used
 	Cart    []item
 }
 
-func (a *app) showAccount(c *gin.Context) {
+func showAccount(c *gin.Context) {
 	s := sessionkit.Current(c)
 	items, _ := cart.Get(c)
-	render(c, http.StatusOK, "account", "Your account", accountData{Session: s, EndsAt: a.endsAt(s), Cart: items})
-}
-
-// endsAt returns when a session ends even if it is used all the time.
-func (a *app) endsAt(s sessionkit.Session) time.Time {
-	if s.Remembered {
-		return s.SignedInAt.Add(a.config.RememberFor)
-	}
-	return s.SignedInAt.Add(a.config.Lifetime)
+	render(c, http.StatusOK, "account", "Your account", accountData{Session: s, Cart: items})
 }
 
 // stay answers the button "Stay signed in". That the request came is enough: it
@@ -37,10 +28,11 @@ func stay(c *gin.Context) {
 
 // countdown tells pages how long the session will last: if it is not used, and at
 // the most. Its guard is passive, so asking does not make it last longer.
-func (a *app) countdown(c *gin.Context) {
+func countdown(c *gin.Context) {
 	s := sessionkit.Current(c)
 	c.JSON(http.StatusOK, gin.H{
-		"remaining_seconds": secondsUntil(s.ExpiresAt), "at_most_seconds": secondsUntil(a.endsAt(s)),
+		"remaining_seconds": secondsUntil(s.ExpiresAt), "at_most_seconds": secondsUntil(s.EndsAt),
+		"expires_at": s.ExpiresAt.UTC().Format(time.RFC3339),
 	})
 }
 

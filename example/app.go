@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"crypto/rand"
 	"net/http"
-	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -21,9 +19,7 @@ type app struct {
 
 func newApp(config sessionkit.Config) *app {
 	a := &app{config: config, journal: newJournal(), stopping: make(chan struct{})}
-	a.config.OnEvent = a.journal.hear
-	a.config.Lifetime = cmp.Or(config.Lifetime, 24*time.Hour)
-	a.config.RememberFor = cmp.Or(config.RememberFor, 30*24*time.Hour)
+	a.config.OnEvent, a.config.ErrorPage = a.journal.hear, showProblem
 	if len(config.Secrets) == 0 { // sealed cookies end with the process then
 		secret := make([]byte, 32)
 		_, _ = rand.Read(secret) // it never fails
@@ -77,7 +73,7 @@ func (a *app) forEverybody(r *gin.Engine) {
 // and they come back from there.
 func (a *app) forUsers(r *gin.Engine) {
 	signedIn := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"})
-	r.GET("/account", signedIn, a.showAccount)
+	r.GET("/account", signedIn, showAccount)
 	r.POST("/account/stay", signedIn, stay)
 	r.GET("/devices", signedIn, showDevices)
 	r.POST("/devices/revoke", signedIn, signOutDevice)
@@ -97,7 +93,7 @@ func (a *app) forPrograms(api *gin.RouterGroup) {
 	signedIn := sessionkit.RequireSession()
 	asking := sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}) // asking is no use of the session
 	api.GET("/me", asking, me)
-	api.GET("/countdown", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true, OnDenied: sayEnded}), a.countdown)
+	api.GET("/countdown", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true, OnDenied: sayEnded}), countdown)
 	api.GET("/live", asking, a.stream)
 	api.POST("/echo-flash", echoFlash)
 	api.GET("/devices", signedIn, listDevices)

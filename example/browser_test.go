@@ -93,10 +93,14 @@ func (b *browser) send(method, path string, header http.Header, body string) ans
 	return answer{res, string(text)}
 }
 
-// get asks for a page.
+// get asks for a page or, as a script does, for what the API answers.
 func (b *browser) get(path string) answer {
 	b.t.Helper()
-	return b.send(http.MethodGet, path, http.Header{"Accept": {"text/html,*/*;q=0.8"}}, "")
+	accept := "text/html,*/*;q=0.8"
+	if strings.HasPrefix(path, "/api/") {
+		accept = "application/json"
+	}
+	return b.send(http.MethodGet, path, http.Header{"Accept": {accept}}, "")
 }
 
 // post sends a form: names and values in turn.

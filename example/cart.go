@@ -33,14 +33,34 @@ func addToCart(c *gin.Context) {
 		refuse(c, http.StatusUnprocessableEntity, "An item needs a name of 1 to 60 characters.")
 		return
 	}
-	items, _ := cart.Get(c)
-	items = withItem(items, name)
-	if len(items) > maxItems {
+	full := false
+	_, err := cart.Update(c, func(items []item) []item { // another tab may be adding as well
+		more := withItem(items, name)
+		if full = len(more) > maxItems; full {
+			return items
+		}
+		return more
+	})
+	switch {
+	case err != nil:
+		refuse(c, http.StatusServiceUnavailable, "Your cart could not be changed. Please try again in a moment.")
+		return
+	case full:
 		refuse(c, http.StatusUnprocessableEntity, "The cart is full.")
 		return
 	}
-	cart.Set(c, items)
+	if lostSession(c) {
+		sessionkit.Flash(c, sessionkit.Warning, "Your earlier session has expired, and its cart with it. This is a new cart.")
+	}
 	c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/"))
+}
+
+// lostSession reports whether the request came with the cookie of a session that has
+// expired.
+func lostSession(c *gin.Context) bool {
+	return slices.ContainsFunc(heard(c), func(e sessionkit.Event) bool {
+		return e.Kind == sessionkit.EventExpired || e.Kind == sessionkit.EventRejected
+	})
 }
 
 // withItem returns items with one more of that name.
@@ -55,13 +75,18 @@ func withItem(items []item, name string) []item {
 }
 
 func removeFromCart(c *gin.Context) {
-	items, _ := cart.Get(c)
-	cart.Set(c, slices.DeleteFunc(items, func(i item) bool { return i.Name == c.PostForm("item") }))
+	_, err := cart.Update(c, func(items []item) []item {
+		return slices.DeleteFunc(items, func(i item) bool { return i.Name == c.PostForm("item") })
+	})
+	if err != nil {
+		refuse(c, http.StatusServiceUnavailable, "Your cart could not be changed. Please try again in a moment.")
+		return
+	}
 	c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/"))
 }
 
 // orderCart takes the cart, for a user: a visitor signs in first, and finds it as
-// it was.
+// it was. However often the button is clicked, one request gets the cart.
 func orderCart(c *gin.Context) {
 	items, _ := cart.Take(c)
 	cups := 0

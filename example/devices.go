@@ -27,7 +27,7 @@ type device struct {
 func devicesOf(c *gin.Context) ([]device, bool) {
 	sessions, err := sessionkit.Devices(c)
 	if err != nil {
-		refuse(c, http.StatusServiceUnavailable, "Your devices cannot be told just now. Try again.")
+		refuse(c, http.StatusServiceUnavailable, "We can’t list your devices right now. Please try again in a moment.")
 		return nil, false
 	}
 	current := sessionkit.Current(c).ID

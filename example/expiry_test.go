@@ -93,17 +93,17 @@ func TestCountdownAsksAndDoesNotProlong(t *testing.T) {
 		assert.JSONEq(t, `{"ended":"not-signed-in"}`, b.get("/api/countdown").body)
 		b.signIn("alice")
 		time.Sleep(59 * time.Minute)
-		assert.JSONEq(t, `{"remaining_seconds":60,"at_most_seconds":3660}`, b.get("/api/countdown").body)
+		assert.JSONEq(t, `{"remaining_seconds":60,"at_most_seconds":3660,"expires_at":"2000-01-01T01:00:00Z"}`, b.get("/api/countdown").body)
 
 		requireRedirect(t, "/devices", b.post("/account/stay", "next", "/devices"))
-		assert.JSONEq(t, `{"remaining_seconds":3600,"at_most_seconds":3660}`, b.get("/api/countdown").body)
+		assert.JSONEq(t, `{"remaining_seconds":3600,"at_most_seconds":3660,"expires_at":"2000-01-01T01:59:00Z"}`, b.get("/api/countdown").body)
 		time.Sleep(time.Hour + time.Minute)
 		a := b.get("/api/countdown")
 		assert.Equal(t, http.StatusOK, a.StatusCode, "that it has ended is the answer to the question")
 		assert.JSONEq(t, `{"ended":"expired"}`, a.body)
 
 		b.signIn("alice", "remember", "on")
-		assert.JSONEq(t, `{"remaining_seconds":2592000,"at_most_seconds":2592000}`, b.get("/api/countdown").body)
+		assert.JSONEq(t, `{"remaining_seconds":2592000,"at_most_seconds":2592000,"expires_at":"2000-01-31T02:00:00Z"}`, b.get("/api/countdown").body)
 	})
 }
 
@@ -126,6 +126,42 @@ func TestDangerousActionsNeedAFreshSignIn(t *testing.T) {
 		assert.NotContains(t, b.get("/codes").body, "<ul class=\"codes\">", "they are shown once")
 
 		b.signIn("alice", "remember", "on")
+		require.Equal(t, http.StatusOK, b.get("/codes").StatusCode, "a sign-in counts, remembered or not")
+		time.Sleep(time.Minute + time.Second)
 		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", b.get("/codes"))
+		requireRedirect(t, "/codes", b.signIn("alice", "next", "/codes"))
+		require.Equal(t, http.StatusOK, b.get("/codes").StatusCode)
+		time.Sleep(25 * time.Hour)
+		require.Equal(t, http.StatusOK, b.get("/account").StatusCode, "a confirmation does not cost the 30 days")
+	})
+}
+
+// TestVisitorsCart: a first visit stores nothing. A visitor's cart outlives the browser,
+// and a visitor who comes too late is told.
+func TestVisitorsCart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const keep = 3 * 24 * time.Hour
+		b := newBubbleBrowser(t, sessionkit.Config{VisitorFor: keep})
+		assert.Empty(t, b.get("/").Cookies())
+		const age = int((keep + 24*time.Hour) / time.Second) // as a new one is sent at most once a day
+		assert.Equal(t, age, b.post("/cart", "item", "tea").sessionCookie(t).MaxAge)
+		time.Sleep(2 * 24 * time.Hour)
+		home := b.get("/")
+		assert.Contains(t, home.body, "<span>tea</span>")
+		assert.Equal(t, age, home.sessionCookie(t).MaxAge, "each visit keeps it for that long")
+		time.Sleep(2 * 24 * time.Hour)
+		b.post("/cart", "item", "tea")
+		assert.Contains(t, b.get("/").body, "<span>tea × 2</span>")
+
+		short := newBubbleBrowser(t, sessionkit.Config{})
+		assert.Zero(t, short.post("/cart", "item", "tea").sessionCookie(t).MaxAge)
+		time.Sleep(time.Hour + time.Minute)
+		short.post("/cart", "item", "cake")
+		page := short.get("/").body
+		assert.Contains(t, page, "Your earlier session has expired, and its cart with it. This is a new cart.")
+		assert.Contains(t, page, "<span>cake</span>")
+		assert.NotContains(t, page, "<span>tea</span>")
+		short.post("/cart", "item", "cake")
+		assert.NotContains(t, short.get("/").body, "has expired")
 	})
 }

@@ -8,24 +8,24 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// visits counts the visitor's visits. With it the home page begins the session.
+// visits counts the visits in a session.
 var visits = sessionkit.NewKey[int]("visits")
 
 type homeData struct {
-	Visits   int
-	Greeting greeting
-	Teas     []tea
-	Cart     []item
+	Visits    int // 0: there is no session
+	Greeting  greeting
+	Teas      []tea
+	Cart      []item
+	Reachable bool // the session
 }
 
 func showHome(c *gin.Context) {
-	n, _ := visits.Get(c)
-	n++
-	visits.Set(c, n) // saved by itself
-	items, _ := cart.Get(c)
-	render(c, http.StatusOK, "home", "Tea tasting", homeData{
-		Visits: n, Greeting: chosenGreeting(c), Teas: teas, Cart: items,
-	})
+	data := homeData{Greeting: chosenGreeting(c), Teas: teas, Reachable: sessionkit.Err(c) == nil}
+	if sessionkit.Current(c).ID != "" { // a visit alone is no reason to begin one
+		data.Visits, _ = visits.Update(c, func(n int) int { return n + 1 })
+	}
+	data.Cart, _ = cart.Get(c)
+	render(c, http.StatusOK, "home", "Tea tasting", data)
 }
 
 // tea is one that can be tasted.

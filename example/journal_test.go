@@ -15,10 +15,10 @@ func TestEventsOfASession(t *testing.T) {
 	assert.Contains(t, nothing.body, "you have no session")
 	assert.Empty(t, nothing.Cookies())
 
-	secret := b.get("/").sessionCookie(t).Value
+	secret := b.post("/cart", "item", "tea").sessionCookie(t).Value
 	b.signIn("alice")
 	page := b.get("/events").body
-	assert.Regexp(t, `(?s)POST /login.*signed-in.*User: alice.*GET /.*created`, page, "the latest comes first")
+	assert.Regexp(t, `(?s)POST /login.*signed-in.*User: alice.*POST /cart.*created`, page, "the latest comes first")
 	assert.Equal(t, 2, strings.Count(page, `<code><strong>session</strong>=(secret); Path=/; HttpOnly; SameSite=Lax</code>`))
 	assert.NotContains(t, page, secret)
 }
@@ -31,7 +31,10 @@ func TestEventsFromAnotherBrowser(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, laptop.post("/api/devices/revoke", "id", phone.currentDevice().ID).StatusCode)
 	page := phone.get("/events").body
 	assert.Contains(t, page, "From another browser")
-	assert.Contains(t, page, `This very request: <strong>rejected</strong>`)
+	assert.NotContains(t, page, "rejected", "the browser has made nothing up")
+	a := phone.get("/account")
+	requireRedirect(t, "/login?next=%2Faccount&reason=revoked", a)
+	assert.Contains(t, phone.get(a.Header.Get("Location")).body, "signed out from another device")
 	assert.NotContains(t, laptop.get("/events").body, "From another browser")
 }
 
@@ -49,7 +52,7 @@ func TestEventsAreOfOneUser(t *testing.T) {
 
 func TestEventsAreForgotten(t *testing.T) {
 	b := newBrowser(t)
-	b.get("/")
+	b.post("/cart", "item", "tea")
 	for range 25 {
 		b.post("/theme", "theme", "dark")
 	}
@@ -57,7 +60,7 @@ func TestEventsAreForgotten(t *testing.T) {
 	assert.Equal(t, 20, strings.Count(page, "POST /theme"))
 	assert.NotContains(t, page, "created")
 	for range 1000 {
-		b.another().get("/")
+		b.another().post("/cart", "item", "tea")
 	}
 	assert.Contains(t, b.get("/events").body, "Nothing yet")
 }

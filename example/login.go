@@ -12,7 +12,7 @@ import (
 // never sent back.
 type loginForm struct {
 	Notice   string // why the page was asked for
-	Confirm  string // the user, where the one who is signed in is asked again
+	Confirm  string // the signed-in user, who is to confirm that it is them
 	Failed   bool   // the last attempt
 	User     string
 	Remember bool
@@ -23,7 +23,7 @@ func showLogin(c *gin.Context) {
 	reason := sessionkit.Denial(c.Query("reason"))
 	form, title := loginForm{Notice: loginNotices[reason], Next: sessionkit.NextURL(c, "")}, "Sign in"
 	if user, ok := sessionkit.User(c); ok && reason == sessionkit.Stale {
-		form.Confirm, title = user, "Is it still you?"
+		form.Confirm, title = user, "Confirm it’s you"
 	}
 	render(c, http.StatusOK, "login", title, form)
 }
@@ -31,7 +31,8 @@ func showLogin(c *gin.Context) {
 // loginNotices say why the guard sent the visitor to the login page.
 var loginNotices = map[sessionkit.Denial]string{
 	sessionkit.Expired:     "Your session has expired. Sign in again to go on.",
-	sessionkit.Stale:       "For this, please sign in once more.",
+	sessionkit.Revoked:     "You were signed out from another device. Sign in again to go on.",
+	sessionkit.Stale:       "Please sign in again to continue.",
 	sessionkit.NotSignedIn: "Please sign in to see this page.",
 }
 
@@ -44,6 +45,11 @@ func logIn(c *gin.Context) {
 	if !authenticate(form.User, c.PostForm("password")) {
 		form.Failed = true
 		render(c, http.StatusUnauthorized, "login", "Sign in", form)
+		return
+	}
+	if user, _ := sessionkit.User(c); user == form.User && !form.Remember {
+		sessionkit.Confirm(c)
+		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
 		return
 	}
 	var options []sessionkit.LoginOption

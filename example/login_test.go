@@ -34,7 +34,7 @@ func TestSignInAndOut(t *testing.T) {
 
 func TestSigningInChangesTheCookie(t *testing.T) {
 	b := newBrowser(t)
-	before := b.get("/").sessionCookie(t).Value
+	before := b.post("/cart", "item", "tea").sessionCookie(t).Value
 	after := b.signIn("alice").sessionCookie(t)
 	require.NotEqual(t, before, after.Value)
 	require.Zero(t, after.MaxAge, "it ends with the browser")
@@ -100,11 +100,11 @@ func TestLoginPageCarriesNext(t *testing.T) {
 	a := b.get(b.get("/account?tab=cart").Header.Get("Location"))
 	assert.Contains(t, a.body, "Please sign in to see this page.")
 	assert.Contains(t, a.body, `<input type="hidden" name="next" value="/account?tab=cart">`)
-	assert.Contains(t, b.get("/login?reason=stale").body, "For this, please sign in once more.")
+	assert.Contains(t, b.get("/login?reason=stale").body, "Please sign in again to continue.")
 	assert.NotContains(t, b.get("/login?reason=made-up").body, `role="status"`)
 	for _, next := range []string{
 		"", "https://evil.example/", "//evil.example", `/\evil.example`, "/%5cevil.example", "/\t/evil.example",
-		"javascript:alert(1)", "/" + strings.Repeat("a", 3000),
+		"javascript:alert(1)", "/" + strings.Repeat("a", 10_000),
 	} {
 		page := b.get("/login?next=" + url.QueryEscape(next)).body
 		assert.Equal(t, 1, strings.Count(page, `name="next"`), "%q: the theme's form alone has one, which leads to this page", next)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,4 +176,78 @@ func (b *tab) leaveMessage(level, text string) {
 	b.t.Helper()
 	js[string](b, `fetch('/messages', {method: 'POST', redirect: 'manual',
 		body: new URLSearchParams({level: '`+level+`', text: '`+text+`'})}).then(r => r.type)`)
+}
+
+// TestNothingMovesBetweenPages: the navigation stands still, whichever page is open, and
+// whether it is long or short.
+func TestNothingMovesBetweenPages(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, newSite(t, sessionkit.Config{}))
+	b.signIn("alice")
+	for _, width := range []int64{1280, 375} {
+		b.size(width, 600)
+		var first []float64
+		for _, path := range []string{"/", "/account", "/devices", "/messages", "/preferences", "/live", "/events"} {
+			b.open(path)
+			places := js[[]float64](b, "[...document.querySelectorAll('nav a')].flatMap(a => [a.getBoundingClientRect().x, a.getBoundingClientRect().width])")
+			require.Len(t, places, 16)
+			if first == nil {
+				first = places
+			}
+			assert.Equal(t, first, places, "%s, %d wide", path, width)
+		}
+	}
+}
+
+// TestNamesInTheCart: whatever is in the cart, the button beside it stays one word.
+func TestNamesInTheCart(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, newSite(t, sessionkit.Config{}))
+	b.open("/")
+	for _, name := range []string{"tea", "A second flush Darjeeling from the Himalaya", strings.Repeat("x", 60)} {
+		b.fill("#item", name)
+		b.click("form.stack button")
+	}
+	for _, width := range []int64{1280, 1000, 375, 320} {
+		b.size(width, 800)
+		b.open("/")
+		heights := js[[]float64](b, "[...document.querySelectorAll('.rows button')].map(b => b.getBoundingClientRect().height)")
+		require.Len(t, heights, 3)
+		assert.Equal(t, heights[0], heights[1], "%d wide", width)
+		assert.Equal(t, heights[0], heights[2], "%d wide", width)
+		assert.Less(t, heights[0], 50.0, "%d wide", width)
+		assert.LessOrEqual(t, js[int](b, "document.documentElement.scrollWidth"), int(width))
+	}
+}
+
+// TestWrongPasswordPutsTheFocus where the next attempt is typed.
+func TestWrongPasswordPutsTheFocus(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, newSite(t, sessionkit.Config{}))
+	b.open("/login")
+	b.fill("#user", "alice")
+	b.fill("#password", "sesame")
+	b.click("form[action='/login'] button")
+	b.expectComplaint("401")
+	b.wait("document.activeElement.id === 'password'")
+}
+
+// TestStayingSignedInIsShown: the account page says until when, also after the button
+// that the script answers.
+func TestStayingSignedInIsShown(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, newSite(t, sessionkit.Config{IdleTimeout: 50 * time.Second}))
+	b.signIn("alice")
+	b.open("/account")
+	before := b.text("#expires")
+	assert.Equal(t, before, js[string](b, "document.getElementById('expires').textContent"))
+	b.waitText("#expiry", "Your session ends in less than a minute.")
+	b.wait(`(() => { // a use is recorded after a tenth of the idle time: clicked until then
+		document.querySelector("#stay button").click()
+		return document.getElementById('expires').textContent !== '` + before + `'
+	})()`)
+	assert.Equal(t, "/account", b.path())
+	after := b.text("#expires")
+	assert.Regexp(t, `^\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d:\d\d UTC$`, after, "in the same form")
+	assert.Regexp(t, `^\d{1,2} [A-Z][a-z]+ \d{4}, \d\d:\d\d:\d\d UTC$`, before)
 }

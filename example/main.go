@@ -39,9 +39,10 @@ func main() {
 	flag.StringVar(&s.Store, "store", "sqlite:sessions.db", "`where` sessions are kept: "+storeKinds)
 	flag.StringVar(&s.Secrets, "secrets", "sessions.key", "`file` with the secrets of signed cookies; it is made if it is not there")
 	config := &s.Config
-	flag.DurationVar(&config.IdleTimeout, "idle", time.Hour, "end a session that is not used for so long")
-	flag.DurationVar(&config.Lifetime, "lifetime", 24*time.Hour, "end a session so long after the sign-in")
-	flag.DurationVar(&config.RememberFor, "remember", 30*24*time.Hour, "lifetime of a sign-in with \"keep me signed in\"")
+	flag.DurationVar(&config.IdleTimeout, "idle", time.Hour, "how long a session may stay unused")
+	flag.DurationVar(&config.Lifetime, "lifetime", 24*time.Hour, "how long a session lasts after sign-in")
+	flag.DurationVar(&config.RememberFor, "remember", 30*24*time.Hour, "how long a sign-in with \"keep me signed in\" lasts")
+	flag.DurationVar(&config.VisitorFor, "visitor", 30*24*time.Hour, "how long a visitor's cart may stay unused, also if the browser is closed")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "sessionkit example: no arguments but flags are taken, not %q\n", flag.Args())

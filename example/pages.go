@@ -75,7 +75,8 @@ type page struct {
 	Name       string
 	Title      string
 	Theme      string
-	User       string // "" where nobody is signed in
+	User       string // "" if nobody is signed in
+	Reachable  bool   // the session: if it is not, nobody knows whether somebody is
 	Path       string
 	Here       string // where forms of the layout come back to
 	Navigation []link
@@ -87,6 +88,7 @@ type page struct {
 func render(c *gin.Context, status int, name, title string, data any) {
 	path := c.Request.URL.Path
 	p := page{Name: name, Title: title, Theme: chosenTheme(c), Path: path, Here: path, Navigation: navigation, Data: data}
+	p.Reachable = sessionkit.Err(c) == nil // a page that does not ask becomes a 503
 	p.User, _ = sessionkit.User(c)
 	if c.Request.Method == http.MethodGet {
 		p.Here = c.Request.URL.RequestURI()
@@ -102,6 +104,11 @@ func render(c *gin.Context, status int, name, title string, data any) {
 	}
 	c.Header("Cache-Control", "no-store") // every page shows what is in this visitor's session
 	c.Data(status, "text/html; charset=utf-8", body.Bytes())
+}
+
+// showProblem is Config.ErrorPage: the middleware answers in place of a handler.
+func showProblem(c *gin.Context, p sessionkit.Problem) {
+	render(c, p.Status, "error", p.Title, p.Detail)
 }
 
 // refuse answers a request that cannot be served: a page for people, a problem

@@ -28,12 +28,16 @@ import (
 const (
 	storeVariable   = "EXAMPLE_STORE"
 	secretsVariable = "EXAMPLE_SECRETS"
+	modeVariable    = "EXAMPLE_GIN_MODE" // gin's; not set: that of tests
 )
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
 	accounts = main.CheapenPasswords()
 	if store := os.Getenv(storeVariable); store != "" {
+		if mode := os.Getenv(modeVariable); mode != "" {
+			gin.SetMode(mode)
+		}
 		go tellGoroutines(os.Stdout)
 		if err := main.Run(context.Background(), main.Settings{Address: "127.0.0.1:0", Store: store, Secrets: os.Getenv(secretsVariable)}, os.Stdout); err != nil {
 			panic(err)
@@ -66,12 +70,13 @@ func site(t *testing.T, lines *bufio.Scanner) string {
 }
 
 // startProcess runs the application in a process of its own.
-func startProcess(t *testing.T, store, secrets string) *process {
+func startProcess(t *testing.T, store, secrets string, environ ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), self)
 	command.Env = append(os.Environ(), storeVariable+"="+store, secretsVariable+"="+secrets)
+	command.Env = append(command.Env, environ...)
 	command.Stderr = os.Stderr
 	out, err := command.StdoutPipe()
 	require.NoError(t, err)

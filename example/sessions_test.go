@@ -68,10 +68,10 @@ func TestRevocationEndsTheStream(t *testing.T) {
 
 	phone.waitText("#stream", "ended by the server")
 	phone.open("/events")
-	assert.Contains(t, phone.text("main"), "rejected")
 	assert.Contains(t, phone.text("[aria-labelledby=happened]"), "From another browser")
 	phone.open("/devices")
-	assert.True(t, strings.HasPrefix(phone.path(), "/login?next=%2Fdevices"), phone.path())
+	assert.Equal(t, "/login?next=%2Fdevices&reason=revoked", phone.path())
+	assert.Contains(t, phone.text("main"), "signed out from another device")
 }
 
 func TestSigningOutOthersAndEverywhere(t *testing.T) {

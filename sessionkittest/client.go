@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -104,24 +105,37 @@ func cookiesOf(w *httptest.ResponseRecorder) []*http.Cookie {
 	return response.Cookies()
 }
 
-// Get sends a GET request.
+// Get opens a page, as a browser does for someone who types its address.
 func (c *Client) Get(target string) *httptest.ResponseRecorder {
 	c.tb.Helper()
-	return c.Do(httptest.NewRequestWithContext(c.tb.Context(), http.MethodGet, target, nil))
+	r := httptest.NewRequestWithContext(c.tb.Context(), http.MethodGet, target, nil)
+	return c.Do(navigating(r, "none"))
 }
 
-// Post sends a form.
+// Post sends a form, as a browser does from a page of the site.
 func (c *Client) Post(target string, form url.Values) *httptest.ResponseRecorder {
 	c.tb.Helper()
 	r := httptest.NewRequestWithContext(c.tb.Context(), http.MethodPost, target, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return c.Do(r)
+	r.Header.Set("Origin", c.site)
+	return c.Do(navigating(r, "same-origin"))
 }
 
-// Do sends any request, with the client's cookies besides its own. A request of a
-// path alone goes to the client's site.
+// navigating adds to a request what a browser sends for a page.
+func navigating(r *http.Request, site string) *http.Request {
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	r.Header.Set("Sec-Fetch-Site", site)
+	return r
+}
+
+// Do sends any request as it is, with the client's cookies besides its own: that of
+// a script, for instance, which wants JSON. A request of a path alone goes to the
+// client's site.
 func (c *Client) Do(r *http.Request) *httptest.ResponseRecorder {
 	c.tb.Helper()
+	pause()
 	if r.Body == nil {
 		r.Body = http.NoBody // as a server does
 	}
@@ -151,6 +165,11 @@ func (c *Client) Do(r *http.Request) *httptest.ResponseRecorder {
 	w, _ = c.send(again(), nil)
 	return w
 }
+
+// pause lets the clock of a bubble go on. There it stands still while requests are
+// served, so that a sign-in could not be told from one that a LogoutEverywhere just
+// before it is to end.
+func pause() { time.Sleep(5 * time.Microsecond) }
 
 // prepare returns a copy of a request, addressed to the client's site unless it is
 // addressed already, with the client's cookies.
@@ -200,6 +219,7 @@ func (c *Client) send(r *http.Request, f func(*gin.Context)) (w *httptest.Respon
 //	})
 func (c *Client) Within(f func(*gin.Context)) *httptest.ResponseRecorder {
 	c.tb.Helper()
+	pause()
 	c.mu.Lock()
 	way := c.way
 	c.mu.Unlock()

@@ -71,7 +71,7 @@ func Visitor(tb testing.TB, router http.Handler, options ...Option) *Client {
 	return newClient(tb, router, options)
 }
 
-// Value returns a value of the client's session. It is false where none is set.
+// Value returns a value of the client's session. ok is false if there is none.
 func Value[T any](c *Client, key sessionkit.Key[T]) (value T, ok bool) {
 	c.tb.Helper()
 	c.look(func(gc *gin.Context) { value, ok = key.Get(gc) })

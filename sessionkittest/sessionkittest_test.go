@@ -176,6 +176,23 @@ func TestVisitor(t *testing.T) {
 	assert.Equal(t, "blue", shade)
 }
 
+// TestGuestIsSentToSignIn is the first test that everybody writes: Get and Post are
+// what a browser sends, and Do what a script does.
+func TestGuestIsSentToSignIn(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.Any("/account", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}), func(*gin.Context) {})
+	client := sessionkittest.Visitor(t, r)
+	w := client.Get("/account")
+	assert.Equal(t, http.StatusSeeOther, w.Code)
+	assert.Equal(t, "/login?next=%2Faccount&reason=not-signed-in", w.Header().Get("Location"))
+	w = client.Post("/account", nil)
+	assert.Equal(t, "/login?reason=not-signed-in", w.Header().Get("Location"))
+	w = client.Do(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/account", nil))
+	assert.Equal(t, http.StatusUnauthorized, w.Code)
+	assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+}
+
 func TestDoSendsTheRequestAsItIs(t *testing.T) {
 	r := gin.New()
 	r.GET("/outside", func(c *gin.Context) { c.String(http.StatusOK, c.Request.Host) })
@@ -233,6 +250,19 @@ func TestTimeMoves(t *testing.T) {
 		}
 		assert.Equal(t, http.StatusUnauthorized, client.Get("/cart").Code)
 		require.NoError(t, s.Close())
+	})
+}
+
+// TestRequestsFollowEachOther in a bubble as well, whose clock stands still while they
+// are served: a sign-in after the others were ended is not one of them.
+func TestRequestsFollowEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := sessionkittest.As(t, newRouter(memstore.New()), "42")
+		for range 3 {
+			client.Within(func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutEverywhere(c)) })
+			assert.Equal(t, http.StatusOK, client.Within(func(c *gin.Context) { sessionkit.Login(c, "42") }).Code)
+			assert.Equal(t, http.StatusOK, client.Get("/cart").Code)
+		}
 	})
 }
 

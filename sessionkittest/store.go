@@ -62,6 +62,13 @@ func (b *backend) Load(ctx context.Context, id string) (store.Record, bool, erro
 	return b.Backend.Load(ctx, id)
 }
 
+func (b *backend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	if err := b.reading(); err != nil {
+		return nil, err
+	}
+	return b.Backend.LoadFresh(ctx, ids...)
+}
+
 func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
 	if err := b.reading(); err != nil {
 		return nil, err
@@ -76,18 +83,25 @@ func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, 
 	return b.Backend.Create(ctx, id, r)
 }
 
-func (b *backend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (b *backend) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	if err := b.writing(); err != nil {
-		return false, err
+		return store.Outcome{}, err
 	}
 	return b.Backend.Update(ctx, id, c)
 }
 
-func (b *backend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+func (b *backend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
 	if err := b.writing(); err != nil {
 		return false, err
 	}
-	return b.Backend.Rotate(ctx, id, newID, r, drop)
+	return b.Backend.Rotate(ctx, id, m)
+}
+
+func (b *backend) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	if err := b.writing(); err != nil {
+		return nil, err
+	}
+	return b.Backend.End(ctx, user, why, ids...)
 }
 
 func (b *backend) Delete(ctx context.Context, id string) (bool, error) {

@@ -12,7 +12,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/storetest"
 )
 
-// A backend of one's own: these seven methods, and the test of the contract.
+// A backend of one's own: these ten methods, and the test of the contract.
 func Example_backend() {
 	s := store.New(&mapBackend{records: make(map[string]store.Record)}) // for r.Use(sessionkit.Sessions(s))
 	fmt.Println(s.Sessions(context.Background(), "42"))
@@ -51,12 +51,27 @@ func (b *mapBackend) Load(_ context.Context, id string) (store.Record, bool, err
 	return r, found, nil
 }
 
-func (b *mapBackend) Update(_ context.Context, id string, c store.Change) (bool, error) {
+func (b *mapBackend) LoadFresh(_ context.Context, ids ...string) (map[string]store.Record, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	records := make(map[string]store.Record)
+	for _, id := range ids {
+		if r, found := b.records[id]; found {
+			records[id] = r
+		}
+	}
+	return records, nil
+}
+
+func (b *mapBackend) Update(_ context.Context, id string, c store.Change) (store.Outcome, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r, found := b.records[id]
-	if !found || !time.Now().Before(r.Expires) {
-		return false, nil
+	if !found || r.Ended != "" || r.Kind == "" && !time.Now().Before(r.Expires) {
+		return store.Outcome{}, nil
+	}
+	if c.If != nil && r.Values[c.If.Name] != c.If.Text {
+		return store.Outcome{Found: true, Conflict: true, Text: r.Values[c.If.Name]}, nil
 	}
 	r.Values = merge(r.Values, c.Set, c.Delete)
 	if c.Seen.After(r.Seen) {
@@ -66,20 +81,40 @@ func (b *mapBackend) Update(_ context.Context, id string, c store.Change) (bool,
 		r.Expires = c.Expires
 	}
 	b.records[id] = r
+	return store.Outcome{Found: true}, nil
+}
+
+// live returns a session that has neither ended nor expired.
+func (b *mapBackend) live(id string) (store.Record, bool) {
+	r, found := b.records[id]
+	return r, found && r.Kind == "" && r.Ended == "" && time.Now().Before(r.Expires)
+}
+
+func (b *mapBackend) Rotate(_ context.Context, id string, m store.Move) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old, live := b.live(id)
+	if !live {
+		return false, nil
+	}
+	next := m.Record
+	next.Values = merge(old.Values, m.Record.Values, m.Drop)
+	b.records[m.ID], b.records[id] = next, m.Trace
 	return true, nil
 }
 
-func (b *mapBackend) Rotate(_ context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+func (b *mapBackend) End(_ context.Context, _ string, why store.Ending, ids ...string) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old, found := b.records[id]
-	if !found || !time.Now().Before(old.Expires) {
-		return false, nil
+	var ended []string
+	for _, id := range ids {
+		if r, live := b.live(id); live {
+			r.Ended, r.Expires, r.Values = why, time.Now(), nil
+			b.records[id] = r
+			ended = append(ended, id)
+		}
 	}
-	r.Values = merge(old.Values, r.Values, drop)
-	b.records[newID] = r
-	delete(b.records, id)
-	return true, nil
+	return ended, nil
 }
 
 func (b *mapBackend) Delete(_ context.Context, id string) (bool, error) {
@@ -95,12 +130,15 @@ func (b *mapBackend) List(_ context.Context, user string) (map[string]store.Reco
 	defer b.mu.Unlock()
 	list := make(map[string]store.Record)
 	for id, r := range b.records {
-		if user != "" && r.User == user {
+		if user != "" && r.User == user && r.Ended == "" {
 			list[id] = r
 		}
 	}
 	return list, nil
 }
+
+// Now returns the clock of the one process that uses the map.
+func (b *mapBackend) Now(context.Context, string) (time.Time, error) { return time.Now(), nil }
 
 func (b *mapBackend) Close() error { return nil }
 

@@ -51,7 +51,7 @@ func ExampleMigrate() {
 	}
 	// Output:
 	// 200 user 42
-	// __Host-Http-session 0
+	// __Host-Http-session 2592000
 	// mysession -1
 }
 

@@ -16,14 +16,14 @@ import (
 
 // A mark stands in the new store for an old cookie whose session has moved or
 // ended: what the cookie opened in the old store does not count any more. A
-// session that was moved without a sign-in also has its secret there, for requests
+// session that was moved without a sign-in also has its token there, for requests
 // that the browser sent before it had the new cookie. The old cookie alone opens
-// it: whoever reads the database cannot.
+// it: someone who reads the database cannot.
 type mark struct {
 	ID     string `json:"id,omitempty"`     // of the new session; "": it has ended
 	User   string `json:"user,omitempty"`   // of the new session
 	Line   string `json:"line,omitempty"`   // of its sign-in
-	Sealed []byte `json:"sealed,omitempty"` // its secret
+	Sealed []byte `json:"sealed,omitempty"` // its token
 }
 
 // markedFor is how long a mark is kept: longer than gin-contrib's stores take a
@@ -31,11 +31,12 @@ type mark struct {
 const markedFor = 31 * 24 * time.Hour
 
 const (
+	markKind    = "moved"
 	markName    = value.OwnPrefix + "moved"
 	markPurpose = "sessionkit migration, version 1"
 )
 
-// markID returns the ID of an old cookie's mark. No secret has it: it is the hash
+// markID returns the ID of an old cookie's mark. No token has it: it is the hash
 // of a text that is none.
 func markID(cookie string) string {
 	sum := sha256.Sum256([]byte(markPurpose + ": " + cookie))
@@ -43,8 +44,8 @@ func markID(cookie string) string {
 }
 
 // mark returns the mark of the old cookie.
-func (o *Old) mark(ctx context.Context) (m mark, found bool, err error) {
-	r, found, err := o.m.load(ctx, o.ID, false) // it never changes
+func (o *moving) mark(ctx context.Context) (m mark, found bool, err error) {
+	r, found, err := o.m.load(ctx, o.id, false) // it never changes
 	if err != nil || !found {
 		return mark{}, false, err
 	}
@@ -56,14 +57,14 @@ func (o *Old) mark(ctx context.Context) (m mark, found bool, err error) {
 }
 
 // create creates the mark of the old cookie, unless there is one.
-func (o *Old) create(ctx context.Context, m mark) (bool, error) {
+func (o *moving) create(ctx context.Context, m mark) (bool, error) {
 	j, _ := json.Marshal(m) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
 	now := time.Now()
 	ctx, cancel := o.m.bound(ctx)
 	defer cancel()
-	created, err := o.m.backend.Create(ctx, o.ID, Record{
-		Created: now, Seen: now, Expires: now.Add(markedFor), Values: map[string]string{markName: text},
+	created, err := o.m.backend.Create(ctx, o.id, Record{
+		Kind: markKind, Created: now, Seen: now, Expires: now.Add(markedFor), Values: map[string]string{markName: text},
 	})
 	if err != nil {
 		return false, fmt.Errorf("store: moving a session: %w", err)
@@ -71,20 +72,20 @@ func (o *Old) create(ctx context.Context, m mark) (bool, error) {
 	return created, nil
 }
 
-// secret returns the secret of the new session, "" where the cookie leads to none.
-func (m mark) secret(cookie string) string {
+// token returns the token of the new session, "" if the cookie leads to none.
+func (m mark) token(cookie string) string {
 	if len(m.Sealed) == 0 {
 		return ""
 	}
-	secret, err := markCipher(cookie).Open(nil, nil, m.Sealed, nil)
+	token, err := markCipher(cookie).Open(nil, nil, m.Sealed, nil)
 	if err != nil {
 		return ""
 	}
-	return string(secret)
+	return string(token)
 }
 
-func seal(cookie, secret string) []byte {
-	return markCipher(cookie).Seal(nil, nil, []byte(secret), nil) // #nosec G407 -- the cipher adds a random nonce
+func seal(cookie, token string) []byte {
+	return markCipher(cookie).Seal(nil, nil, []byte(token), nil) // #nosec G407 -- the cipher adds a random nonce
 }
 
 // markCipher returns the cipher of an old cookie. Old cookies are secrets of 256

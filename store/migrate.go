@@ -1,14 +1,15 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
 
 	"github.com/gin-sessionkit/sessionkit/internal/foreign"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 // Migrate returns the store to such that nobody is signed out by the switch to it:
@@ -25,8 +26,10 @@ import (
 //	r.Use(sessionkit.Sessions(s))
 //
 // All values move as they are, so that typed keys and sessions.Default(c) read
-// them. user returns who was signed in, "" for nobody; the moved session is
-// signed in as that user, and never counts as a recent sign-in. Without user only
+// them. user returns who is signed in according to the values, "" for nobody. A
+// moved session is signed in as that user, and does not count as a recent sign-in.
+// After the move user goes on to decide, as Config.UserOf of package sessionkit does:
+// the application may keep signing in and out by its own values. Without user only
 // the values move.
 //
 // to is a store of this module, and what Migrate returns can do all that to can:
@@ -35,14 +38,26 @@ import (
 // after, is not brought back by a request that was under way, nor by a copy of the
 // old cookie. What has not moved yet is not among the user's sessions.
 //
-// The deadlines are those of to. Once the old sessions have run out, take Migrate
-// away. It panics where to is no store of this module.
+// A moved session lives at least as long as it had left in the old store, and its
+// cookie outlives the browser for that long. After that, and for new sessions, the
+// deadlines are those of the Config. On a connection over which the new cookie is not
+// known to come back, such as plain HTTP, the old cookie stays and goes on opening the
+// session; reading it does not move it then.
+//
+// Once the old sessions have expired, remove Migrate. It panics if to is not a store
+// of this module.
 func Migrate(from, to sessions.Store, oldName string, user ...func(values map[any]any) string) sessions.Store {
 	own, ok := to.(interface{ own() *Store })
 	if _, twice := to.(*migrating); !ok || twice {
 		panic(fmt.Sprintf("store: Migrate to a %T: it must be a store of sessionkit, such as redisstore.New(client)", to))
 	}
-	m := &migrating{Store: own.own(), from: from, oldName: oldName, user: func(map[any]any) string { return "" }}
+	switch {
+	case len(user) > 1:
+		panic("store: Migrate takes one function that says who was signed in")
+	case from == nil:
+		panic("store: Migrate needs the store that the sessions move from")
+	}
+	m := &migrating{Store: own.own(), from: from, oldName: oldName}
 	for _, f := range user {
 		m.user = f
 	}
@@ -60,30 +75,59 @@ type migrating struct {
 	user    func(values map[any]any) string
 }
 
-// Adopt returns the session that an old cookie of the request names, nil if none
+// Kit is [Store.Kit], of the old store's sessions also.
+func (m *migrating) Kit() any { return migratingKit{kit{m.Store}, m} }
+
+// migratingKit is a kit that takes over the sessions of another store.
+type migratingKit struct {
+	kit
+
+	m *migrating
+}
+
+func (k migratingKit) UserOf() func(values map[any]any) string { return k.m.user }
+
+func (k migratingKit) Adopt(r *http.Request) (id, token string, record Record, old any, err error) {
+	o, err := k.m.adopt(r)
+	if o == nil || err != nil {
+		return "", "", Record{}, nil, err
+	}
+	return o.id, o.token, o.record, o, nil
+}
+
+// adopt returns the session that an old cookie of the request names, nil if none
 // does.
-func (m *migrating) Adopt(r *http.Request) (*Old, error) {
+func (m *migrating) adopt(r *http.Request) (*moving, error) {
 	for i, cookie := range r.CookiesNamed(m.oldName) {
 		if i == maxCookies {
 			break
 		}
-		o := &Old{m: m, cookie: cookie.Value, ID: markID(cookie.Value)}
-		mark, moved, err := o.mark(r.Context())
-		if err != nil {
-			return nil, err
-		}
-		if o.Secret = mark.secret(o.cookie); o.Secret != "" {
-			return o, nil
+		o := &moving{m: m, cookie: cookie.Value, id: markID(cookie.Value)}
+		moved, err := o.lookUp(r.Context())
+		if err != nil || o.token != "" {
+			return o, err
 		}
 		if moved {
 			continue // the cookie opens nothing any more
 		}
 		found, err := o.read(r)
+		if !found && err == nil { // another request may just have moved it
+			_, err = o.lookUp(r.Context())
+			found = o.token != ""
+		}
 		if found || err != nil {
 			return o, err
 		}
 	}
 	return nil, nil //nolint:nilnil // there is none
+}
+
+// lookUp finds out whether the session has moved or ended, and if so under which
+// token it goes on, if the old cookie leads to it.
+func (o *moving) lookUp(ctx context.Context) (moved bool, err error) {
+	mark, moved, err := o.mark(ctx)
+	o.token = mark.token(o.cookie)
+	return moved, err
 }
 
 // maxOldCookie is the longest old cookie that is looked at: what browsers keep at
@@ -92,7 +136,7 @@ const maxOldCookie = 4096
 
 // read has the old store read the session of the old cookie. A session that cannot
 // be decoded is [ErrCorrupt].
-func (o *Old) read(r *http.Request) (bool, error) {
+func (o *moving) read(r *http.Request) (bool, error) {
 	if len(o.cookie) > maxOldCookie {
 		return false, nil
 	}
@@ -109,13 +153,18 @@ func (o *Old) read(r *http.Request) (bool, error) {
 		return false, nil
 	}
 	o.session = session
-	o.Record = oldRecord(session.Values, o.m.user(session.Values))
+	user := ""
+	if o.m.user != nil {
+		user = o.m.user(session.Values)
+	}
+	o.record = oldRecord(session.Values, user)
+	o.record.Values = value.Apply(o.record.Values, leftOf(o.cookie, session), nil)
 	return true, nil
 }
 
 // open has the old store read the session. A type that the application gave to gob
 // may panic on what it is to decode.
-func (o *Old) open(r *http.Request) (session *gsessions.Session, err error) {
+func (o *moving) open(r *http.Request) (session *gsessions.Session, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			session, err = nil, fmt.Errorf("panic: %v", v)
@@ -126,7 +175,7 @@ func (o *Old) open(r *http.Request) (session *gsessions.Session, err error) {
 
 // only returns the request with the old cookie and no other, which stores may look
 // at also when they save.
-func (o *Old) only(r *http.Request) *http.Request {
+func (o *moving) only(r *http.Request) *http.Request {
 	only := r.WithContext(r.Context())
 	only.Header = http.Header{"Cookie": {o.m.oldName + "=" + o.cookie}}
 	return only
@@ -140,20 +189,20 @@ func (m *migrating) Get(r *http.Request, name string) (*gsessions.Session, error
 // New is [Store.New], of the old store's sessions also.
 func (m *migrating) New(r *http.Request, name string) (*gsessions.Session, error) {
 	session := m.newSession(m, name)
-	if err := m.open(r, session); err != nil || !session.IsNew {
+	if err := m.openHeld(r, session); err != nil || !session.IsNew {
 		return session, err
 	}
-	o, err := m.Adopt(r)
+	o, err := m.adopt(r)
 	switch {
 	case o == nil || err != nil:
 		return session, err
-	case o.Secret == "":
-		hold(r, session, held{id: o.ID, record: o.Record, old: o})
+	case o.token == "":
+		hold(r, session, held{id: o.id, record: o.record, old: o})
 		return session, nil
 	}
-	id, record, found, err := m.Load(r.Context(), o.Secret, false)
-	if found && time.Now().Before(record.Expires) {
-		hold(r, session, held{id: id, secret: hide(o.Secret), record: record})
+	id, record, found, err := m.open(r.Context(), name, o.token, false)
+	if found && record.live() {
+		hold(r, session, held{id: id, token: hide(o.token), record: record})
 	}
 	return session, err
 }

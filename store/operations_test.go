@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -103,7 +104,7 @@ func TestOperations(t *testing.T) {
 				secrets = make(map[string]string)
 				for _, user := range []string{"42", "43", ""} {
 					now := time.Now()
-					secret, _, err := o.Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"cart": `"tea"`}})
+					secret, _, err := kit(o).Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"cart": `"tea"`}}, signin.Attempt{Began: time.Now()})
 					require.NoError(t, err)
 					secrets[user] = secret
 				}
@@ -115,8 +116,8 @@ func TestOperations(t *testing.T) {
 				require.Eventually(t, func() bool {
 					got = nil
 					for _, user := range []string{"42", "43", ""} {
-						_, _, found, err := o.Load(t.Context(), secrets[user], false)
-						if assert.NoError(t, err) && found {
+						_, r, found, err := kit(o).Load(t.Context(), "session", secrets[user], false)
+						if assert.NoError(t, err) && found && r.Ended == "" {
 							got = append(got, user)
 						}
 					}
@@ -186,13 +187,13 @@ func TestBackups(t *testing.T) {
 	begin := func(t *testing.T, s *store.Store) (secret string) {
 		t.Helper()
 		now := time.Now()
-		secret, _, err := s.Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour)})
+		secret, _, err := kit(s).Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour)}, signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		return secret
 	}
 	restored := func(t *testing.T, s *store.Store, secret, file string) {
 		t.Helper()
-		_, _, found, err := s.Load(t.Context(), secret, true)
+		_, _, found, err := kit(s).Load(t.Context(), "session", secret, true)
 		require.NoError(t, err)
 		assert.True(t, found, "what is restored is as it was")
 		content, err := os.ReadFile(file) // #nosec G304 -- of this test

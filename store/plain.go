@@ -31,14 +31,14 @@ func (s *Store) Options(o sessions.Options) { s.options.Store(o.ToGorillaOptions
 // held is a session as it was loaded for one request.
 type held struct {
 	id     string
-	secret func() string // see hide
+	token  func() string // see hide
 	record Record
-	old    *Old // that has yet to move; nil: none
+	old    *moving // it has yet to move; nil: it is in this store
 }
 
 // hide returns a function, which no verb of fmt looks into: what is held stands in
 // the request's context.
-func hide(secret string) func() string { return func() string { return secret } }
+func hide(token string) func() string { return func() string { return token } }
 
 type heldKey struct{}
 
@@ -62,7 +62,7 @@ func (s *Store) Get(r *http.Request, name string) (*gsessions.Session, error) {
 // cookie that names no live session is no error.
 func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 	session := s.newSession(s, name)
-	return session, s.open(r, session)
+	return session, s.openHeld(r, session)
 }
 
 // newSession returns a new session that owner saves.
@@ -74,19 +74,19 @@ func (s *Store) newSession(owner gsessions.Store, name string) *gsessions.Sessio
 	return session
 }
 
-// open makes a new session the one that the request's cookie names.
-func (s *Store) open(r *http.Request, session *gsessions.Session) error {
+// openHeld makes a new session the one that the request's cookie names.
+func (s *Store) openHeld(r *http.Request, session *gsessions.Session) error {
 	name := session.Name()
 	for i, cookie := range r.CookiesNamed(name) {
 		if i == maxCookies {
 			break
 		}
-		id, record, found, err := s.Load(r.Context(), cookie.Value, false)
+		id, record, found, err := s.open(r.Context(), name, cookie.Value, false)
 		if err != nil {
 			return err
 		}
-		if found && time.Now().Before(record.Expires) {
-			hold(r, session, held{id: id, secret: hide(cookie.Value), record: record})
+		if found && record.live() {
+			hold(r, session, held{id: id, token: hide(cookie.Value), record: record})
 			break
 		}
 	}
@@ -128,34 +128,36 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 		change.Expires = change.Seen.Add(time.Duration(age) * time.Second)
 	}
 	if loaded {
-		if was, err = s.updateHeld(r, was, change); err != nil {
+		if was, err = s.updateHeld(r, session.Name(), was, change); err != nil {
 			return err
 		}
 	} else {
-		record := Record{Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: change.Set}
-		secret, id, err := s.Create(r.Context(), record)
+		record := Record{Name: session.Name(), Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: change.Set}
+		token, id, _, err := s.create(r.Context(), record)
 		if err != nil {
 			return err
 		}
-		was.id, was.secret = id, hide(secret)
+		was.id, was.token = id, hide(token)
 	}
 	session.ID, session.IsNew = was.id, false
 	was.record.Values = value.Apply(was.record.Values, set, drop)
 	heldIn(r)[session] = was
-	setCookie(w, session, was.secret())
+	setCookie(w, session, was.token())
 	return nil
 }
 
 // updateHeld applies a change to a session that was loaded.
-func (s *Store) updateHeld(r *http.Request, was held, change Change) (held, error) {
+func (s *Store) updateHeld(r *http.Request, name string, was held, change Change) (held, error) {
 	var found bool
 	var err error
 	if was.old != nil {
-		var secret string
-		secret, was.id, found, err = was.old.Update(r.Context(), r, change)
-		was.secret, was.old = hide(secret), nil
+		var token string
+		token, was.id, found, err = was.old.Update(r.Context(), r, name, change)
+		was.token, was.old = hide(token), nil
 	} else {
-		found, err = s.Update(r.Context(), was.id, was.record, change)
+		var outcome Outcome
+		outcome, err = s.update(r.Context(), was.id, was.record, change)
+		found = outcome.Found
 	}
 	if err == nil && !found {
 		err = fmt.Errorf("store: saving a session: %w", ErrEnded)
@@ -166,10 +168,10 @@ func (s *Store) updateHeld(r *http.Request, was held, change Change) (held, erro
 // endHeld ends a session that was loaded.
 func (s *Store) endHeld(r *http.Request, was held) error {
 	if was.old != nil {
-		_, err := was.old.End(r.Context(), r)
+		_, err := was.old.End(r.Context(), r, SignedOut)
 		return err
 	}
-	_, err := s.End(r.Context(), was.id, was.record)
+	_, err := s.endSession(r.Context(), was.id, was.record, SignedOut)
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -27,7 +27,7 @@ import (
 // signedIn returns a record of a sign-in at a time.
 func signedIn(user string, at time.Time) store.Record {
 	r := store.Record{User: user, Created: at, Seen: at, Expires: time.Now().Add(time.Hour)}
-	return r.WithSignIn(store.SignIn{At: at, Line: user + at.String()})
+	return withSignIn(r, signin.SignIn{At: at, Line: user + at.String()})
 }
 
 func TestID(t *testing.T) {
@@ -52,15 +52,15 @@ func TestSessionsOfAUser(t *testing.T) {
 	now := time.Now()
 	var ids []string
 	for i := range 5 {
-		_, id, err := s.Create(t.Context(), signedIn("alice", now.Add(time.Duration(i)*time.Minute)))
+		_, id, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(time.Duration(i)*time.Minute)), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		ids = append([]string{id}, ids...)
 	}
-	_, bob, err := s.Create(t.Context(), signedIn("bob", now))
+	_, bob, err := kit(s).Create(t.Context(), signedIn("bob", now), signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	expired := signedIn("alice", now)
 	expired.Expires = now.Add(-time.Second)
-	_, _, err = s.Create(t.Context(), expired)
+	_, _, err = kit(s).Create(t.Context(), expired, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 
 	list := func(user string) (got []string) {
@@ -96,29 +96,38 @@ func TestSessionsOfAUser(t *testing.T) {
 // rotating renews a session right before it is deleted, once.
 type rotating struct {
 	store.Backend
-	once   sync.Once
 	rotate func()
 }
 
-func (r *rotating) Delete(ctx context.Context, id string) (bool, error) {
-	r.once.Do(r.rotate)
-	return r.Backend.Delete(ctx, id)
+func (r *rotating) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	if rotate := r.rotate; rotate != nil {
+		r.rotate = nil
+		rotate()
+	}
+	return r.Backend.End(ctx, user, why, ids...)
 }
 
 func TestRevocationReachesARenewedSession(t *testing.T) {
 	for name, revoke := range map[string]func(s *store.Store, id string) error{
 		"Revoke":    func(s *store.Store, id string) error { return s.Revoke(t.Context(), "alice", id) },
 		"RevokeAll": func(s *store.Store, _ string) error { _, err := s.RevokeAll(t.Context(), "alice"); return err },
-		"Trim":      func(s *store.Store, _ string) error { _, err := s.Trim(t.Context(), "alice", 0); return err },
+		"Trim": func(s *store.Store, _ string) error {
+			_, err := kit(s).Trim(t.Context(), "alice", "session", 0)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &rotating{Backend: memstore.NewBackend()}
 			s := store.New(b)
 			r := signedIn("alice", time.Now())
-			_, id, err := s.Create(t.Context(), r)
+			_, id, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 			require.NoError(t, err)
 			b.rotate = func() {
-				_, _, found, err := s.Rotate(t.Context(), id, r, r, nil)
+				_, _, found, err := kit(s).Renew(t.Context(), id, r, r, nil)
+				if name == "RevokeAll" {
+					assert.ErrorIs(t, err, store.ErrEnded, "who renews a session finds that it has ended")
+					return
+				}
 				assert.NoError(t, err)
 				assert.True(t, found)
 			}
@@ -135,14 +144,14 @@ func TestTrim(t *testing.T) {
 	now := time.Now()
 	var oldest string
 	for i := range 4 {
-		_, id, err := s.Create(t.Context(), signedIn("alice", now.Add(-time.Duration(i)*time.Minute)))
+		_, id, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(-time.Duration(i)*time.Minute)), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		oldest = id
 	}
-	ended, err := s.Trim(t.Context(), "alice", 3)
+	ended, err := kit(s).Trim(t.Context(), "alice", "session", 3)
 	require.NoError(t, err)
 	assert.Equal(t, []string{oldest}, ended)
-	ended, err = s.Trim(t.Context(), "alice", 3)
+	ended, err = kit(s).Trim(t.Context(), "alice", "session", 3)
 	require.NoError(t, err)
 	assert.Empty(t, ended)
 }
@@ -165,10 +174,10 @@ func TestTimeout(t *testing.T) {
 		for want, config := range map[time.Duration][]store.Config{2 * time.Second: nil, time.Minute: {{Timeout: time.Minute}}} {
 			s := store.New(hanging{}, config...)
 			start := time.Now()
-			_, _, _, err := s.Load(t.Context(), strings.Repeat("A", 43), false)
+			_, _, _, err := kit(s).Load(t.Context(), "session", strings.Repeat("A", 43), false)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Equal(t, want, time.Since(start))
-			_, _, err = s.Create(t.Context(), store.Record{})
+			_, _, err = kit(s).Create(t.Context(), store.Record{}, signin.Attempt{Began: time.Now()})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
 	})
@@ -180,18 +189,20 @@ type cached struct {
 	fresh int
 }
 
-func (c *cached) LoadFresh(ctx context.Context, id string) (store.Record, bool, error) {
-	c.fresh++
-	return c.Load(ctx, id)
+func (c *cached) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	if len(ids) == 1 {
+		c.fresh++
+	}
+	return c.Backend.LoadFresh(ctx, ids...)
 }
 
 func TestFreshLoad(t *testing.T) {
 	b := &cached{Backend: memstore.NewBackend()}
 	s := store.New(b)
-	secret, _, err := s.Create(t.Context(), signedIn("alice", time.Now()))
+	secret, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	for _, fresh := range []bool{false, true} {
-		_, r, found, err := s.Load(t.Context(), secret, fresh)
+		_, r, found, err := kit(s).Load(t.Context(), "session", secret, fresh)
 		require.NoError(t, err)
 		assert.True(t, found)
 		assert.Equal(t, "alice", r.User)
@@ -203,34 +214,34 @@ func TestTooLarge(t *testing.T) {
 	s := store.New(memstore.NewBackend(), store.Config{MaxBytes: 100})
 	big := map[string]string{"a": strings.Repeat("x", 60), "b": strings.Repeat("x", 60)}
 	r := store.Record{Expires: time.Now().Add(time.Hour), Values: big}
-	_, _, err := s.Create(t.Context(), r)
+	_, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 	require.ErrorIs(t, err, store.ErrTooLarge)
 	r.Values = map[string]string{"a": big["a"]}
-	_, id, err := s.Create(t.Context(), r)
+	_, id, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
-	_, err = s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}})
+	_, err = kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}})
 	require.ErrorIs(t, err, store.ErrTooLarge, "together with what is there")
-	_, _, _, err = s.Rotate(t.Context(), id, r, store.Record{Values: big}, nil)
+	_, _, _, err = kit(s).Renew(t.Context(), id, r, store.Record{Values: big}, nil)
 	require.ErrorIs(t, err, store.ErrTooLarge)
-	found, err := s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}, Delete: []string{"a"}})
+	outcome, err := kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}, Delete: []string{"a"}})
 	require.NoError(t, err)
-	assert.True(t, found)
+	assert.True(t, outcome.Changed())
 	r.Values = map[string]string{"b": big["b"]}
-	_, err = s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}})
+	_, err = kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}})
 	require.ErrorIs(t, err, store.ErrTooLarge, "in place of what is there")
-	_, err = s.Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}, Delete: []string{"b"}})
+	_, err = kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}, Delete: []string{"b"}})
 	require.ErrorIs(t, err, store.ErrTooLarge, "dropped and put")
 
-	_, id, err = store.New(memstore.NewBackend()).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big})
+	_, id, err = kit(store.New(memstore.NewBackend())).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big}, signin.Attempt{})
 	require.NoError(t, err)
 	for name, change := range map[string]store.Change{
 		"smaller": {Set: map[string]string{"a": "1"}},
 		"as long": {Set: map[string]string{"a": strings.Repeat("y", 60)}},
 	} {
-		_, err = s.Update(t.Context(), id, store.Record{Values: big}, change)
+		_, err = kit(s).Update(t.Context(), id, store.Record{Values: big}, change)
 		require.NoError(t, err, "a session that is too large already can be made %s", name)
 	}
-	_, err = s.Update(t.Context(), id, store.Record{Values: big}, store.Change{Set: map[string]string{"a": strings.Repeat("y", 61)}})
+	_, err = kit(s).Update(t.Context(), id, store.Record{Values: big}, store.Change{Set: map[string]string{"a": strings.Repeat("y", 61)}})
 	require.ErrorIs(t, err, store.ErrTooLarge)
 }
 
@@ -241,6 +252,10 @@ var errBroken = errors.New("broken")
 
 func (broken) List(context.Context, string) (map[string]store.Record, error) { return nil, errBroken }
 
+func (broken) LoadFresh(context.Context, ...string) (map[string]store.Record, error) {
+	return nil, errBroken
+}
+
 func TestErrorsSayWhatWasDone(t *testing.T) {
 	s := store.New(broken{})
 	_, err := s.Sessions(t.Context(), "alice")
@@ -249,29 +264,33 @@ func TestErrorsSayWhatWasDone(t *testing.T) {
 	_, err = s.RevokeAll(t.Context(), "alice")
 	require.ErrorIs(t, err, errBroken)
 	require.ErrorIs(t, s.Revoke(t.Context(), "alice", "x"), errBroken)
-	_, err = s.Trim(t.Context(), "alice", 1)
+	_, err = kit(s).Trim(t.Context(), "alice", "session", 1)
 	require.ErrorIs(t, err, errBroken)
 }
 
 // refusing fails to change what is there.
 type refusing struct{ store.Backend }
 
-func (refusing) Update(context.Context, string, store.Change) (bool, error) { return false, errBroken }
+func (refusing) Update(context.Context, string, store.Change) (store.Outcome, error) {
+	return store.Outcome{}, errBroken
+}
 
-func (refusing) Delete(context.Context, string) (bool, error) { return false, errBroken }
+func (refusing) End(context.Context, string, store.Ending, ...string) ([]string, error) {
+	return nil, errBroken
+}
 
 func (refusing) Create(context.Context, string, store.Record) (bool, error) { return false, nil }
 
 func TestChangesThatFail(t *testing.T) {
 	b := memstore.NewBackend()
 	s := store.New(refusing{b})
-	_, _, err := s.Create(t.Context(), signedIn("alice", time.Now()))
+	_, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
 	require.ErrorContains(t, err, "the source of randomness is broken", "an ID that comes twice is never shared")
 	for i := range 3 {
 		_, err := b.Create(t.Context(), fmt.Sprint("id", i), signedIn("alice", time.Now().Add(time.Duration(i)*time.Second)))
 		require.NoError(t, err)
 	}
-	ended, err := s.Trim(t.Context(), "alice", 1)
+	ended, err := kit(s).Trim(t.Context(), "alice", "session", 1)
 	require.ErrorIs(t, err, errBroken)
 	assert.Empty(t, ended)
 	n, err := s.RevokeAll(t.Context(), "alice")
@@ -282,7 +301,7 @@ func TestChangesThatFail(t *testing.T) {
 func TestWatchAfterClose(t *testing.T) {
 	s := memstore.New()
 	require.NoError(t, s.Close())
-	done, stop := s.Watch("id", store.Record{})
+	done, stop := kit(s).Watch("id", store.Record{})
 	<-done
 	stop()
 	stop()
@@ -384,7 +403,7 @@ func TestPlainMaxAgeIsEnforced(t *testing.T) {
 }
 
 func TestPlainErrors(t *testing.T) {
-	s := store.New(hanging{}, store.Config{Timeout: time.Nanosecond})
+	s := store.New(hanging{}, store.Config{Timeout: time.Millisecond})
 	session, err := s.New(request(&http.Cookie{Name: "plain", Value: strings.Repeat("A", 43)}), "plain")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotNil(t, session, "gorilla's registry needs one")

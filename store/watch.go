@@ -26,13 +26,13 @@ type watch struct {
 	stop    context.CancelFunc
 }
 
-// Watch returns a channel that is closed when the session, which was loaded as r
+// watch returns a channel that is closed when the session, which was loaded as r
 // under id, has ended: by sign-out, revocation or expiry, within a second of it,
 // and within milliseconds on a [WatchingBackend]. A session that is given a new
 // ID while somebody is signed in goes on. stop ends the watch, and closes the
 // channel; it must be called, and may be called twice. A server that cannot be
 // reached ends nothing.
-func (s *Store) Watch(id string, r Record) (done <-chan struct{}, stop func()) {
+func (s *Store) watch(id string, r Record) (done <-chan struct{}, stop func()) {
 	ch := make(chan struct{})
 	s.watches.mu.Lock()
 	defer s.watches.mu.Unlock()
@@ -161,10 +161,10 @@ func (s *Store) look(ctx context.Context, id string, r Record) (string, Record, 
 		return "", Record{}, nil
 	case err != nil:
 		return "", Record{}, err
-	case found && time.Now().Before(now.Expires):
+	case found && now.live():
 		return id, now, nil
-	case found:
+	case found && now.Ended != Renewed:
 		return "", Record{}, nil
 	}
-	return s.find(ctx, r.User, r.SignIn().Line) // it may have been renewed
+	return s.find(ctx, r.User, r.signIn().Line) // it may have been renewed
 }

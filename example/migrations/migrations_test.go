@@ -1,6 +1,5 @@
-// Package migrations_test holds programs of three usual kinds to one test each,
-// before and after they moved from gin-contrib/sessions to sessionkit, and at the
-// switch from one to the other.
+// Package migrations_test holds programs of usual kinds to one test each, before and
+// after they moved from gin-contrib/sessions to sessionkit, and at each step between.
 package migrations_test
 
 import (
@@ -25,7 +24,7 @@ type kind struct {
 
 var kinds = map[string]kind{
 	"login": {
-		environ: func(*testing.T) []string { return nil },
+		environ: applications["login"].environ,
 		cookie:  "mysession",
 		behaves: func(t *testing.T, site string) {
 			b, other := newBrowser(t, site), newBrowser(t, site)

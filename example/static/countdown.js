@@ -3,6 +3,7 @@
 const warnBefore = 60 // seconds
 const askEvery = 20
 const find = (id) => document.getElementById(id)
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' })
 const ends = {} // idle and end, in the time of performance.now()
 let asked = -Infinity
 let over = ''
@@ -18,6 +19,11 @@ async function ask() {
 	if (answer.remaining_seconds !== undefined) {
 		ends.idle = performance.now() + answer.remaining_seconds * 1000
 		ends.end = performance.now() + answer.at_most_seconds * 1000
+		const expires = find('expires') // on the account page
+		if (expires) {
+			expires.dateTime = answer.expires_at
+			expires.textContent = `${day.format(new Date(answer.expires_at))}, ${answer.expires_at.slice(11, 19)} UTC`
+		}
 	} else if (answer.ended !== 'unavailable') {
 		const expired = answer.ended === 'expired' || ends.idle <= performance.now() // the cookie may have gone with it
 		over = expired ? 'Your session has expired.' : 'You are signed out on this device.'

@@ -1,8 +1,10 @@
 package reliability_test
 
 import (
+	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -52,7 +54,15 @@ func routes(r *gin.RouterGroup) {
 		sessionkit.Login(c, c.Query("user"))
 		answer(c)
 	})
+	r.POST("/held", heldSignIn)
+	r.GET("/arrived", func(c *gin.Context) { <-arrival(c) })
 	r.POST("/visit", increment) // it asks nobody who they are
+	r.POST("/slow", func(c *gin.Context) {
+		n, _ := counter.Get(c)
+		time.Sleep(time.Millisecond)
+		counter.Set(c, n+1)
+		answer(c)
+	})
 	signedIn := r.Group("", sessionkit.RequireSession())
 	signedIn.GET("/state", answer)
 	signedIn.GET("/stream", stream)
@@ -83,9 +93,35 @@ func routes(r *gin.RouterGroup) {
 	signedIn.POST("/revoke", func(c *gin.Context) {
 		reply(c, current(c), sessionkit.Revoke(c, c.Query("id")))
 	})
+	signedIn.POST("/others", func(c *gin.Context) {
+		reply(c, current(c), sessionkit.LogoutOthers(c))
+	})
 	signedIn.POST("/everywhere", func(c *gin.Context) {
 		reply(c, current(c), sessionkit.LogoutEverywhere(c))
 	})
+}
+
+// arrivals are closed when a sign-in that is held has come so far, by its name.
+var arrivals sync.Map
+
+func arrival(c *gin.Context) chan struct{} {
+	arrived, _ := arrivals.LoadOrStore(c.Query("name"), make(chan struct{}))
+	return arrived.(chan struct{})
+}
+
+// heldSignIn signs in, and waits before or after that until its client has sent the
+// whole body: so a test in another process can say when it goes on.
+func heldSignIn(c *gin.Context) {
+	wait := func(when string) {
+		if c.Query("when") == when {
+			close(arrival(c))
+			_, _ = io.Copy(io.Discard, c.Request.Body)
+		}
+	}
+	wait("before")
+	sessionkit.Login(c, c.Query("user"))
+	wait("after")
+	answer(c)
 }
 
 func increment(c *gin.Context) {

@@ -62,19 +62,28 @@ func (s stepped) Load(ctx context.Context, id string) (store.Record, bool, error
 	return s.seen(r), found, err
 }
 
-func (s stepped) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (s stepped) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	records, err := s.Backend.LoadFresh(ctx, ids...)
+	for id, r := range records {
+		records[id] = s.seen(r)
+	}
+	return records, err
+}
+
+func (s stepped) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	if live, err := s.live(ctx, id); !live || err != nil {
-		return false, err
+		return store.Outcome{}, err
 	}
 	c.Seen, c.Expires = s.stored(c.Seen, 0), s.stored(c.Expires, never)
 	return s.Backend.Update(ctx, id, c)
 }
 
-func (s stepped) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+func (s stepped) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
 	if live, err := s.live(ctx, id); !live || err != nil {
 		return false, err
 	}
-	return s.Backend.Rotate(ctx, id, newID, s.record(r), drop)
+	m.Record = s.record(m.Record)
+	return s.Backend.Rotate(ctx, id, m)
 }
 
 func (s stepped) List(ctx context.Context, user string) (map[string]store.Record, error) {

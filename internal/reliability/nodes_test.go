@@ -2,8 +2,10 @@ package reliability_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -132,6 +134,59 @@ func TestOwnWritesAreRead(t *testing.T) {
 				show(t, b, site, cookie) // what it answers from is in the cache again
 			}
 			assert.Zero(t, stale, "of %d reads", tries)
+		})
+	}
+}
+
+// TestSignInUnderWayOverProcesses: what ends all sessions of a user in one process also
+// ends a sign-in that another one has begun before, whichever is saved first.
+func TestSignInUnderWayOverProcesses(t *testing.T) {
+	for _, name := range []string{redisCache, postgres} {
+		t.Run(name, func(t *testing.T) {
+			m := quick(t, name)
+			here, there := newProcess(t, m), newProcess(t, m)
+			o, err := open(m.name, m.dsn, defaultTimeout, nil)
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, o.close()) })
+			b := newBrowser(&http.Transport{})
+			defer b.http.CloseIdleConnections()
+			for i, when := range []string{"before", "after", "before", "after", "before", "after"} {
+				user := fmt.Sprint("held ", i)
+				device := signIn(t, b, there, user)
+				body, goOn := io.Pipe()
+				query := url.Values{"user": {user}, "name": {user}, "when": {when}}.Encode()
+				answer := make(chan *http.Response)
+				go func() {
+					r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, here+"/long/held?"+query, body)
+					assert.NoError(t, err)
+					res, err := b.http.Do(r)
+					if assert.NoError(t, err) {
+						assert.NoError(t, res.Body.Close())
+					}
+					answer <- res
+				}()
+				require.Equal(t, http.StatusOK, b.send(here, http.MethodGet, "/long/arrived", "", "name", user).status)
+				left := 0
+				switch i / 2 {
+				case 0:
+					n, err := o.store.RevokeAll(t.Context(), user)
+					require.NoError(t, err)
+					assert.Equal(t, 1, n)
+				case 1:
+					require.Equal(t, http.StatusOK, b.send(there, http.MethodPost, "/long/everywhere", device).status)
+				case 2:
+					require.Equal(t, http.StatusOK, b.send(there, http.MethodPost, "/long/others", device).status)
+					left = 1
+				}
+				require.NoError(t, goOn.Close())
+				res := <-answer
+				assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "%s the sign-in", when)
+				assert.Empty(t, res.Header["Set-Cookie"])
+				sessions, err := o.store.Sessions(t.Context(), user)
+				require.NoError(t, err)
+				assert.Len(t, sessions, left)
+				signIn(t, b, here, user) // at once it is another sign-in
+			}
 		})
 	}
 }

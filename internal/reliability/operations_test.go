@@ -1,9 +1,11 @@
 package reliability_test
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -14,18 +16,112 @@ func (a *worker) signIn() {
 	}
 	a.world.mu.Lock()
 	if n := len(a.world.over); n > 0 {
-		planted = a.world.over[a.random.IntN(n)].cookie
+		planted = a.world.plant(a.world.over[a.random.IntN(n)])
 	}
 	a.world.mu.Unlock()
-	x := a.ask(http.MethodPost, "/login", planted, brief, "user", user)
-	if x.status != http.StatusOK || x.cookie == "" || x.cookie == planted {
+	if t := a.newSession(user, planted, brief, nil); t != nil {
+		a.count(opSignIn)
+	}
+}
+
+// newSession signs a user in, with a cookie that the browser has, and returns the
+// session; nil if the user's sessions were ended meanwhile. It may go on from a
+// parent.
+func (a *worker) newSession(user, cookie string, brief bool, parent *known) *ticket {
+	x := a.ask(http.MethodPost, "/login", cookie, brief, "user", user)
+	switch {
+	case a.world.refused(user, parent, x):
+		return nil
+	case x.status != http.StatusOK || x.cookie == "" || x.cookie == cookie:
 		a.world.mu.Lock()
 		defer a.world.mu.Unlock()
 		a.world.found(unanswered, "a sign-in: %v", x.response)
+		return nil
+	}
+	return a.world.signedIn(user, brief, parent, x.response, x.span)
+}
+
+// signInAgain signs the user in once more, by several requests at the same time, as
+// a double click does. What the session was before goes on in one of them.
+func (a *worker) signInAgain(t *ticket) {
+	a.may(&t.mayEnd)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var began []*ticket
+	for range 2 {
+		seed := a.random.Uint64()
+		group.Go(func() {
+			other := &worker{browser: a.browser, world: a.world, nodes: a.nodes, random: rand.New(rand.NewPCG(seed, 0))}
+			if n := other.newSession(t.user, t.cookie, t.brief, t.known); n != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				began = append(began, n)
+			}
+		})
+	}
+	group.Wait()
+	a.world.mu.Lock()
+	defer a.world.mu.Unlock()
+	if len(began) == 0 {
 		return
 	}
-	a.world.signedIn(user, brief, x.response, x.span)
-	a.count(opSignIn)
+	if len(began) == 2 {
+		a.count(opAgain)
+	}
+	a.replaced(t)
+}
+
+// replaced notes that another sign-in has taken the place of a cookie. The session
+// lives on if it was renewed before.
+func (a *worker) replaced(t *ticket) {
+	now := moment{time.Now(), a.world.anyNode()}
+	if t.dead.at.IsZero() {
+		t.dead = now
+	}
+	if t.current == t && t.mayDie.IsZero() {
+		a.world.bury(t.known, now)
+	}
+}
+
+// storm gives a session one new ID after the other.
+func (a *worker) storm(t *ticket) {
+	for range 10 {
+		a.renew(t)
+		a.world.mu.Lock()
+		next := t.current
+		a.world.mu.Unlock()
+		if next == t {
+			return
+		}
+		t = next
+	}
+	a.count(opStorm)
+}
+
+// late has a visitor sign in while another request of the same browser is under
+// way. Whatever becomes of that one, it must not take the browser's cookie away.
+func (a *worker) late() {
+	visit := a.ask(http.MethodPost, "/visit", "", false)
+	if visit.status != http.StatusOK || visit.cookie == "" {
+		return
+	}
+	seed := a.random.Uint64()
+	slow := make(chan exchange)
+	go func() {
+		other := &worker{browser: a.browser, world: a.world, nodes: a.nodes, random: rand.New(rand.NewPCG(seed, 0))}
+		slow <- other.ask(http.MethodPost, "/slow", visit.cookie, false)
+	}()
+	t := a.newSession(userName(a.random.IntN(4)), visit.cookie, false, nil)
+	x := <-slow
+	if t == nil {
+		return
+	}
+	a.world.mu.Lock()
+	defer a.world.mu.Unlock()
+	if x.cookie != "" {
+		a.world.found(signedOut, "a request that was sent before the sign-in sets a cookie over it: %v", x.response)
+	}
+	a.count(opLate)
 }
 
 func (a *worker) read(t *ticket) {
@@ -41,6 +137,9 @@ func (a *worker) read(t *ticket) {
 		a.world.found(foreign, "session %d has the IDs %s and %s under one cookie", t.number, t.id, x.state.ID)
 	}
 	for i := range t.values {
+		if t.parent != nil {
+			break
+		}
 		h := &t.values[i]
 		low, got := a.world.lowest(h, x.node, x.sent), x.state.Others[i]
 		if got < low || got > h.highest {
@@ -83,13 +182,24 @@ func (a *worker) may(end *time.Time) {
 
 func (a *worker) renew(t *ticket) {
 	a.may(&t.mayDie)
+	a.world.mu.Lock()
+	t.renewing++
+	others := t.renewing - 1
+	a.world.mu.Unlock()
 	x, ok := a.use(opRenew, t, http.MethodPost, "/renew")
 	defer a.world.mu.Unlock()
+	defer func() { t.renewing-- }()
 	if !ok {
 		return
 	}
-	if x.cookie == "" || t.renewed {
-		a.world.found(unsaved, "a renewal of session %d, which was renewed before: %v: %v", t.number, t.renewed, x.response)
+	if x.cookie == "" { // another request was faster, whose response has the cookie
+		if others == 0 && t.renewing == 1 && !t.renewed && t.mayEnd.IsZero() {
+			a.world.found(unsaved, "a renewal of session %d sets no cookie: %v", t.number, x.response)
+		}
+		return
+	}
+	if t.renewed {
+		a.world.found(unsaved, "session %d was renewed twice under one ID: %v", t.number, x.response)
 	}
 	t.renewed, t.dead = true, x.moment()
 	a.world.retire(t)
@@ -101,6 +211,7 @@ func (a *worker) renew(t *ticket) {
 
 func (a *worker) signOut(t *ticket) {
 	a.may(&t.mayEnd)
+	a.doom(t)
 	x, ok := a.use(opSignOut, t, http.MethodPost, "/logout")
 	defer a.world.mu.Unlock()
 	if ok {
@@ -108,30 +219,40 @@ func (a *worker) signOut(t *ticket) {
 	}
 }
 
-// revoke ends another session of the same user by its ID. If that has another ID
-// by then, nothing happens to it.
+// doom notes that a request is about to be sent that ends a session under whatever
+// ID it has.
+func (a *worker) doom(t *ticket) {
+	a.world.mu.Lock()
+	defer a.world.mu.Unlock()
+	t.doomed = true
+}
+
+// revoke ends another session of the same user by its ID, also if that has another
+// one by then.
 func (a *worker) revoke(t *ticket) {
 	victim := a.world.pick(a.random, func(k *known) bool { return k.user == t.user && k != t.known && k.current.id != "" })
 	if victim == nil {
 		return
 	}
 	a.may(&victim.mayEnd)
+	a.doom(victim)
 	x, ok := a.use(opRevoke, t, http.MethodPost, "/revoke", "id", victim.id)
 	defer a.world.mu.Unlock()
 	if !ok {
 		return
 	}
-	if victim.dead.at.IsZero() {
-		victim.dead = x.moment()
-	}
-	if victim.current == victim && victim.mayDie.IsZero() {
-		a.world.bury(victim.known, x.moment())
-	}
+	a.world.bury(victim.known, x.moment())
 }
 
-// leave ends all sessions of a user.
-func (a *worker) leave(t *ticket) {
+// leave ends all sessions of a user, and others all but the one that asks.
+func (a *worker) leave(t *ticket)  { a.endAll(t, opLeave, "/everywhere", false) }
+func (a *worker) others(t *ticket) { a.endAll(t, opOthers, "/others", true) }
+
+func (a *worker) endAll(t *ticket, what, path string, spare bool) {
 	w := a.world
+	if w.orphan != nil && a.random.IntN(4) == 0 {
+		w.orphan(t.user)
+	}
 	w.mu.Lock()
 	l := w.leaving[t.user]
 	if l == nil {
@@ -141,7 +262,7 @@ func (a *worker) leave(t *ticket) {
 	l.running++
 	var all []*known
 	for _, k := range w.live {
-		if k.user == t.user {
+		if k.user == t.user && (!spare || k != t.known) {
 			all = append(all, k)
 			if k.mayEnd.IsZero() {
 				k.mayEnd = time.Now()
@@ -149,7 +270,7 @@ func (a *worker) leave(t *ticket) {
 		}
 	}
 	w.mu.Unlock()
-	x, ok := a.use(opLeave, t, http.MethodPost, "/everywhere")
+	x, ok := a.use(what, t, http.MethodPost, path)
 	defer w.mu.Unlock()
 	l.running--
 	l.ended = x.answered
@@ -164,24 +285,15 @@ func (a *worker) leave(t *ticket) {
 // switchUser signs another user in, in the browser of somebody who is signed in.
 func (a *worker) switchUser(t *ticket) {
 	a.may(&t.mayEnd)
+	a.doom(t)
 	user := t.user + "'s guest"
-	x := a.ask(http.MethodPost, "/login", t.cookie, t.brief, "user", user)
-	if x.status != http.StatusOK || x.cookie == "" || x.cookie == t.cookie {
-		a.world.mu.Lock()
-		defer a.world.mu.Unlock()
-		a.world.found(unanswered, "a sign-in of another user: %v", x.response)
+	if a.newSession(user, t.cookie, t.brief, nil) == nil {
 		return
 	}
-	a.world.signedIn(user, t.brief, x.response, x.span)
 	a.count(opSwitch)
 	a.world.mu.Lock()
 	defer a.world.mu.Unlock()
-	if t.dead.at.IsZero() {
-		t.dead = x.moment()
-	}
-	if t.current == t && t.mayDie.IsZero() {
-		a.world.bury(t.known, x.moment())
-	}
+	a.replaced(t)
 }
 
 // devices compares a user's list with what is known. The server makes it.

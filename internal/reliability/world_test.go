@@ -3,6 +3,7 @@ package reliability_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type world struct {
 	grace time.Duration // a node may answer from what it knew so long ago, of what another node did
 
 	mu       sync.Mutex
+	orphan   func(user string) // leaves an entry in the user's index that has no session; nil: there is no index
 	numbers  int
 	live     []*known  // in use, not known to have ended
 	over     []*ticket // that must open nothing
@@ -27,6 +29,8 @@ type known struct {
 	number   int
 	user     string
 	brief    bool
+	parent   *known // that it may have gone on from: with its values, and by its IDs
+	doomed   bool   // a request was sent that ends it, and what may have gone on from it
 	current  *ticket
 	signedIn span
 	used     span      // sent: the last use that was acknowledged; answered: the last request of any outcome
@@ -41,6 +45,7 @@ type ticket struct {
 
 	cookie, id string
 	renewed    bool      // another cookie has its place
+	renewing   int       // requests that would give it one
 	mayDie     time.Time // as mayEnd, of this cookie alone
 	dead       moment
 }
@@ -80,6 +85,10 @@ func (w *world) found(f finding, format string, args ...any) {
 	w.findings[f] = append(w.findings[f], fmt.Sprintf(format, args...))
 }
 
+// anyNode is a node other than all that there are: of what happened there, each of
+// them may know a moment later.
+func (w *world) anyNode() int { return -1 }
+
 // has reports whether a node must know at a time what happened at a moment.
 func (w *world) has(m moment, node int, at time.Time) bool {
 	if m.at.IsZero() {
@@ -91,13 +100,52 @@ func (w *world) has(m moment, node int, at time.Time) bool {
 	return m.at.Before(at)
 }
 
+// refused reports whether a sign-in was refused because all of the user's sessions
+// were being ended at the time, or one that it goes on from.
+func (w *world) refused(user string, parent *known, x exchange) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return x.status == http.StatusServiceUnavailable && x.cookie == "" &&
+		(w.isLeaving(user, x.sent) || parent.isDoomed())
+}
+
+// isDoomed reports whether a request was sent that ends a session, or one that it may
+// have gone on from.
+func (k *known) isDoomed() bool {
+	for ; k != nil; k = k.parent {
+		if k.doomed {
+			return true
+		}
+	}
+	return false
+}
+
+// isLeaving reports whether a sign-in that was sent at a time may meet a request
+// that ends all of the user's sessions.
+func (w *world) isLeaving(user string, sent time.Time) bool {
+	l := w.leaving[user]
+	return l != nil && (l.running > 0 || l.ended.After(sent))
+}
+
+// plant returns a cookie with which somebody else signs in. A node that may not know
+// yet that it opens nothing ends what it stands for. The caller holds the lock.
+func (w *world) plant(t *ticket) (cookie string) {
+	if !w.has(moment{later(t.ended.at, t.dead.at), w.anyNode()}, 0, time.Now()) {
+		t.doomed = true
+		if t.mayEnd.IsZero() {
+			t.mayEnd = time.Now()
+		}
+	}
+	return t.cookie
+}
+
 // signedIn notes a new session.
-func (w *world) signedIn(user string, brief bool, r response, sent span) *ticket {
+func (w *world) signedIn(user string, brief bool, parent *known, r response, sent span) *ticket {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.numbers++
-	k := &known{number: w.numbers, user: user, brief: brief, signedIn: sent, used: sent}
-	if l := w.leaving[user]; l != nil && (l.running > 0 || l.ended.After(sent.sent)) {
+	k := &known{number: w.numbers, user: user, brief: brief, parent: parent, signedIn: sent, used: sent}
+	if w.isLeaving(user, sent.sent) {
 		k.mayEnd = sent.sent // it may have been seen by one of those
 	}
 	k.current = &ticket{known: k, cookie: r.cookie}
@@ -165,7 +213,7 @@ func (t *ticket) mayBeGone(at time.Time) bool {
 	if earliest, _ := t.expires(); t.brief && !at.Before(earliest) {
 		return true
 	}
-	return !t.mayEnd.IsZero() || !t.mayDie.IsZero()
+	return !t.mayEnd.IsZero() || !t.mayDie.IsZero() || t.parent.isDoomed()
 }
 
 // mustBeGone reports whether a request that was sent to a node at a time must find

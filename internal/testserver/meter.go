@@ -10,11 +10,12 @@ import (
 
 // A Meter stands between a client and a server and counts round trips: how often
 // a client sends something and then waits. What it sends in several pieces before
-// an answer comes is one.
+// an answer comes is one. It also counts the bytes of the answers.
 type Meter struct {
-	Address string // where the client connects to
-	trips   atomic.Int64
-	ignore  func([]byte) bool
+	Address  string // where the client connects to
+	trips    atomic.Int64
+	received atomic.Int64
+	ignore   func([]byte) bool
 }
 
 // NewMeter returns a Meter in front of a server. It does not count what ignore
@@ -46,6 +47,9 @@ func NewMeter(tb testing.TB, network, server string, ignore func([]byte) bool) *
 // Trips returns how many round trips there were since it was last asked.
 func (m *Meter) Trips() int { return int(m.trips.Swap(0)) }
 
+// Received returns how many bytes the client has received since it was last asked.
+func (m *Meter) Received() int { return int(m.received.Swap(0)) }
+
 func (m *Meter) pass(client net.Conn, network, address string) {
 	defer func() { _ = client.Close() }()
 	server, err := new(net.Dialer).DialContext(context.Background(), network, address)
@@ -55,7 +59,10 @@ func (m *Meter) pass(client net.Conn, network, address string) {
 	var waiting atomic.Bool // the client waits for an answer
 	go func() {
 		defer func() { _ = client.Close() }()
-		copyPieces(client, server, func([]byte) { waiting.Store(false) })
+		copyPieces(client, server, func(piece []byte) {
+			m.received.Add(int64(len(piece)))
+			waiting.Store(false)
+		})
 	}()
 	copyPieces(server, client, func(piece []byte) {
 		if !m.ignore(piece) && !waiting.Swap(true) {

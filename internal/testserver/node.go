@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,4 +95,21 @@ func nodeModules(dir string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(installed, "node_modules"), nil
+}
+
+// NodeScript runs a script of Node.js that needs no package, and returns what it
+// writes. The test is skipped where node is not installed.
+func NodeScript(tb testing.TB, script string, input io.Reader) []byte {
+	tb.Helper()
+	node, err := find("node")
+	if err != nil {
+		skip(tb, err)
+	}
+	command := exec.CommandContext(tb.Context(), node, "-e", script) // #nosec G204 -- a program of the test's choice
+	command.Stdin, command.Stderr = input, os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		tb.Fatalf("running a script of node: %v", err)
+	}
+	return out
 }

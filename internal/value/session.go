@@ -13,6 +13,13 @@ import (
 // themselves. Code that uses gin-contrib/sessions directly does not see them.
 const OwnPrefix = "_kit:"
 
+// The names of values that say how long a session lives, in place of the
+// configuration.
+const (
+	MaxAge = OwnPrefix + "max_age" // seconds, after its last use or, if somebody is signed in, after the sign-in
+	Until  = OwnPrefix + "until"   // Unix seconds: at least until then
+)
+
 // keyPrefix begins the name of a value whose key is not a string, or is one that
 // would be taken for another name.
 const keyPrefix = "_key:"

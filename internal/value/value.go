@@ -44,11 +44,11 @@ var errMalformed = errors.New("malformed value")
 func Encode(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
-		return encodeString(v), nil
+		return EncodeString(v), nil
 	case bool:
 		return strconv.FormatBool(v), nil
 	case int:
-		return strconv.Itoa(v), nil
+		return EncodeInt(v), nil
 	case nil:
 		return `["nil"]`, nil
 	case JSON:
@@ -75,9 +75,9 @@ func Encode(v any) (string, error) {
 	return encodeGob(v)
 }
 
-// encodeString quotes s. What JSON or a database cannot hold (bytes that are no
+// EncodeString returns the text of s. What JSON or a database cannot hold (bytes that are no
 // UTF-8, NUL, which PostgreSQL refuses in jsonb) is kept in base64.
-func encodeString(s string) string {
+func EncodeString(s string) string {
 	if plain(s) {
 		return `"` + s + `"`
 	}
@@ -93,6 +93,9 @@ func encodeString(s string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// EncodeInt returns the text of n.
+func EncodeInt(n int) string { return strconv.Itoa(n) }
+
 // plain reports whether s stands in JSON as it is.
 func plain(s string) bool {
 	for i := range len(s) {
@@ -104,13 +107,14 @@ func plain(s string) bool {
 }
 
 func encodeJSON(j JSON) (string, error) {
-	if !json.Valid([]byte(j)) {
-		return "", errors.New("invalid JSON")
+	text := `["json",` + string(j) + `]`
+	if !json.Valid([]byte(text)) { // with what is around it, which encoding/json counts when it reads it
+		return "", errors.New("invalid JSON, or JSON that is nested too deeply to be read back")
 	}
 	if strings.Contains(string(j), `\u0000`) || !utf8.ValidString(string(j)) {
 		return tagged("json64", []byte(j)), nil
 	}
-	return `["json",` + string(j) + `]`, nil
+	return text, nil
 }
 
 func encodeGob(v any) (string, error) {

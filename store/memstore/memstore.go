@@ -9,26 +9,47 @@ package memstore
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// New returns a store that keeps its sessions in memory. Expired ones leave by
-// themselves. It needs no Close: a store that is no longer used is collected as
-// garbage once its sessions have run out. It cannot hang, so [store.Config]'s
-// Timeout has no effect.
-func New(config ...store.Config) *store.Store {
-	var c store.Config
-	for _, given := range config {
-		c = given
+// Config adjusts a store. The zero value is right for most applications.
+type Config struct {
+	// MaxSessions bounds how many sessions there may be, visitors' sessions and
+	// those that expired or ended within the last hour among them. Past it no new
+	// one is stored: the error is [store.ErrFull], the response is a 503, and
+	// OnEvent is called with a store-error. Renewing a session always succeeds.
+	// Default: 0, no limit.
+	MaxSessions int
+
+	// Store holds the settings that all stores have. This one cannot hang, so that
+	// Timeout has no effect.
+	Store store.Config
+}
+
+// New returns a store that keeps its sessions in memory. Expired ones are removed
+// automatically. It needs no Close: a store that is no longer used is collected as
+// garbage once its sessions have expired. New panics on a Config that cannot work,
+// and on more than one.
+func New(configs ...Config) *store.Store {
+	c, err := config.One("memstore: New", configs)
+	f := config.Fields{Prefix: "memstore: Config."}
+	if c.MaxSessions < 0 {
+		f.Add("MaxSessions", strconv.Itoa(c.MaxSessions), "must not be negative; 0 means no limit")
 	}
-	c.Timeout = -1
-	return store.New(NewBackend(), c)
+	if err := f.Err(err, c.Store.Validate()); err != nil {
+		panic(err)
+	}
+	c.Store.Timeout = -1
+	return store.New(&backend{limit: int64(c.MaxSessions)}, c.Store)
 }
 
 // NewBackend returns the backend alone, for those who build a store of their own
@@ -38,6 +59,9 @@ func NewBackend() store.Backend { return new(backend) }
 const shardCount = 256 // more than the cores of any machine, so that two requests rarely meet
 
 type backend struct {
+	limit int64        // of the sessions; 0: none
+	count atomic.Int64 // of the records that are sessions, or were
+
 	shards [shardCount]shard
 	users  [shardCount]userShard
 
@@ -56,9 +80,17 @@ type shard struct {
 // record is a [store.Record] in a third of its size. The shard's mutex guards seen,
 // expires and values; the map itself is never changed, so that readers need no copy.
 type record struct {
-	user                   string
+	name, user             string
 	created, seen, expires int64 // Unix milliseconds
 	values                 map[string]string
+	special                *special // nil: a session that has not ended
+}
+
+// special is what sets a record apart from a session that has not ended. It does
+// not change.
+type special struct {
+	kind  string
+	ended store.Ending
 }
 
 // A userShard holds the index of some of the users: an ID enters it before its
@@ -69,18 +101,56 @@ type userShard struct {
 }
 
 func pack(r store.Record, values map[string]string) *record {
-	return &record{
-		user: r.User, created: r.Created.UnixMilli(), seen: r.Seen.UnixMilli(), expires: r.Expires.UnixMilli(), values: values,
+	p := &record{
+		name: r.Name, user: r.User,
+		created: r.Created.UnixMilli(), seen: r.Seen.UnixMilli(), expires: r.Expires.UnixMilli(), values: values,
 	}
+	if r.Kind != "" || r.Ended != "" {
+		p.special = &special{r.Kind, r.Ended}
+	}
+	return p
 }
 
 func (r *record) unpack() store.Record {
-	return store.Record{
-		User: r.user, Created: time.UnixMilli(r.created), Seen: time.UnixMilli(r.seen), Expires: time.UnixMilli(r.expires), Values: r.values,
+	u := store.Record{
+		Name: r.name, User: r.user,
+		Created: time.UnixMilli(r.created), Seen: time.UnixMilli(r.seen), Expires: time.UnixMilli(r.expires), Values: r.values,
+	}
+	if r.special != nil {
+		u.Kind, u.Ended = r.special.kind, r.special.ended
+	}
+	return u
+}
+
+// live reports whether the record can be changed.
+func (r *record) live(now int64) bool {
+	switch {
+	case r == nil:
+		return false
+	case r.special == nil:
+		return now < r.expires
+	}
+	return r.special.kind != "" && r.special.ended == ""
+}
+
+func (r *record) kind() string {
+	if r.special == nil {
+		return ""
+	}
+	return r.special.kind
+}
+
+// session reports whether the record is a live session.
+func (r *record) session(now int64) bool { return r.live(now) && r.special == nil }
+
+// trace returns what is left of a session that ends now.
+func (r *record) trace(why store.Ending, now int64) *record {
+	return &record{
+		name: r.name, user: r.user, created: r.created, seen: r.seen, expires: min(r.expires, now), special: &special{ended: why},
 	}
 }
 
-func (r *record) live() bool { return r != nil && time.Now().UnixMilli() < r.expires }
+func now() int64 { return time.Now().UnixMilli() }
 
 // slot spreads texts over the shards (FNV-1a of the first bytes; IDs are hashes).
 func slot(text string) int {
@@ -92,12 +162,16 @@ func slot(text string) int {
 }
 
 func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, error) {
+	if r.Kind == "" && b.limit > 0 && b.count.Load() >= b.limit {
+		return false, fmt.Errorf("memstore: creating a session past Config.MaxSessions = %d: %w", b.limit, store.ErrFull)
+	}
 	b.index(r.User, id)
 	s := &b.shards[slot(id)]
 	s.mu.Lock()
 	_, taken := s.records[id]
 	if !taken {
 		s.put(id, pack(r, maps.Clone(r.Values)))
+		b.counted(r.Kind, 1)
 	}
 	s.mu.Unlock()
 	if taken {
@@ -105,6 +179,13 @@ func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, er
 	}
 	b.scheduleSweep()
 	return !taken, nil
+}
+
+// counted counts the records that are sessions, or were.
+func (b *backend) counted(kind string, n int64) {
+	if kind == "" {
+		b.count.Add(n)
+	}
 }
 
 func (s *shard) put(id string, r *record) {
@@ -125,13 +206,26 @@ func (b *backend) Load(_ context.Context, id string) (store.Record, bool, error)
 	return r.unpack(), true, nil
 }
 
-func (b *backend) Update(_ context.Context, id string, c store.Change) (bool, error) {
+func (b *backend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	records := make(map[string]store.Record, len(ids))
+	for _, id := range ids {
+		if r, found, _ := b.Load(ctx, id); found {
+			records[id] = r
+		}
+	}
+	return records, nil
+}
+
+func (b *backend) Update(_ context.Context, id string, c store.Change) (store.Outcome, error) {
 	s := &b.shards[slot(id)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.records[id]
-	if !r.live() {
-		return false, nil
+	if !r.live(now()) {
+		return store.Outcome{}, nil
+	}
+	if c.If != nil && r.values[c.If.Name] != c.If.Text {
+		return store.Outcome{Found: true, Conflict: true, Text: r.values[c.If.Name]}, nil
 	}
 	if len(c.Set) > 0 || len(c.Delete) > 0 {
 		r.values = value.Apply(r.values, c.Set, c.Delete)
@@ -142,14 +236,14 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (bool, er
 	if !c.Expires.IsZero() {
 		r.expires = max(r.expires, c.Expires.UnixMilli())
 	}
-	return true, nil
+	return store.Outcome{Found: true}, nil
 }
 
-func (b *backend) Rotate(_ context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
-	b.index(r.User, newID)
-	user, found := b.move(id, newID, r, drop)
+func (b *backend) Rotate(_ context.Context, id string, m store.Move) (bool, error) {
+	b.index(m.Record.User, m.ID)
+	user, found := b.move(id, m)
 	if !found {
-		b.tidy(r.User, newID)
+		b.tidy(m.Record.User, m.ID)
 		return false, nil
 	}
 	b.tidy(user, id)
@@ -158,24 +252,25 @@ func (b *backend) Rotate(_ context.Context, id, newID string, r store.Record, dr
 
 // move puts a record under a new ID, between two readings of the user's list but
 // never within one, which would miss it or have it twice. It returns whose it was.
-func (b *backend) move(id, newID string, r store.Record, drop []string) (user string, found bool) {
-	if r.User != "" {
-		u := &b.users[slot(r.User)]
+func (b *backend) move(id string, m store.Move) (user string, found bool) {
+	if m.Record.User != "" {
+		u := &b.users[slot(m.Record.User)]
 		u.mu.Lock()
 		defer u.mu.Unlock()
 	}
-	from, to := &b.shards[slot(id)], &b.shards[slot(newID)]
-	lockBoth(from, to, slot(id) < slot(newID))
+	from, to := &b.shards[slot(id)], &b.shards[slot(m.ID)]
+	lockBoth(from, to, slot(id) < slot(m.ID))
 	defer from.mu.Unlock()
 	if to != from {
 		defer to.mu.Unlock()
 	}
 	old := from.records[id]
-	if !old.live() {
+	if !old.session(now()) {
 		return "", false
 	}
-	delete(from.records, id)
-	to.put(newID, pack(r, value.Apply(old.values, r.Values, drop)))
+	from.put(id, pack(m.Trace, m.Trace.Values))
+	b.counted("", 1)
+	to.put(m.ID, pack(m.Record, value.Apply(old.values, m.Record.Values, m.Drop)))
 	return old.user, true
 }
 
@@ -193,6 +288,29 @@ func lockBoth(from, to *shard, fromFirst bool) {
 	}
 }
 
+func (b *backend) End(_ context.Context, _ string, why store.Ending, ids ...string) ([]string, error) {
+	var ended []string
+	for _, id := range ids {
+		if user, found := b.end(id, why); found {
+			b.tidy(user, id)
+			ended = append(ended, id)
+		}
+	}
+	return ended, nil
+}
+
+func (b *backend) end(id string, why store.Ending) (user string, found bool) {
+	s := &b.shards[slot(id)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, now := s.records[id], now()
+	if !r.session(now) {
+		return "", false
+	}
+	s.records[id] = r.trace(why, now)
+	return r.user, true
+}
+
 func (b *backend) Delete(_ context.Context, id string) (bool, error) {
 	s := &b.shards[slot(id)]
 	s.mu.Lock()
@@ -202,6 +320,7 @@ func (b *backend) Delete(_ context.Context, id string) (bool, error) {
 	if r == nil {
 		return false, nil
 	}
+	b.counted(r.kind(), -1)
 	b.tidy(r.user, id)
 	return true, nil
 }
@@ -215,12 +334,15 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 	defer u.mu.Unlock()
 	list := make(map[string]store.Record, len(u.ids[user]))
 	for id := range u.ids[user] {
-		if r, found, _ := b.Load(ctx, id); found && r.User == user {
+		if r, found, _ := b.Load(ctx, id); found && r.User == user && r.Ended == "" {
 			list[id] = r
 		}
 	}
 	return list, nil
 }
+
+// Now returns the time of the process, which is the only one that sees the records.
+func (b *backend) Now(context.Context, string) (time.Time, error) { return time.Now(), nil }
 
 // index enters an ID into its user's index.
 func (b *backend) index(user, id string) {
@@ -239,7 +361,7 @@ func (b *backend) index(user, id string) {
 	u.ids[user][id] = struct{}{}
 }
 
-// tidy takes an ID out of a user's index if it has no record of that user.
+// tidy takes an ID out of a user's index if it has no session of that user.
 func (b *backend) tidy(user, id string) {
 	if user == "" {
 		return
@@ -251,7 +373,7 @@ func (b *backend) tidy(user, id string) {
 	s.mu.RLock()
 	r := s.records[id]
 	s.mu.RUnlock()
-	if r != nil && r.user == user {
+	if r != nil && r.user == user && r.special == nil {
 		return
 	}
 	delete(u.ids[user], id)
@@ -312,6 +434,7 @@ func (b *backend) removeIfExpired(s *shard, id string, limit int64) {
 	}
 	delete(s.records, id)
 	s.mu.Unlock()
+	b.counted(r.kind(), -1)
 	b.tidy(r.user, id)
 }
 

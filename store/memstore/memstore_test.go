@@ -1,6 +1,8 @@
 package memstore_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 	"github.com/gin-sessionkit/sessionkit/store/storetest"
@@ -70,11 +75,64 @@ func TestExpiredRecordsLeave(t *testing.T) {
 
 func TestNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := memstore.New()
+		s, _ := kitstore.Of(memstore.New())
 		for range 100 {
-			_, _, err := s.Create(t.Context(), store.Record{User: "alice", Expires: time.Now().Add(time.Hour)})
+			_, _, err := s.Create(t.Context(), store.Record{User: "alice", Expires: time.Now().Add(time.Hour)}, signin.Attempt{})
 			require.NoError(t, err)
 		}
 		// The bubble would not end with a goroutine in it, although nobody calls Close.
+	})
+}
+
+// TestMaxSessions: a visitor past the limit gets no session and an error that says so;
+// those that have one go on.
+func TestMaxSessions(t *testing.T) {
+	const limit = 5
+	synctest.Test(t, func(t *testing.T) {
+		var errs []error
+		r := gin.New()
+		r.Use(sessionkit.Sessions(memstore.New(memstore.Config{MaxSessions: limit}), sessionkit.Config{
+			OnEvent: func(_ *gin.Context, e sessionkit.Event) {
+				if e.Kind == sessionkit.EventStoreError {
+					errs = append(errs, e.Err)
+				}
+			},
+			OnError: func(*gin.Context, error) {},
+		}))
+		visits := sessionkit.NewKey[int]("visits")
+		r.GET("/visit", func(c *gin.Context) { visits.Set(c, 1) })
+		r.GET("/renew", sessionkit.Renew)
+		r.GET("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+		r.GET("/logout", sessionkit.Logout)
+		get := func(path string, cookies ...*http.Cookie) *httptest.ResponseRecorder {
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://example.com"+path, nil)
+			for _, c := range cookies {
+				req.AddCookie(c)
+			}
+			w := httptest.NewRecorder()
+			r.ServeHTTP(w, req)
+			return w
+		}
+		var cookies []*http.Cookie
+		for range limit {
+			w := get("/visit")
+			require.Equal(t, http.StatusOK, w.Code)
+			cookie, err := http.ParseSetCookie(w.Header().Get("Set-Cookie"))
+			require.NoError(t, err)
+			cookies = append(cookies, cookie)
+		}
+		w := get("/visit")
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		assert.Empty(t, w.Header()["Set-Cookie"])
+		require.Len(t, errs, 1, "metrics hear of it")
+		require.ErrorIs(t, errs[0], store.ErrFull)
+		assert.ErrorContains(t, errs[0], "Config.MaxSessions = 5")
+		for i, path := range []string{"/visit", "/renew", "/login"} {
+			w := get(path, cookies[i])
+			assert.Equal(t, http.StatusOK, w.Code, "%s of who has a session", path)
+		}
+		time.Sleep(26 * time.Hour)
+		synctest.Wait()
+		assert.Equal(t, http.StatusOK, get("/visit").Code, "there is room when others have expired")
 	})
 }

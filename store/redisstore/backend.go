@@ -3,8 +3,10 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +28,9 @@ type backend struct {
 	batching       rueidis.Client // for what may be executed twice
 	owned          bool
 	timeout        time.Duration
-	records, users string // what the keys begin with
+	replicas       int    // that must have what ends a session
+	prefix         string // what the keys begin with
+	records, users string // what those of sessions and of indexes begin with
 	cluster        bool   // two records may be on two nodes
 	closing        sync.Once
 }
@@ -38,37 +42,85 @@ func (b *backend) bound(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(ctx, b.timeout)
 }
 
-func (b *backend) run(ctx context.Context, script *rueidis.Lua, key string, args []string) rueidis.RedisResult {
+func (b *backend) run(ctx context.Context, script script, key string, args []string) rueidis.RedisResult {
 	return script.Exec(ctx, b.client, []string{key}, args)
 }
 
+// runEnding runs a script that ends a session, and waits for the replicas.
+func (b *backend) runEnding(ctx context.Context, script script, keys, args []string) rueidis.RedisResult {
+	if b.replicas > 0 {
+		return b.client.replicated(ctx, b.replicas, script.text, keys, args)
+	}
+	return script.Exec(ctx, b.client, keys, args)
+}
+
 func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	created, _, err := b.CreateAndPeek(ctx, id, r, store.Peek{})
+	return created, err
+}
+
+// CreateAndPeek is one script on a single server. In a Cluster the records to peek
+// at may be on other nodes, and are read after that.
+func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	if b.cluster {
 		if err := b.index(ctx, r.User, id, indexEnd(r.Expires)); err != nil {
-			return false, failed("indexing a session", err)
+			return false, nil, failed("indexing a session", err)
 		}
+		n, _, _, err := b.create(ctx, id, r, store.Peek{})
+		if err != nil {
+			return false, nil, failed("creating a session", err)
+		}
+		return b.peek(ctx, n == done, p)
 	}
-	n, _, err := answer(b.create(ctx, id, r))
+	n, _, texts, err := b.create(ctx, id, r, p)
 	if err != nil {
-		return false, failed("creating a session", err)
+		return false, nil, failed("creating a session", err)
 	}
-	return n == done, nil
+	return n == done, texts, nil
 }
 
-func (b *backend) create(ctx context.Context, id string, r store.Record) rueidis.RedisResult {
-	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires))}, fields(r)...)
-	return createScript.Exec(ctx, b.client, b.withIndex(r.User, b.records+id), args)
+func (b *backend) create(ctx context.Context, id string, r store.Record, p store.Peek) (n int64, text string, peeked []string, err error) {
+	keys, indexes := b.withIndex(r.User, b.records+id)
+	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires)), indexes, valuePrefix + p.Name}, fields(r)...)
+	return answerAndPeek(createScript.Exec(ctx, b.client, b.withPeek(keys, p), args))
 }
 
-// withIndex adds the key of a user's index to the keys of a script, where one
-// script can change both.
-func (b *backend) withIndex(user string, keys ...string) []string {
+func (b *backend) withPeek(keys []string, p store.Peek) []string {
+	for _, id := range p.IDs {
+		keys = append(keys, b.records+id)
+	}
+	return keys
+}
+
+// peek reads values of other records, if something was stored before.
+func (b *backend) peek(ctx context.Context, stored bool, p store.Peek) (bool, []string, error) {
+	if !stored || len(p.IDs) == 0 {
+		return stored, nil, nil
+	}
+	reads := make([]rueidis.Completed, len(p.IDs))
+	for i, id := range p.IDs {
+		reads[i] = b.client.B().Hget().Key(b.records + id).Field(valuePrefix + p.Name).Build()
+	}
+	texts := make([]string, len(p.IDs))
+	for i, reply := range b.client.DoMulti(ctx, reads...) {
+		text, err := reply.ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			return true, nil, failed("reading sessions", err)
+		}
+		texts[i] = text
+	}
+	return true, texts, nil
+}
+
+// withIndex adds the key of a user's index to the keys of a script, if one script
+// can change both. It also returns the number of indexes.
+func (b *backend) withIndex(user string, keys ...string) (all []string, indexes string) {
 	if user == "" || b.cluster {
-		return keys
+		return keys, "0"
 	}
-	return append(keys, b.users+user)
+	return append(keys, b.users+user), "1"
 }
 
 func (b *backend) index(ctx context.Context, user, id string, end time.Time) error {
@@ -85,121 +137,212 @@ func (b *backend) unindex(ctx context.Context, user, id string) {
 }
 
 func (b *backend) Load(ctx context.Context, id string) (store.Record, bool, error) {
-	r, found, moving, err := decode(b.batching.Do(ctx, b.read(id)))
+	r, found, err := decode(b.batching.Do(ctx, b.read(id)))
 	if err != nil {
 		return store.Record{}, false, failed("reading a session", err)
 	}
-	if !found || moving {
-		return store.Record{}, false, nil
-	}
-	return r, true, nil
+	return r, found, nil
 }
 
 func (b *backend) read(id string) rueidis.Completed {
 	return b.client.B().Hgetall().Key(b.records + id).Build()
 }
 
-func (b *backend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
-	n, user, err := b.update(ctx, id, c, time.Time{})
+func (b *backend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	records := make(map[string]store.Record, len(ids))
+	if len(ids) == 1 {
+		r, found, err := b.Load(ctx, ids[0])
+		if found {
+			records[ids[0]] = r
+		}
+		return records, err
+	}
+	reads := make([]rueidis.Completed, len(ids))
+	for i, id := range ids {
+		reads[i] = b.read(id)
+	}
+	for i, reply := range b.client.DoMulti(ctx, reads...) {
+		r, found, err := decode(reply)
+		if err != nil {
+			return nil, failed("reading sessions", err)
+		}
+		if found {
+			records[ids[i]] = r
+		}
+	}
+	return records, nil
+}
+
+func (b *backend) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	outcome, user, err := b.update(ctx, id, c, time.Time{})
 	if err == nil && user != "" {
 		end := indexEnd(c.Expires)
 		if err = b.index(ctx, user, id, end); err == nil {
-			n, _, err = b.update(ctx, id, c, end)
+			outcome, _, err = b.update(ctx, id, c, end)
 		}
 	}
 	if err != nil {
-		return false, failed("changing a session", err)
+		return store.Outcome{}, failed("changing a session", err)
 	}
-	return n == done, nil
+	return outcome, nil
 }
 
 // update applies a change to a session that is indexed until the given time. It
 // returns the user, having changed nothing, if the index must hold it longer.
-func (b *backend) update(ctx context.Context, id string, c store.Change, indexed time.Time) (n int64, user string, err error) {
-	args := make([]string, 0, 6+len(c.Delete)+2*len(c.Set))
+func (b *backend) update(ctx context.Context, id string, c store.Change, indexed time.Time) (outcome store.Outcome, user string, err error) {
+	args := make([]string, 0, 8+len(c.Delete)+2*len(c.Set))
 	args = append(args, milliseconds(time.Now()), milliseconds(c.Seen), milliseconds(c.Expires), milliseconds(keyEnd(c.Expires)), milliseconds(indexed))
+	if c.If != nil {
+		args = append(args, valuePrefix+c.If.Name, c.If.Text)
+	} else {
+		args = append(args, "", "")
+	}
 	args = appendValues(appendNames(args, c.Delete), c.Set)
-	return answer(updateScript.Exec(ctx, b.batching, []string{b.records + id}, args))
+	client := b.batching
+	if c.If != nil {
+		client = b.client // a second execution would find its own change
+	}
+	reply := updateScript.Exec(ctx, client, []string{b.records + id}, args)
+	if message, err := reply.ToMessage(); err == nil && message.IsArray() {
+		stands, err := message.AsStrSlice()
+		return store.Outcome{Found: true, Conflict: true, Text: strings.Join(stands, "")}, "", err
+	}
+	n, user, err := answer(reply)
+	return store.Outcome{Found: n == done}, user, err
 }
 
 var errTaken = errors.New("the new ID is taken")
 
-func (b *backend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
-	move := b.rename
-	if b.cluster {
-		if err := ctx.Err(); err != nil {
-			return false, failed("renewing a session", err)
+func (b *backend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	moved, _, err := b.RotateAndPeek(ctx, id, m, store.Peek{})
+	return moved, err
+}
+
+// RotateAndPeek is as CreateAndPeek.
+func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
+	if !b.cluster {
+		ctx, cancel := b.bound(ctx)
+		defer cancel()
+		n, texts, err := b.rename(ctx, id, m, p)
+		if err != nil {
+			return false, nil, failed("renewing a session", err)
 		}
-		ctx = context.WithoutCancel(ctx) // a caller who gives up must not stop it between two steps
-		move = b.carry
+		return n == done, texts, nil
 	}
-	ctx, cancel := b.bound(ctx)
+	if err := ctx.Err(); err != nil {
+		return false, nil, failed("renewing a session", err)
+	}
+	ctx, cancel := b.bound(context.WithoutCancel(ctx)) // a caller who gives up must not stop it between two steps
 	defer cancel()
-	n, err := move(ctx, id, newID, r, drop)
+	n, err := b.carry(ctx, id, m)
 	if err != nil {
-		return false, failed("renewing a session", err)
+		return false, nil, failed("renewing a session", err)
 	}
-	return n == done, nil
+	return b.peek(ctx, n == done, p)
 }
 
 // rename moves a session on one server, at one instant.
-func (b *backend) rename(ctx context.Context, id, newID string, r store.Record, drop []string) (int64, error) {
-	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, newID, until(indexEnd(r.Expires))}
-	args = append(appendNames(args, drop), fields(r)...)
-	n, user, err := answer(renameScript.Exec(ctx, b.client, b.withIndex(r.User, b.records+id, b.records+newID), args))
+func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.Peek) (int64, []string, error) {
+	r, trace := m.Record, traceFields(m)
+	keys, indexes := b.withIndex(r.User, b.records+id, b.records+m.ID)
+	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, m.ID, until(indexEnd(r.Expires)), until(keyEnd(m.Trace.Expires))}
+	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name)
+	for _, name := range m.Drop {
+		args = append(args, valuePrefix+name)
+	}
+	args = append(append(args, trace...), fields(r)...)
+	n, user, texts, err := answerAndPeek(b.runEnding(ctx, renameScript, b.withPeek(keys, p), args))
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, nil, err
 	case n == taken:
-		return 0, errTaken
+		return 0, nil, errTaken
 	case user != r.User:
 		b.unindex(ctx, user, id)
 	}
-	return n, nil
+	return n, texts, nil
 }
 
 // carry moves a session in a Cluster, in three steps, with its place in the index
 // before and after them.
-func (b *backend) carry(ctx context.Context, id, newID string, r store.Record, drop []string) (int64, error) {
-	if err := b.index(ctx, r.User, newID, indexEnd(r.Expires)); err != nil {
+func (b *backend) carry(ctx context.Context, id string, m store.Move) (int64, error) {
+	if err := b.index(ctx, m.Record.User, m.ID, indexEnd(m.Record.Expires)); err != nil {
 		return 0, err
 	}
-	n, user, err := b.carryRecord(ctx, id, newID, r, drop)
+	n, user, err := b.carryRecord(ctx, id, m)
 	switch {
 	case err != nil:
 		return 0, err
 	case n != done:
-		b.unindex(ctx, r.User, newID)
+		b.unindex(ctx, m.Record.User, m.ID)
 		return n, nil
 	}
 	b.unindex(ctx, user, id)
 	return n, nil
 }
 
-func (b *backend) carryRecord(ctx context.Context, id, newID string, r store.Record, drop []string) (n int64, user string, err error) {
+func (b *backend) carryRecord(ctx context.Context, id string, m store.Move) (n int64, user string, err error) {
 	// A node that does not answer is found out here, where nothing has been done.
-	exists, err := b.client.Do(ctx, b.client.B().Exists().Key(b.records+newID).Build()).AsInt64()
+	exists, err := b.client.Do(ctx, b.client.B().Exists().Key(b.records+m.ID).Build()).AsInt64()
 	if err == nil && exists == 1 {
 		err = errTaken
 	}
 	if err != nil {
 		return 0, "", err
 	}
-	stay := 2*max(b.timeout, defaultTimeout) + time.Second // longer than until the second step is sent
-	reply := b.run(ctx, freezeScript, b.records+id, []string{milliseconds(time.Now()), strconv.FormatInt(stay.Milliseconds(), 10)})
+	args := append([]string{milliseconds(time.Now()), until(keyEnd(m.Trace.Expires))}, traceFields(m)...)
+	reply := b.runEnding(ctx, freezeScript, []string{b.records + id}, args)
 	if message, err := reply.ToMessage(); err != nil || message.IsInt64() {
 		return answer(reply)
 	}
-	old, _, _, err := decode(reply)
+	old, _, err := decode(reply)
 	if err != nil {
 		return 0, "", err
 	}
-	r.Values = value.Apply(old.Values, r.Values, drop)
-	if n, _, err = answer(b.create(ctx, newID, r)); err != nil {
-		return 0, "", err
+	r := m.Record
+	r.Values = value.Apply(old.Values, r.Values, m.Drop)
+	n, _, _, err = b.create(ctx, m.ID, r, store.Peek{})
+	return n, old.User, err
+}
+
+// endedAtOnce is how many scripts are under way at a time.
+const endedAtOnce = 64
+
+// End runs a script for each session. The client sends them in one go.
+func (b *backend) End(ctx context.Context, user string, why store.Ending, ids ...string) (ended []string, err error) {
+	var errs []error
+	for some := range slices.Chunk(ids, endedAtOnce) {
+		found, failures := make([]bool, len(some)), make([]error, len(some))
+		var group sync.WaitGroup
+		for i, id := range some[1:] {
+			group.Go(func() { found[1+i], failures[1+i] = b.end(ctx, user, why, id) })
+		}
+		found[0], failures[0] = b.end(ctx, user, why, some[0])
+		group.Wait()
+		for i, id := range some {
+			if found[i] {
+				ended = append(ended, id)
+			}
+		}
+		errs = append(errs, failures...)
 	}
-	_ = b.client.Do(ctx, b.client.B().Del().Key(b.records+id).Build()).Error() // else it goes by its TTL
-	return n, old.User, nil
+	if b.cluster && user != "" && len(ended) > 0 {
+		_ = b.client.Do(ctx, b.client.B().Zrem().Key(b.users+user).Member(ended...).Build()).Error()
+	}
+	if err := errors.Join(errs...); err != nil {
+		return ended, failed("ending sessions", err)
+	}
+	return ended, nil
+}
+
+func (b *backend) end(ctx context.Context, user string, why store.Ending, id string) (bool, error) {
+	args := []string{milliseconds(time.Now()), strconv.FormatInt(store.Retention.Milliseconds(), 10), string(why), id}
+	keys, _ := b.withIndex(user, b.records+id)
+	n, _, err := answer(b.runEnding(ctx, endScript, keys, args))
+	if errors.Is(err, store.ErrCorrupt) {
+		return false, nil // what cannot be read opens nothing
+	}
+	return n == done && err == nil, err
 }
 
 func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
@@ -213,92 +356,15 @@ func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
 	return n == done, nil
 }
 
-// List reads the index and then the records. Where an ID has no record, the
-// session may have moved while they were read: from an ID that was read too late
-// to one that was read too early, both in the index. Then everything is read
-// again, until two readings were made with the same index before, between and
-// after them: it moved at most once then, and one of the two has seen it.
-func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
-	if user == "" {
-		return nil, nil
+func (b *backend) Now(ctx context.Context, id string) (time.Time, error) {
+	parts, err := b.run(ctx, clockScript, b.records+id, nil).AsIntSlice()
+	if err == nil && len(parts) != 2 {
+		err = fmt.Errorf("TIME has %d parts", len(parts))
 	}
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	var index []string
-	found := make(listing)
-	for readings := 0; ; {
-		ids, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
-		if err != nil {
-			return nil, failed("reading a user's index", err)
-		}
-		if !slices.Equal(ids, index) {
-			index, readings = ids, 0
-			clear(found)
-		}
-		if readings == 2 {
-			return found.records(), nil
-		}
-		all, err := b.loadAll(ctx, user, ids, found)
-		if err != nil {
-			return nil, err
-		}
-		if all {
-			return found.records(), nil
-		}
-		readings++
+	if err != nil {
+		return time.Time{}, failed("reading the server's clock", err)
 	}
-}
-
-// A listing is the sessions of a user by their sign-ins, each of which is one
-// session: while it moves it may be read under both of its IDs.
-type listing map[string]listed
-
-type listed struct {
-	id     string
-	record store.Record
-	moving bool
-}
-
-func (l listing) add(next listed) {
-	line := next.record.SignIn().Line
-	if line == "" {
-		line = next.id
-	}
-	if old, ok := l[line]; ok && next.moving && !old.moving {
-		return
-	}
-	l[line] = next
-}
-
-func (l listing) records() map[string]store.Record {
-	records := make(map[string]store.Record, len(l))
-	for _, found := range l {
-		records[found.id] = found.record
-	}
-	return records
-}
-
-// loadAll adds those of the records that are the user's, and reports whether that
-// were all of them. One that cannot be read is left out: it opens nothing.
-func (b *backend) loadAll(ctx context.Context, user string, ids []string, found listing) (all bool, err error) {
-	reads := make([]rueidis.Completed, len(ids))
-	for i, id := range ids {
-		reads[i] = b.read(id)
-	}
-	n := 0
-	for i, reply := range b.client.DoMulti(ctx, reads...) {
-		r, ok, moving, err := decode(reply)
-		if err != nil {
-			if err = failed("reading a user's sessions", err); !errors.Is(err, store.ErrCorrupt) {
-				return false, err
-			}
-		}
-		if ok && r.User == user {
-			found.add(listed{ids[i], r, moving})
-			n++
-		}
-	}
-	return n == len(ids), nil
+	return time.Unix(parts[0], parts[1]*int64(time.Microsecond)), nil
 }
 
 func (b *backend) Close() error {

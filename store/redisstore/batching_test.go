@@ -57,7 +57,7 @@ func TestEveryoneGetsTheirOwnAnswer(t *testing.T) {
 				if i == 0 && n%10 == 0 {
 					assert.NoError(t, client.Client.Do(t.Context(), client.B().ScriptFlush().Build()).Error())
 				}
-				found, err := b.Update(t.Context(), newID(i), store.Change{Set: map[string]string{"n": strconv.Itoa(n)}})
+				found, err := changed(b.Update(t.Context(), newID(i), store.Change{Set: map[string]string{"n": strconv.Itoa(n)}}))
 				if !assert.NoError(t, err) || !assert.True(t, found) {
 					return
 				}
@@ -99,7 +99,7 @@ func TestOnlyWhatMayBeExecutedTwiceIsBatched(t *testing.T) {
 			created, err := b.Create(t.Context(), newID(i), record("", nil))
 			assert.NoError(t, err)
 			assert.True(t, created)
-			found, err := b.Rotate(t.Context(), newID(i), newID(1000+i), record("", nil), nil)
+			found, err := b.Rotate(t.Context(), newID(i), move(newID(1000+i), record("", nil), nil))
 			assert.NoError(t, err)
 			assert.True(t, found)
 			found, err = b.Delete(t.Context(), newID(1000+i))

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -20,11 +22,11 @@ func BenchmarkStore(b *testing.B) {
 	values := map[string]string{"user": `"alice"`, "theme": `"dark"`, "n": `1`, "cart": `["json",[{"Name":"tea"}]]`, "csrf": `"0123456789abcdef"`}
 	work := map[string]func(s *store.Store, secret, id string) error{
 		"read": func(s *store.Store, secret, _ string) error {
-			_, _, _, err := s.Load(b.Context(), secret, false)
+			_, _, _, err := kit(s).Load(b.Context(), "session", secret, false)
 			return err
 		},
 		"write": func(s *store.Store, _, id string) error {
-			_, err := s.Update(b.Context(), id, store.Record{}, store.Change{Set: map[string]string{"n": `2`}})
+			_, err := kit(s).Update(b.Context(), id, store.Record{}, store.Change{Set: map[string]string{"n": `2`}})
 			return err
 		},
 	}
@@ -44,7 +46,7 @@ func BenchmarkStore(b *testing.B) {
 			var secrets, ids [sessions]string
 			for i := range sessions {
 				var err error
-				secrets[i], ids[i], err = s.Create(b.Context(), record(fmt.Sprint("user", i), values))
+				secrets[i], ids[i], err = kit(s).Create(b.Context(), record(fmt.Sprint("user", i), values), signin.Attempt{Began: time.Now()})
 				require.NoError(b, err)
 				if bench.options == nil {
 					waitCached(b, func() error { return work["read"](s, secrets[i], ids[i]) }, server)

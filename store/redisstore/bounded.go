@@ -122,6 +122,67 @@ func (b *bounded) send(ctx context.Context, calls []*call) {
 	}()
 }
 
+// replicated runs a script, and waits until so many replicas have what it changed:
+// on one connection, for which the server counts.
+func (b *bounded) replicated(ctx context.Context, replicas int, script string, keys, args []string) rueidis.RedisResult {
+	reply := make(chan rueidis.RedisResult, 1)
+	b.sending.Add(1)
+	sending, cancel := context.WithoutCancel(ctx), context.CancelFunc(func() {})
+	if b.timeout > 0 {
+		sending, cancel = context.WithTimeout(sending, b.timeout)
+	}
+	go func() {
+		defer cancel()
+		defer b.sent()
+		defer func() {
+			if fault := recover(); fault != nil {
+				reply <- rueidis.NewErrorResult(fmt.Errorf("%w: %v\n%s", errPanicked, fault, debug.Stack()))
+			}
+		}()
+		_ = b.Dedicated(func(link rueidis.DedicatedClient) error {
+			reply <- b.runAndWait(sending, link, replicas, script, keys, args)
+			return nil
+		})
+	}()
+	var late <-chan time.Time
+	if b.timeout > 0 {
+		timer := time.NewTimer(b.timeout)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case r := <-reply:
+		return r
+	case <-late:
+		return rueidis.NewErrorResult(context.DeadlineExceeded)
+	case <-ctx.Done():
+		return rueidis.NewErrorResult(ctx.Err())
+	}
+}
+
+var errNotReplicated = errors.New("it has ended on the server, but not on as many replicas as WithReplicas says")
+
+func (b *bounded) runAndWait(
+	ctx context.Context, link rueidis.DedicatedClient, replicas int, script string, keys, args []string,
+) rueidis.RedisResult {
+	result := link.Do(ctx, link.B().Eval().Script(script).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
+	if result.Error() != nil {
+		return result
+	}
+	milliseconds := int64(0) // for ever
+	if b.timeout > 0 {
+		milliseconds = max(1, b.timeout.Milliseconds()/2)
+	}
+	n, err := link.Do(ctx, link.B().Wait().Numreplicas(int64(replicas)).Timeout(milliseconds).Build()).AsInt64()
+	switch {
+	case err != nil:
+		return rueidis.NewErrorResult(fmt.Errorf("waiting for replicas: %w", err))
+	case n < int64(replicas):
+		return rueidis.NewErrorResult(fmt.Errorf("%w: %d of %d", errNotReplicated, n, replicas))
+	}
+	return result
+}
+
 func (b *bounded) sent() {
 	if b.sending.Add(-1) == 0 {
 		select {

@@ -126,7 +126,7 @@ func TestNothingIsSentForWhoHasGivenUp(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = b.Update(ctx, newID(1), set("n"))
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = b.Rotate(ctx, newID(1), newID(2), record("alice", nil), nil)
+	_, err = b.Rotate(ctx, newID(1), move(newID(2), record("alice", nil), nil))
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = b.Delete(ctx, newID(1))
 	require.ErrorIs(t, err, context.Canceled)
@@ -144,7 +144,7 @@ func TestCloseWaitsForWhatIsBeingSent(t *testing.T) {
 		<-slow
 	}}
 	s := redisstore.New(client, redisstore.WithoutCache())
-	_, _, _, err := s.Load(ctx, strings.Repeat("A", 43), false)
+	_, _, _, err := kit(s).Load(ctx, "session", strings.Repeat("A", 43), false)
 	require.ErrorIs(t, err, context.Canceled)
 	sending := func() bool {
 		text := make([]byte, 1<<20)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -85,7 +86,7 @@ func TestCachedReadCostsNoRoundTrip(t *testing.T) {
 			id, ctx := newID(1), t.Context()
 			assert.Zero(t, testing.AllocsPerRun(100, func() { _, _, _ = b.Load(ctx, id) }), "nor allocate")
 
-			_, found, err := b.(store.CachedBackend).LoadFresh(t.Context(), newID(1))
+			_, found, err := loadFresh(t.Context(), b, newID(1))
 			require.NoError(t, err)
 			assert.True(t, found)
 			assert.Equal(t, before+1, reads(t, test.servers...), "LoadFresh must ask the server")
@@ -135,17 +136,17 @@ func TestReadsItsOwnWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := test.store(t)
-			secret, id, err := s.Create(t.Context(), record("alice", nil))
+			secret, id, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 			require.NoError(t, err)
-			waitCached(t, func() error { _, _, _, err := s.Load(t.Context(), secret, false); return err }, test.servers...)
+			waitCached(t, func() error { _, _, _, err := kit(s).Load(t.Context(), "session", secret, false); return err }, test.servers...)
 			stale := 0
 			for n := range trials {
 				want := strconv.Itoa(n)
-				found, err := s.Update(t.Context(), id, store.Record{}, store.Change{Set: map[string]string{"n": want}})
+				found, err := changed(kit(s).Update(t.Context(), id, store.Record{}, store.Change{Set: map[string]string{"n": want}}))
 				require.NoError(t, err)
 				require.True(t, found)
 				for range 3 { // the later ones come from memory
-					_, r, _, err := s.Load(t.Context(), secret, false)
+					_, r, _, err := kit(s).Load(t.Context(), "session", secret, false)
 					require.NoError(t, err)
 					if r.Values["n"] != want {
 						stale++
@@ -175,7 +176,7 @@ func TestReadsItsOwnWritesWhileOthersRead(t *testing.T) {
 					return
 				default:
 				}
-				_, _, err := b.(store.CachedBackend).LoadFresh(context.Background(), newID(1))
+				_, _, err := loadFresh(context.Background(), b, newID(1))
 				assert.NoError(t, err)
 			}
 		})
@@ -209,7 +210,7 @@ func TestRacingReadsSeeTheLastWrite(t *testing.T) {
 		for range 8 {
 			group.Go(func() { _, _, _ = reader.Load(t.Context(), newID(1)) })
 		}
-		found, err := writer.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"n": want}})
+		found, err := changed(writer.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"n": want}}))
 		require.NoError(t, err)
 		require.True(t, found)
 		group.Wait()
@@ -272,9 +273,9 @@ func TestOwnChangeStaysInMemory(t *testing.T) {
 		waitCached(t, loader(t, b, newID(1)), server) // as it stands on the server
 		seen := time.Now()
 		expires = expires.Add(time.Minute)
-		found, err := b.Update(t.Context(), newID(1), store.Change{
+		found, err := changed(b.Update(t.Context(), newID(1), store.Change{
 			Set: map[string]string{"n": strconv.Itoa(n)}, Delete: []string{"gone"}, Seen: seen, Expires: expires,
-		})
+		}))
 		require.NoError(t, err)
 		require.True(t, found)
 		before := reads(t, server)
@@ -286,7 +287,7 @@ func TestOwnChangeStaysInMemory(t *testing.T) {
 		assert.Equal(t, map[string]string{"n": strconv.Itoa(n)}, r.Values)
 		assert.Equal(t, []string{"alice", strconv.FormatInt(seen.UnixMilli(), 10), strconv.FormatInt(expires.UnixMilli(), 10)},
 			[]string{r.User, strconv.FormatInt(r.Seen.UnixMilli(), 10), strconv.FormatInt(r.Expires.UnixMilli(), 10)})
-		onServer, _, err := b.(store.CachedBackend).LoadFresh(t.Context(), newID(1))
+		onServer, _, err := loadFresh(t.Context(), b, newID(1))
 		require.NoError(t, err)
 		require.Equal(t, onServer, r, "memory and server must agree")
 	}
@@ -385,7 +386,7 @@ func TestOwnChangesAtATime(t *testing.T) {
 		group.Wait()
 		r, _, err := b.Load(t.Context(), newID(1))
 		require.NoError(t, err)
-		fresh, _, err := b.(store.CachedBackend).LoadFresh(t.Context(), newID(1))
+		fresh, _, err := loadFresh(t.Context(), b, newID(1))
 		require.NoError(t, err)
 		require.Equal(t, fresh.Values, r.Values, "what is read after changes must be what they came to")
 	}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -17,13 +18,17 @@ type cached struct {
 }
 
 var (
-	_ store.CachedBackend   = (*cached)(nil)
 	_ store.WatchingBackend = (*cached)(nil)
+	_ store.PeekingBackend  = (*cached)(nil)
 )
 
 func newCached(b *backend, bytes int) *cached {
 	c := &cached{backend: b, cache: newCache(bytes)}
-	c.tracker = track(b.client, b.records, c.cache, c.heard, c.watchers.callAll)
+	mark := ""
+	if !b.cluster { // which has one database
+		mark = b.prefix + "cache:" + rand.Text()
+	}
+	c.tracker = track(b.client, b.records, mark, c.cache, c.heard, c.watchers.callAll)
 	return c
 }
 
@@ -37,40 +42,62 @@ func (b *cached) Load(ctx context.Context, id string) (store.Record, bool, error
 	if r, found := b.cache.get(id); found {
 		return r, true, nil
 	}
-	return b.LoadFresh(ctx, id)
+	records, err := b.LoadFresh(ctx, id)
+	r, found := records[id]
+	return r, found, err
 }
 
-func (b *cached) LoadFresh(ctx context.Context, id string) (store.Record, bool, error) {
-	before := b.cache.before(id)
-	r, found, err := b.backend.Load(ctx, id)
-	switch {
-	case found:
-		b.cache.put(id, r, before)
-	case err == nil:
-		b.cache.drop(id)
+func (b *cached) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	before := make([]uint32, len(ids))
+	for i, id := range ids {
+		before[i] = b.cache.before(id)
 	}
-	return r, found, err
+	records, err := b.backend.LoadFresh(ctx, ids...)
+	for i, id := range ids {
+		r, found := records[id]
+		switch {
+		case found:
+			b.cache.put(id, r, before[i])
+		case err == nil:
+			b.cache.drop(id)
+		}
+	}
+	return records, err
 }
 
 // The cache learns of the store's own changes before they are reported, and drops
 // the record whatever comes of them but a success: an error does not mean that
 // nothing was changed.
 
-func (b *cached) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (b *cached) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	e := b.cache.changing(id)
-	found, err := b.backend.Update(ctx, id, c)
-	if found && err == nil {
+	outcome, err := b.backend.Update(ctx, id, c)
+	if outcome.Changed() && err == nil {
 		b.cache.changed(id, e, c)
 	} else {
 		b.cache.drop(id)
 	}
 	b.watchers.call(id)
-	return found, err
+	return outcome, err
 }
 
-func (b *cached) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
+func (b *cached) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
 	defer b.ended(id)
-	return b.backend.Rotate(ctx, id, newID, r, drop)
+	return b.backend.Rotate(ctx, id, m)
+}
+
+func (b *cached) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
+	defer b.ended(id)
+	return b.backend.RotateAndPeek(ctx, id, m, p)
+}
+
+func (b *cached) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	defer func() {
+		for _, id := range ids {
+			b.ended(id)
+		}
+	}()
+	return b.backend.End(ctx, user, why, ids...)
 }
 
 func (b *cached) Delete(ctx context.Context, id string) (bool, error) {

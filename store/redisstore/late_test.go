@@ -133,7 +133,7 @@ func TestAnOwnChangeTakesNothingBack(t *testing.T) {
 				_, err := other.Update(t.Context(), newID(1), set("foreign"))
 				require.NoError(t, err)
 			})
-			r, _, err := b.(store.CachedBackend).LoadFresh(t.Context(), newID(1))
+			r, _, err := loadFresh(t.Context(), b, newID(1))
 			require.NoError(t, err)
 			require.Contains(t, r.Values, "foreign")
 		})
@@ -169,7 +169,7 @@ func TestAFreshReadIsNotTakenBack(t *testing.T) {
 				if found && r.Values["foreign"] == "" {
 					inMemory++
 				}
-				r, found, err = b.(store.CachedBackend).LoadFresh(t.Context(), id)
+				r, found, err = loadFresh(t.Context(), b, id)
 				require.NoError(t, err)
 				require.Equal(t, test.found, found)
 				require.Equal(t, test.found, r.Values["foreign"] != "")

@@ -19,11 +19,16 @@ const (
 	fieldCreated = "c"
 	fieldSeen    = "s"
 	fieldExpires = "e"
-	fieldIndexed = "i" // until when the user's index holds the ID at least; only where there is a user
-	fieldMoved   = "m" // the session is moving to another ID; dead under this one
+	fieldIndexed = "i" // until when the user's index holds the ID at least; only if there is a user
+	fieldName    = "n"
+	fieldKind    = "k"
+	fieldEnded   = "m"
+	fieldNext    = "t" // of a trace: the ID that the session was given
 	valuePrefix  = "v:"
 
-	metaFields = 5 // that a session of a user has beside its values
+	metaFields = 6 // that a session of a user has beside its values
+
+	endedBefore = "1" // what versions before this one wrote for a session that was about to move
 )
 
 // indexAhead is how much longer than the record the index holds an ID, so that
@@ -48,17 +53,26 @@ func indexEnd(t time.Time) time.Time { return keyEnd(t).Add(indexAhead) }
 
 // fields returns the fields and values of a record, for HSET.
 func fields(r store.Record) []string {
-	args := make([]string, 0, 10+2*len(r.Values))
+	args := make([]string, 0, 16+2*len(r.Values))
 	args = append(args,
 		fieldUser, r.User,
 		fieldCreated, milliseconds(r.Created),
 		fieldSeen, milliseconds(r.Seen),
 		fieldExpires, milliseconds(r.Expires))
-	if r.User != "" {
+	for field, text := range map[string]string{fieldName: r.Name, fieldKind: r.Kind, fieldEnded: string(r.Ended)} {
+		if text != "" {
+			args = append(args, field, text)
+		}
+	}
+	if r.User != "" && r.Ended == "" {
 		args = append(args, fieldIndexed, milliseconds(indexEnd(r.Expires)))
 	}
 	return appendValues(args, r.Values)
 }
+
+// traceFields returns the fields and values of the trace of a session that was
+// given a new ID.
+func traceFields(m store.Move) []string { return append(fields(m.Trace), fieldNext, m.ID) }
 
 func appendValues(args []string, values map[string]string) []string {
 	for name, text := range values {
@@ -76,39 +90,40 @@ func appendNames(args, names []string) []string {
 	return args
 }
 
-// decode reads the reply to HGETALL. moving reports a session that is about to
-// have another ID.
-func decode(reply rueidis.RedisResult) (r store.Record, found, moving bool, err error) {
+// decode reads the reply to HGETALL.
+func decode(reply rueidis.RedisResult) (r store.Record, found bool, err error) {
 	hash, err := reply.AsStrMap()
 	if err != nil || len(hash) == 0 {
-		return store.Record{}, false, false, err
+		return store.Record{}, false, err
 	}
-	r, moving, err = decodeHash(hash)
-	return r, err == nil, moving, err
+	r, err = decodeHash(hash)
+	return r, err == nil, err
 }
 
 // decodeHash reads the fields of a session's hash.
-func decodeHash(hash map[string]string) (r store.Record, moving bool, err error) {
+func decodeHash(hash map[string]string) (r store.Record, err error) {
 	user, ok := hash[fieldUser]
 	if !ok {
-		return store.Record{}, false, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
+		return store.Record{}, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
 	}
-	r.User = user
+	r.User, r.Name, r.Kind, r.Ended = user, hash[fieldName], hash[fieldKind], store.Ending(hash[fieldEnded])
+	if r.Ended == endedBefore {
+		r.Ended = store.Renewed
+	}
 	var errs [3]error
 	r.Created, errs[0] = timeOf(hash, fieldCreated)
 	r.Seen, errs[1] = timeOf(hash, fieldSeen)
 	r.Expires, errs[2] = timeOf(hash, fieldExpires)
 	if err := errors.Join(errs[:]...); err != nil {
-		return store.Record{}, false, err
+		return store.Record{}, err
 	}
-	_, moving = hash[fieldMoved]
 	r.Values = make(map[string]string, max(0, len(hash)-metaFields))
 	for field, text := range hash {
 		if name, ok := strings.CutPrefix(field, valuePrefix); ok {
 			r.Values[name] = text
 		}
 	}
-	return r, moving, nil
+	return r, nil
 }
 
 func timeOf(hash map[string]string, field string) (time.Time, error) {
@@ -132,11 +147,35 @@ func answer(reply rueidis.RedisResult) (n int64, text string, err error) {
 		text, err = message.ToString()
 		return done, text, err
 	}
-	n, err = message.AsInt64()
-	if err == nil && n == corrupt {
+	if n, err = message.AsInt64(); err == nil && n == corrupt {
 		err = store.ErrCorrupt
 	}
 	return n, "", err
+}
+
+// answerAndPeek reads the reply of a script that may return the fields of other
+// records after its answer.
+func answerAndPeek(reply rueidis.RedisResult) (n int64, text string, peeked []string, err error) {
+	message, err := reply.ToMessage()
+	if err != nil || !message.IsArray() {
+		n, text, err = answer(reply)
+		return n, text, nil, err
+	}
+	parts, err := message.ToArray()
+	if err != nil || len(parts) == 0 {
+		return 0, "", nil, fmt.Errorf("an empty answer: %w", err)
+	}
+	n = done
+	if parts[0].IsInt64() {
+		n, err = parts[0].AsInt64()
+	} else {
+		text, err = parts[0].ToString()
+	}
+	for _, part := range parts[1:] {
+		field, fieldErr := part.ToString()
+		peeked, err = append(peeked, field), errors.Join(err, fieldErr)
+	}
+	return n, text, peeked, err
 }
 
 // failed is the error of an operation. Its text holds no key and no value.

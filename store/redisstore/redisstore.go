@@ -40,10 +40,17 @@
 // # What a client must be
 //
 // The user needs the permissions for EVAL, EVALSHA, EXISTS, DEL, HGETALL, ZRANGE,
-// ZREM, and what the scripts call: HSET, HDEL, HMGET, RENAME, PEXPIRE, PTTL, TIME,
-// TYPE, ZADD and ZREMRANGEBYSCORE; for the cache also CLIENT TRACKING and PING. A
-// client that sends reads to replicas (SendToReplicas) reads what a
+// ZREM, HMGET, HGET, and what the scripts call: HSET, HDEL, RENAME, PEXPIRE, PTTL,
+// TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for the cache also CLIENT TRACKING, PING,
+// GET, GETEX and SET. A client that sends reads to replicas (SendToReplicas) reads what a
 // replica knows: a session just made may be missing there.
+//
+// # Failover
+//
+// Replication is asynchronous: a replica that becomes master may lack what the
+// master had acknowledged a moment before, the end of a session among it. See
+// [WithReplicas]. SWAPDB puts other sessions in the place of these: the cache
+// notices within half a second.
 //
 // # Cluster
 //
@@ -73,6 +80,7 @@ type Option func(*settings)
 type settings struct {
 	prefix     string
 	cacheBytes int
+	replicas   int
 	config     store.Config
 	owned      bool // the client is the store's own, to be closed with it
 }
@@ -99,6 +107,17 @@ func WithoutCache() Option { return WithCacheBytes(0) }
 // that has not answered for so long, and then fails what else waits on it.
 func WithConfig(config store.Config) Option {
 	return func(s *settings) { s.config = config }
+}
+
+// WithReplicas makes everything that ends a session wait until so many replicas have
+// it as well (WAIT), so that a failover to one of those does not bring the session
+// back. If they do not within the timeout, the operation fails, although the session
+// has ended on the master; a second try waits again. It takes one round trip to the
+// replicas longer, on a connection of the client's blocking pool. Sentinel and
+// Cluster may promote a replica that does not have it: let all of them be counted
+// here, or set min-replicas-to-write on the server. Default: 0.
+func WithReplicas(n int) Option {
+	return func(s *settings) { s.replicas = n }
 }
 
 const (
@@ -189,8 +208,8 @@ func NewBackend(client rueidis.Client, options ...Option) store.Backend {
 func newBackend(client rueidis.Client, s settings) store.Backend {
 	bounded := newBounded(client, s.config.Timeout)
 	b := &backend{
-		client: bounded, batching: &batching{bounded: bounded}, owned: s.owned, timeout: s.config.Timeout,
-		records: s.prefix + "id:", users: s.prefix + "user:",
+		client: bounded, batching: &batching{bounded: bounded}, owned: s.owned, timeout: s.config.Timeout, replicas: s.replicas,
+		prefix: s.prefix, records: s.prefix + "id:", users: s.prefix + "user:",
 		cluster: client.Mode() == rueidis.ClientModeCluster,
 	}
 	if b.cluster {

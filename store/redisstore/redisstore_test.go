@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -122,4 +123,27 @@ func TestGinContrib(t *testing.T) {
 		client := connect(t, addresses(testserver.RedisCluster(t))...)
 		storetest.RunGinContrib(t, func(t *testing.T) sessions.Store { t.Helper(); return newStore(t, client) })
 	})
+}
+
+// changed reports whether a change was made.
+func changed(o store.Outcome, err error) (bool, error) { return o.Changed(), err }
+
+// move returns a move to a new ID.
+func move(newID string, r store.Record, drop []string) store.Move {
+	trace := record(r.User, nil)
+	trace.Expires, trace.Ended = time.Now(), store.Renewed
+	return store.Move{ID: newID, Record: r, Drop: drop, Trace: trace}
+}
+
+// loadFresh reads one record past the cache.
+func loadFresh(ctx context.Context, b store.Backend, id string) (store.Record, bool, error) {
+	records, err := b.LoadFresh(ctx, id)
+	r, found := records[id]
+	return r, found, err
+}
+
+// kit returns what package sessionkit does with a store.
+func kit(s *store.Store) kitstore.Server {
+	server, _ := kitstore.Of(s)
+	return server
 }

@@ -15,6 +15,15 @@ const (
 	taken   = -2
 )
 
+// A script is known to the server by its hash, once it was sent.
+type script struct {
+	*rueidis.Lua
+
+	text string
+}
+
+func newScript(text string) script { return script{rueidis.NewLuaScript(text), text} }
+
 // scriptParts is what most scripts begin with.
 const scriptParts = `
 -- many runs a command with ARGV[first..last], in portions: unpack takes some 8,000.
@@ -24,16 +33,28 @@ local function many(command, key, first, last)
   end
 end
 
--- live returns the metadata of a live session, or nil and the answer.
+-- live returns the user of a live session, or nil and the answer.
 local function live(key, now)
-  local m = redis.call('HMGET', key, 'e', 's', 'i', 'u', 'm')
+  local m = redis.call('HMGET', key, 'e', 's', 'u', 'm', 'k')
   local e, s = tonumber(m[1]), tonumber(m[2])
-  if not e or not s or not m[4] then
+  if not e or not s or not m[3] then
     if redis.call('EXISTS', key) == 0 then return nil, 0 end
     return nil, -1
   end
-  if m[5] or e <= tonumber(now) then return nil, 0 end
-  return {expires = e, seen = s, indexed = tonumber(m[3]), user = m[4]}
+  if m[4] or m[5] or e <= tonumber(now) then return nil, 0 end
+  return m[3]
+end
+
+-- peek returns the answer, and after it a field of the records from KEYS[first] on
+-- if any of them has it.
+local function peek(first, field, answer)
+  local texts, any = {answer}, false
+  for i = first, #KEYS do
+    local text = redis.call('HGET', KEYS[i], field)
+    texts[#texts + 1], any = text or '', any or text
+  end
+  if any then return texts end
+  return answer
 end
 ` + indexPart
 
@@ -52,31 +73,38 @@ local function index(key, id, stays)
 end
 `
 
-// KEYS: the record, and the user's index where it is to be entered there too.
-// ARGV: how long the key stays, the ID, how long it is indexed, fields and values.
-var createScript = rueidis.NewLuaScript(scriptParts + `
+// KEYS: the record, the user's index if it is to be entered there too, and records
+// to peek at. ARGV: how long the key stays, the ID, how long it is indexed, the
+// number of indexes, the field to peek at, fields and values.
+var createScript = newScript(scriptParts + `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-if KEYS[2] then index(KEYS[2], ARGV[2], ARGV[3]) end
-many('HSET', KEYS[1], 4, #ARGV)
+if ARGV[4] == '1' then index(KEYS[2], ARGV[2], ARGV[3]) end
+many('HSET', KEYS[1], 6, #ARGV)
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return 1
+return peek(2 + ARGV[4], ARGV[5], 1)
 `)
 
-// ARGV: now, seen, expires, when the key goes, until when it is indexed or 0,
-// number of fields to drop, these, fields and values. The answer is the user if
-// the index must be extended first; nothing has been changed then.
+// ARGV: now, seen, expires, when the key goes, until when it is indexed or 0, the
+// field of the condition or ”, what must stand in it, number of fields to drop,
+// these, fields and values. The answer is the user if the index must be extended
+// first, and a list of what stands if the condition does not hold; nothing has been
+// changed then.
 //
 // It runs for every change, so it defines no function and reads no more than it
 // needs: with [scriptParts] it took a quarter longer.
-var updateScript = rueidis.NewLuaScript(`
+var updateScript = newScript(`
 local key, call = KEYS[1], redis.call
-local m = call('HMGET', key, 'e', 's', 'u', 'm')
+local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k')
 local expires, seen = tonumber(m[1]), tonumber(m[2])
 if not expires or not seen or not m[3] then
   if call('EXISTS', key) == 0 then return 0 end
   return -1
 end
-if m[4] or expires <= tonumber(ARGV[1]) then return 0 end
+if m[4] or expires <= tonumber(ARGV[1]) and not m[5] then return 0 end
+if ARGV[6] ~= '' then
+  local stands = call('HGET', key, ARGV[6]) or ''
+  if stands ~= ARGV[7] then return {stands} end
+end
 if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
   local indexed = tonumber(call('HMGET', key, 'i')[1])
   if indexed and tonumber(ARGV[4]) > indexed then
@@ -87,8 +115,8 @@ if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
   call('PEXPIRE', key, string.format('%.0f', ARGV[4] - ARGV[1]))
 end
 if ARGV[2] ~= '0' and tonumber(ARGV[2]) > seen then call('HSET', key, 's', ARGV[2]) end
-local last = 6 + ARGV[6]
-for i = 7, last, 4000 do
+local last = 8 + ARGV[8]
+for i = 9, last, 4000 do
   call('HDEL', key, unpack(ARGV, i, math.min(i + 3999, last)))
 end
 for i = last + 1, #ARGV, 4000 do
@@ -97,57 +125,76 @@ end
 return 1
 `)
 
-// KEYS: the record, the new one, and the new user's index if there is one.
-// ARGV: now, how long the new key stays, the ID, the new one, how long that is
-// indexed, number of fields to drop, these, fields and values. The answer is the
-// user that the session had. That user's index has lost the old ID if it is the
-// one of KEYS.
-var renameScript = rueidis.NewLuaScript(scriptParts + `
-local r, answer = live(KEYS[1], ARGV[1])
-if not r then return answer end
+// KEYS: the record, the new one, the new user's index if there is one, and records
+// to peek at. ARGV: now, how long the new key stays, the ID, the new one, how long
+// that is indexed, how long the trace stays, number of fields to drop, number of
+// fields and values of the trace, number of indexes, the field to peek at, these
+// and those, fields and values. The answer is the user that the session had. That
+// user's index has lost the old ID if it is the one of KEYS.
+var renameScript = newScript(scriptParts + `
+local user, answer = live(KEYS[1], ARGV[1])
+if not user then return answer end
 if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
-if KEYS[3] then
+if ARGV[9] == '1' then
   index(KEYS[3], ARGV[4], ARGV[5])
   redis.call('ZREM', KEYS[3], ARGV[3])
 end
 redis.call('RENAME', KEYS[1], KEYS[2])
-local drop = tonumber(ARGV[6])
+local dropped = 10 + ARGV[7]
+local traced = dropped + ARGV[8]
 redis.call('HDEL', KEYS[2], 'i')
-many('HDEL', KEYS[2], 7, 6 + drop)
-many('HSET', KEYS[2], 7 + drop, #ARGV)
+many('HDEL', KEYS[2], 11, dropped)
+many('HSET', KEYS[2], traced + 1, #ARGV)
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
-return r.user
+many('HSET', KEYS[1], dropped + 1, traced)
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return peek(3 + ARGV[9], ARGV[10], user)
 `)
 
 // freezeScript is the first step of a move in a Cluster: from here on the session
-// is dead under this ID, and what it holds changes no more. It stays readable for
-// List until the new record is there. ARGV: now, how long it stays if the process
-// dies. The answer is the fields and values.
-var freezeScript = rueidis.NewLuaScript(scriptParts + `
-local r, answer = live(KEYS[1], ARGV[1])
-if not r then return answer end
+// is dead under this ID, and only its trace is left. ARGV: now, how long the trace
+// stays, its fields and values. The answer is the fields and values that the
+// session had.
+var freezeScript = newScript(scriptParts + `
+local user, answer = live(KEYS[1], ARGV[1])
+if not user then return answer end
 local all = redis.call('HGETALL', KEYS[1])
-redis.call('HSET', KEYS[1], 'm', '1')
+redis.call('DEL', KEYS[1])
+many('HSET', KEYS[1], 3, #ARGV)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return all
 `)
 
+// KEYS: the record, and the user's index if one script can change both.
+// ARGV: now, how long the trace stays, why, the ID.
+var endScript = newScript(scriptParts + `
+local user, answer = live(KEYS[1], ARGV[1])
+if not user then return answer end
+local m = redis.call('HMGET', KEYS[1], 'c', 's', 'e', 'n')
+redis.call('DEL', KEYS[1])
+if tonumber(ARGV[1]) < tonumber(m[3]) then m[3] = ARGV[1] end
+redis.call('HSET', KEYS[1], 'u', user, 'c', m[1] or '0', 's', m[2], 'e', m[3], 'm', ARGV[3])
+if m[4] then redis.call('HSET', KEYS[1], 'n', m[4]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[4]) end
+return 1
+`)
+
 // The answer is the user that the session had. What is no session goes as well.
-var deleteScript = rueidis.NewLuaScript(`
+var deleteScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return 0 end
 local user = ''
-if kind == 'hash' then
-  local m = redis.call('HMGET', KEYS[1], 'u', 'm')
-  if m[2] then return 0 end
-  user = m[1] or ''
-end
+if kind == 'hash' then user = redis.call('HGET', KEYS[1], 'u') or '' end
 redis.call('DEL', KEYS[1])
 return user
 `)
 
+// KEYS: any key of the server whose clock is asked for.
+var clockScript = newScript(`return redis.call('TIME')`)
+
 // ARGV: the ID, how long it is indexed.
-var indexScript = rueidis.NewLuaScript(indexPart + `
+var indexScript = newScript(indexPart + `
 index(KEYS[1], ARGV[1], ARGV[2])
 return 1
 `)

@@ -51,7 +51,7 @@ func TestSlotMovesToANewNode(t *testing.T) {
 
 	for n := range 3 { // the first time the store follows the new node not yet
 		want := strconv.Itoa(n + 1)
-		found, err := a.Update(t.Context(), id, store.Change{Set: map[string]string{"n": want}})
+		found, err := changed(a.Update(t.Context(), id, store.Change{Set: map[string]string{"n": want}}))
 		require.NoError(t, err)
 		require.True(t, found)
 		require.Eventually(t, func() bool {

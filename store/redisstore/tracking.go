@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -15,6 +16,9 @@ const (
 	beat     = 500 * time.Millisecond // how often each node is asked whether it is there
 	lease    = 3 * beat               // how long an answer lets the cache answer
 	askAgain = time.Minute            // after which a server that refused tracking is asked again
+
+	markStays   = time.Minute // how long the mark stays in the database
+	markRenewed = 20          // beats after which it is made to stay as long again
 )
 
 // A tracker hears of every change of a record, by one connection to each node on
@@ -32,14 +36,21 @@ const (
 // lease at once; a change in the set of nodes, as when a master fails over, ends
 // it at the next question. Replicas are tracked as well: one may be a master a
 // moment later.
+//
+// One thing is not announced: SWAPDB, after which the same keys are others. So what
+// each node is asked for is a mark in the database, which is not there any more
+// then.
 type tracker struct {
 	client  rueidis.Client
 	prefix  string
+	mark    string      // a key of its own; "": the server has no second database
+	barred  atomic.Bool // from writing the mark
 	cache   *cache
 	changed func(id string)
 	missed  func() // news may have been missed
 
 	links   map[string]rueidis.DedicatedClient // by the node's address; of the goroutine
+	beats   int                                // of the goroutine
 	refused time.Time                          // when tracking was last refused; of the goroutine
 	logged  bool                               // that it was; of the goroutine
 
@@ -50,9 +61,9 @@ type tracker struct {
 	stopping         sync.Once
 }
 
-func track(client rueidis.Client, prefix string, c *cache, changed func(id string), missed func()) *tracker {
+func track(client rueidis.Client, prefix, mark string, c *cache, changed func(id string), missed func()) *tracker {
 	t := &tracker{
-		client: client, prefix: prefix, cache: c, changed: changed, missed: missed,
+		client: client, prefix: prefix, mark: mark, cache: c, changed: changed, missed: missed,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go t.run()
@@ -94,11 +105,17 @@ func (t *tracker) check() error {
 	if err := t.connect(); err != nil {
 		return err
 	}
+	t.beats++
 	losses, asked := t.count(), time.Now()
 	err := every(t.links, func(_ string, link rueidis.DedicatedClient) error {
 		ctx, cancel := context.WithTimeout(context.Background(), lease)
 		defer cancel()
-		return link.Do(ctx, link.B().Ping().Build()).NonRedisError() // a refusal is an answer as well
+		reply := link.Do(ctx, t.question(link))
+		if rueidis.IsRedisNil(reply.Error()) { // another database is in its place, or the server has dropped the mark
+			t.lose()
+			reply = t.putMark(ctx, link)
+		}
+		return reply.NonRedisError() // a refusal is an answer as well
 	})
 	if err != nil {
 		return err
@@ -109,6 +126,27 @@ func (t *tracker) check() error {
 		t.cache.lease.Store(int64(asked.Add(lease).Sub(t.cache.start)))
 	}
 	return nil
+}
+
+// question is what a node is asked at a beat.
+func (t *tracker) question(link rueidis.DedicatedClient) rueidis.Completed {
+	switch {
+	case t.mark == "" || t.barred.Load():
+		return link.B().Ping().Build()
+	case t.beats%markRenewed == 0:
+		return link.B().Getex().Key(t.mark).Ex(markStays).Build()
+	}
+	return link.B().Get().Key(t.mark).Build()
+}
+
+// putMark puts the mark into the database. A replica refuses that, and gets it from
+// its master.
+func (t *tracker) putMark(ctx context.Context, link rueidis.DedicatedClient) rueidis.RedisResult {
+	reply := link.Do(ctx, link.B().Set().Key(t.mark).Value("1").Ex(markStays).Build())
+	if refusal, ok := rueidis.IsRedisErr(reply.Error()); ok && strings.HasPrefix(refusal.Error(), "NOPERM") {
+		t.barred.Store(true)
+	}
+	return reply
 }
 
 func (t *tracker) count() int {
@@ -208,7 +246,10 @@ func (t *tracker) follow(link rueidis.DedicatedClient) error {
 	replies := link.DoMulti(ctx,
 		link.B().ClientTracking().Off().Build(), // the client may have turned it on for its own cache
 		link.B().ClientTracking().On().Prefix().Prefix(t.prefix).Bcast().Build())
-	return errors.Join(replies[0].Error(), replies[1].Error())
+	if err := errors.Join(replies[0].Error(), replies[1].Error()); err != nil || t.mark == "" {
+		return err
+	}
+	return t.putMark(ctx, link).NonRedisError()
 }
 
 func (t *tracker) unlink() {

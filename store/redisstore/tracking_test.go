@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -166,7 +167,7 @@ func TestTrackingRefused(t *testing.T) {
 	}
 	t.Run("open", func(t *testing.T) {
 		s := open(t, withoutCommand.Address)
-		_, _, err := s.Create(t.Context(), record("alice", nil))
+		_, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 	})
 }
@@ -185,7 +186,6 @@ func TestWatch(t *testing.T) {
 	}
 	stop()
 	stop() // harmless
-	assert.Implements(t, (*store.CachedBackend)(nil), b)
 	without := backend(t, connect(t, server.Address), redisstore.WithoutCache())
 	_, watching := without.(store.WatchingBackend)
 	assert.False(t, watching, "a backend without a cache hears of nothing, and must not claim to")
@@ -197,14 +197,15 @@ func TestStreamEndsAtOnce(t *testing.T) {
 	server := testserver.Redis(t)
 	here, there := newStore(t, connect(t, server.Address)), newStore(t, connect(t, server.Address))
 	now := time.Now()
-	signedIn := store.Record{User: "alice", Created: now, Seen: now, Expires: now.Add(time.Hour)}.WithSignIn(store.SignIn{At: now, Line: "line"})
-	_, id, err := here.Create(t.Context(), signedIn)
+	signedIn := store.Record{User: "alice", Created: now, Seen: now, Expires: now.Add(time.Hour)}
+	signedIn.Values = map[string]string{signin.Name: signin.SignIn{At: now, Line: "line"}.Text()}
+	_, id, err := kit(here).Create(t.Context(), signedIn, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
-	done, stop := here.Watch(id, signedIn)
+	done, stop := kit(here).Watch(id, signedIn)
 	defer stop()
 	held := signedIn
 	for range 5 {
-		_, newID, found, err := there.Rotate(t.Context(), id, held, signedIn, nil)
+		_, newID, found, err := kit(there).Renew(t.Context(), id, held, signedIn, nil)
 		require.NoError(t, err)
 		require.True(t, found)
 		id = newID
@@ -233,9 +234,9 @@ func TestNothingIsLeft(t *testing.T) {
 		return !strings.Contains(info, "tracking_clients:0\r")
 	}
 	used := func(s *store.Store) {
-		secret, _, err := s.Create(t.Context(), record("alice", nil))
+		secret, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
-		waitCached(t, func() error { _, _, _, err := s.Load(t.Context(), secret, false); return err }, server)
+		waitCached(t, func() error { _, _, _, err := kit(s).Load(t.Context(), "session", secret, false); return err }, server)
 		require.True(t, tracked())
 		require.NoError(t, s.Close())
 		require.NoError(t, s.Close(), "Close may be called twice")

@@ -3,9 +3,12 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,21 +18,19 @@ import (
 // maxUser is the length of a user name in bytes, which all databases can index.
 const maxUser = 512
 
-// userID is the column of the user: NULL for nobody, so that those rows need no
-// place in the index.
-func userID(user string) (sql.NullString, error) {
+// checkUser refuses a user whose name is too long for a column.
+func checkUser(user string) error {
 	if len(user) > maxUser {
-		return sql.NullString{}, fmt.Errorf("the user's name has %d bytes, more than %d", len(user), maxUser)
+		return fmt.Errorf("the user's name has %d bytes, more than %d", len(user), maxUser)
 	}
-	return sql.NullString{String: user, Valid: user != ""}, nil
+	return nil
 }
 
 func (b *sqlBackend) Create(ctx context.Context, id string, r store.Record) (bool, error) {
-	user, err := userID(r.User)
-	if err != nil {
+	if err := checkUser(r.User); err != nil {
 		return false, fmt.Errorf("sqlstore: creating a session: %w", err)
 	}
-	n, err := b.write(ctx, b.create, id, user, r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(), compose(r.Values, nil))
+	n, err := b.write(ctx, b.create, append([]any{id}, columnsOf(r)...)...)
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: creating a session: %w", err)
 	}
@@ -50,35 +51,218 @@ func (b *sqlBackend) Load(ctx context.Context, id string) (store.Record, bool, e
 	return row.record(), true, nil
 }
 
-func (b *sqlBackend) Update(ctx context.Context, id string, c store.Change) (bool, error) {
+func (b *sqlBackend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	all := make(map[string]store.Record, len(ids))
+	for some := range slices.Chunk(ids, loadedAtOnce) {
+		args := make([]any, loadedAtOnce)
+		for i := range args {
+			args[i] = some[min(i, len(some)-1)]
+		}
+		records, err := b.records(ctx, false, b.loadMany, args...)
+		if err != nil {
+			return nil, fmt.Errorf("sqlstore: reading sessions: %w", err)
+		}
+		maps.Copy(all, records)
+	}
+	return all, nil
+}
+
+func (b *sqlBackend) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	outcome, err := b.change(ctx, id, c)
+	if err != nil {
+		return store.Outcome{}, fmt.Errorf("sqlstore: changing a session: %w", err)
+	}
+	return outcome, nil
+}
+
+func (b *sqlBackend) change(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	// The zero time is before all others: the later one stands.
 	seen, expires, now := c.Seen.UnixMilli(), c.Expires.UnixMilli(), time.Now().UnixMilli()
 	var n int64
 	var err error
-	if len(c.Set) == 0 && len(c.Delete) == 0 {
+	switch {
+	case c.If != nil:
+		return b.changeIf(ctx, *c.If, id, compose(c.Set, c.Delete), seen, expires, id, now)
+	case len(c.Set) == 0 && len(c.Delete) == 0:
 		n, err = b.write(ctx, b.touch, seen, expires, id, now)
-	} else {
+	default:
 		n, err = b.write(ctx, b.update, compose(c.Set, c.Delete), seen, expires, id, now)
 	}
-	if err != nil {
-		return false, fmt.Errorf("sqlstore: changing a session: %w", err)
+	return store.Outcome{Found: n == 1}, err
+}
+
+// changeIf runs a change that has a condition. PostgreSQL tells in the same
+// statement what stands; the others are asked for it if the condition fails.
+func (b *sqlBackend) changeIf(ctx context.Context, c store.Condition, id string, args ...any) (store.Outcome, error) {
+	text := sql.NullString{String: shield(c.Text), Valid: c.Text != ""}
+	if b.dialect == PostgreSQL {
+		return b.changeAndTell(ctx, append(args, c.Name, text)...)
 	}
-	return n == 1, nil
+	name, _ := json.Marshal(c.Name) // a string encodes
+	const tries = 100
+	for range tries {
+		n, err := b.write(ctx, b.updateIf, append(args, "$."+string(name), text)...)
+		if err != nil || n == 1 {
+			return store.Outcome{Found: n == 1}, err
+		}
+		r, found, err := b.Load(ctx, id)
+		switch {
+		case err != nil || !found || r.Ended != "" || r.Kind == "" && !time.Now().Before(r.Expires):
+			return store.Outcome{}, err
+		case r.Values[c.Name] != c.Text:
+			return store.Outcome{Found: true, Conflict: true, Text: r.Values[c.Name]}, nil
+		}
+		// It was another value a moment ago, and is this one again.
+	}
+	return store.Outcome{}, fmt.Errorf("the value of %q has changed and changed back %d times", c.Name, tries)
+}
+
+func (b *sqlBackend) changeAndTell(ctx context.Context, args ...any) (store.Outcome, error) {
+	var changed bool
+	var stands sql.NullString
+	err := b.again(ctx, func() error { return b.updateIf.QueryRowContext(ctx, args...).Scan(&changed, &stands) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Outcome{}, nil
+	}
+	if err != nil || changed {
+		return store.Outcome{Found: err == nil}, err
+	}
+	return store.Outcome{Found: true, Conflict: true, Text: unshield(stands.String)}, nil
 }
 
 // Rotate gives the row another primary key. Requests under way that know the old
-// one find nothing any more.
-func (b *sqlBackend) Rotate(ctx context.Context, id, newID string, r store.Record, drop []string) (bool, error) {
-	user, err := userID(r.User)
+// one find nothing any more but the trace.
+func (b *sqlBackend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	if err := checkUser(m.Record.User); err != nil {
+		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
+	}
+	r, trace := m.Record, columnsOf(m.Trace)
+	args := []any{
+		compose(r.Values, m.Drop), m.ID, null(r.Name), null(r.User),
+		r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli(),
+	}
+	var found bool
+	var err error
+	if b.dialect == PostgreSQL { // one statement does both
+		var n int64
+		n, err = b.write(ctx, b.rotate, append(args, trace...)...)
+		found = n == 1
+	} else {
+		found, err = b.rotateAndTrace(ctx, args, append([]any{id}, trace...))
+	}
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
 	}
-	n, err := b.write(ctx, b.rotate, compose(r.Values, drop), newID, user,
-		r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli())
+	return found, nil
+}
+
+// rotateAndTrace runs the two statements of a rotation in a transaction.
+func (b *sqlBackend) rotateAndTrace(ctx context.Context, rotate, trace []any) (found bool, err error) {
+	err = b.transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		result, err := tx.StmtContext(ctx, b.rotate).ExecContext(ctx, rotate...) //nolint:sqlclosecheck // the transaction closes it
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if found = n == 1; !found || err != nil {
+			return err
+		}
+		_, err = tx.StmtContext(ctx, b.create).ExecContext(ctx, trace...) //nolint:sqlclosecheck // the transaction closes it
+		return err
+	})
+	return found && err == nil, err
+}
+
+// transaction runs what changes several rows.
+func (b *sqlBackend) transaction(ctx context.Context, run func(context.Context, *sql.Tx) error) error {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	leave, err := b.enter(ctx)
 	if err != nil {
-		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
+		return err
 	}
-	return n == 1, nil
+	defer leave()
+	return b.again(ctx, func() error {
+		tx, err := b.db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // after the commit it does nothing
+		if err := run(ctx, tx); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+// endedAtOnce is how many sessions one statement ends.
+const endedAtOnce = 200
+
+func (b *sqlBackend) End(ctx context.Context, _ string, why store.Ending, ids ...string) ([]string, error) {
+	var ended []string
+	for some := range slices.Chunk(ids, endedAtOnce) {
+		n, err := b.endSome(ctx, why, some)
+		if ended = append(ended, n...); err != nil {
+			return ended, fmt.Errorf("sqlstore: ending sessions: %w", err)
+		}
+	}
+	return ended, nil
+}
+
+func (b *sqlBackend) endSome(ctx context.Context, why store.Ending, ids []string) (ended []string, err error) {
+	now := time.Now().UnixMilli()
+	if len(ids) == 1 {
+		n, err := b.write(ctx, b.end, string(why), now, now, ids[0])
+		if n == 1 && err == nil {
+			ended = ids
+		}
+		return ended, err
+	}
+	end := func(ids []string) (text string, args []any) {
+		return b.dialect.withIDs(b.texts.endMany, 3, len(ids)), append([]any{string(why), now, now}, anys(ids)...)
+	}
+	err = b.transaction(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		if b.dialect != MySQL {
+			text, args := end(ids)
+			ended, err = idsOf(tx.QueryContext(ctx, text, args...))
+			return err
+		}
+		ended, err = idsOf(tx.QueryContext(ctx, b.dialect.withIDs(b.texts.lockMany, 1, len(ids)), append([]any{now}, anys(ids)...)...))
+		if err == nil && len(ended) > 0 {
+			text, args := end(ended)
+			_, err = tx.ExecContext(ctx, text, args...)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+func anys(ids []string) []any {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return args
+}
+
+// idsOf reads the IDs of a query.
+func idsOf(rows *sql.Rows, err error) ([]string, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below has told what went wrong
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }
 
 func (b *sqlBackend) Delete(ctx context.Context, id string) (bool, error) {
@@ -95,63 +279,91 @@ func (b *sqlBackend) List(ctx context.Context, user string) (map[string]store.Re
 	if user == "" {
 		return nil, nil
 	}
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	var records map[string]store.Record
-	err := b.again(ctx, func() (err error) {
-		records, err = b.records(ctx, user)
-		return err
-	})
+	records, err := b.records(ctx, true, b.list, user, time.Now().UnixMilli())
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: listing a user's sessions: %w", err)
 	}
+	maps.DeleteFunc(records, func(_ string, r store.Record) bool { return r.User != user }) // to MySQL "a" and "a " are the same
 	return records, nil
 }
 
-func (b *sqlBackend) records(ctx context.Context, user string) (map[string]store.Record, error) {
-	rows, err := b.list.QueryContext(ctx, user, time.Now().UnixMilli())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // Err below has told what went wrong
-	records := make(map[string]store.Record)
-	for rows.Next() {
-		var id string
-		var row row
-		err := rows.Scan(append([]any{&id}, row.columns()...)...)
-		if errors.Is(err, store.ErrCorrupt) {
-			continue
-		}
+// records reads the records that a query finds.
+func (b *sqlBackend) records(ctx context.Context, skipCorrupt bool, stmt *sql.Stmt, args ...any) (map[string]store.Record, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	var records map[string]store.Record
+	err := b.again(ctx, func() error {
+		records = make(map[string]store.Record)
+		rows, err := stmt.QueryContext(ctx, args...)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if row.user.String == user { // to MySQL "a" and "a " are the same
+		defer func() { _ = rows.Close() }() // Err below has told what went wrong
+		for rows.Next() {
+			var id string
+			var row row
+			err := rows.Scan(append([]any{&id}, row.columns()...)...)
+			if errors.Is(err, store.ErrCorrupt) && skipCorrupt {
+				continue
+			}
+			if err != nil {
+				return err
+			}
 			records[id] = row.record()
 		}
-	}
-	return records, rows.Err()
+		return rows.Err()
+	})
+	return records, err
 }
 
-// A row is what a record is read from.
+// Now returns the time of the server. The processes that share a file of SQLite
+// are on one machine.
+func (b *sqlBackend) Now(ctx context.Context, _ string) (time.Time, error) {
+	if b.clock == nil {
+		return time.Now(), nil
+	}
+	var now int64
+	if err := b.again(ctx, func() error { return b.clock.QueryRowContext(ctx).Scan(&now) }); err != nil {
+		return time.Time{}, fmt.Errorf("sqlstore: reading the server's clock: %w", err)
+	}
+	return time.UnixMicro(now), nil
+}
+
+// A row is what a record is read from. The columns that are NULL in most rows need
+// no place in an index.
 type row struct {
-	user                   sql.NullString
-	created, seen, expires millis
-	values                 document
+	name, kind, user, ended sql.NullString
+	created, seen, expires  millis
+	values                  document
 }
 
 func (r *row) columns() []any {
-	return []any{&r.user, &r.created, &r.seen, &r.expires, &r.values}
+	return []any{&r.name, &r.kind, &r.user, &r.created, &r.seen, &r.expires, &r.ended, &r.values}
 }
 
 func (r *row) record() store.Record {
 	return store.Record{
+		Name:    r.name.String,
+		Kind:    r.kind.String,
 		User:    r.user.String,
 		Created: time.UnixMilli(int64(r.created)),
 		Seen:    time.UnixMilli(int64(r.seen)),
 		Expires: time.UnixMilli(int64(r.expires)),
+		Ended:   store.Ending(r.ended.String),
 		Values:  r.values,
 	}
 }
+
+// columnsOf returns a record as [row.columns] has it.
+func columnsOf(r store.Record) []any {
+	return []any{
+		null(r.Name), null(r.Kind), null(r.User), r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(),
+		null(string(r.Ended)), compose(r.Values, nil),
+	}
+}
+
+// null returns a column that is NULL if there is no text.
+func null(text string) sql.NullString { return sql.NullString{String: text, Valid: text != ""} }
 
 // bound returns the context of an operation. Where it is not to end with that of
 // its caller, it is bounded only if all connections are in use: by a handler,
@@ -174,12 +386,11 @@ var errNoConnection = errors.New("all connections of the pool have been in use f
 func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (n int64, err error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	if b.writing != nil {
-		if err := b.enter(ctx); err != nil {
-			return 0, err
-		}
-		defer func() { <-b.writing }()
+	leave, err := b.enter(ctx)
+	if err != nil {
+		return 0, err
 	}
+	defer leave()
 	err = b.again(ctx, func() error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err == nil {
@@ -206,24 +417,28 @@ func (b *sqlBackend) again(ctx context.Context, run func() error) error {
 	}
 }
 
-// enter waits for the writes before this one. It gives up in time: while another
-// process holds the lock of the file, each of them waits for as long as SQLite
-// lets it.
-func (b *sqlBackend) enter(ctx context.Context) error {
+// enter waits for the writes before this one, if they are to take turns. It gives
+// up in time: while another process holds the lock of the file, each of them waits
+// for as long as SQLite lets it. leave is called after the write.
+func (b *sqlBackend) enter(ctx context.Context) (leave func(), err error) {
+	if b.writing == nil {
+		return func() {}, nil
+	}
+	leave = func() { <-b.writing }
 	select {
 	case b.writing <- struct{}{}:
-		return nil
+		return leave, nil
 	default:
 	}
 	timer := time.NewTimer(b.patience)
 	defer timer.Stop()
 	select {
 	case b.writing <- struct{}{}:
-		return nil
+		return leave, nil
 	case <-timer.C:
-		return fmt.Errorf("other writes have kept this one waiting for %v", b.patience)
+		return nil, fmt.Errorf("other writes have kept this one waiting for %v", b.patience)
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -237,7 +452,11 @@ const maxRetries = 12
 func undone(err error) bool {
 	var state interface{ SQLState() string } // of pgx and pq
 	if errors.As(err, &state) {
-		return state.SQLState() == "40001" || state.SQLState() == "40P01"
+		switch state.SQLState() {
+		case "40001", "40P01", "53200": // the last one: at SERIALIZABLE, no room for the locks of what runs just now
+			return true
+		}
+		return false
 	}
 	// MySQL's driver has the number in a field, which needs its import.
 	return strings.Contains(err.Error(), "Error 1213 ")

@@ -64,7 +64,7 @@ func BenchmarkUpdate(b *testing.B) {
 	backend, ids := benchmark(b)
 	for i := 0; b.Loop(); i++ {
 		c := store.Change{Set: map[string]string{"visits": fmt.Sprint(i)}}
-		if found, err := backend.Update(b.Context(), ids[i%len(ids)], c); err != nil || !found {
+		if found, err := changed(backend.Update(b.Context(), ids[i%len(ids)], c)); err != nil || !found {
 			b.Fatal(found, err)
 		}
 	}
@@ -78,7 +78,7 @@ func BenchmarkUpdateParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			c := store.Change{Set: map[string]string{"visits": `7`}}
-			if found, err := backend.Update(b.Context(), ids[int(n.Add(1))%len(ids)], c); err != nil || !found {
+			if found, err := changed(backend.Update(b.Context(), ids[int(n.Add(1))%len(ids)], c)); err != nil || !found {
 				b.Error(found, err)
 			}
 		}

@@ -35,11 +35,11 @@ func TestOddValues(t *testing.T) {
 			}
 			created := create(t, b, record("", values))
 			updated, renewed := create(t, b, record("", nil)), create(t, b, record("", map[string]string{"old": `2`}))
-			found, err := b.Update(t.Context(), updated, store.Change{Set: values})
+			found, err := changed(b.Update(t.Context(), updated, store.Change{Set: values}))
 			require.NoError(t, err)
 			require.True(t, found)
 			rotated := newID()
-			found, err = b.Rotate(t.Context(), renewed, rotated, record("", values), []string{"old", "old", "none"})
+			found, err = b.Rotate(t.Context(), renewed, move(rotated, record("", values), []string{"old", "old", "none"}))
 			require.NoError(t, err)
 			require.True(t, found)
 			for _, id := range []string{created, updated, rotated} {
@@ -101,8 +101,15 @@ func TestUnreadableRows(t *testing.T) {
 			}
 			records, err := b.List(t.Context(), "alice")
 			require.NoError(t, err, "a row that cannot be read does not hide the user's others")
-			assert.Len(t, records, 1)
 			assert.Contains(t, records, good)
+			var ids []string
+			for id, r := range records {
+				assert.Equal(t, "alice", r.User)
+				ids = append(ids, id)
+			}
+			ended, err := b.End(t.Context(), "alice", store.Revoked, ids...)
+			require.NoError(t, err)
+			assert.Len(t, ended, len(ids), "what cannot be read can be ended all the same")
 		})
 	}
 }
@@ -136,7 +143,7 @@ func TestLongUser(t *testing.T) {
 			assert.Len(t, records, 1)
 			_, err = b.Create(t.Context(), newID(), record(longest+"x", nil))
 			require.ErrorContains(t, err, "the user's name has 513 bytes, more than 512", "never cut it to another user's name")
-			_, err = b.Rotate(t.Context(), id, newID(), record(longest+"x", nil), nil)
+			_, err = b.Rotate(t.Context(), id, move(newID(), record(longest+"x", nil), nil))
 			require.ErrorContains(t, err, "513 bytes")
 			assert.True(t, has(t, b, id))
 		})

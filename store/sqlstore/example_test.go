@@ -3,13 +3,16 @@ package sqlstore_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"time"
 
 	_ "modernc.org/sqlite"
 
-	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
 
@@ -29,15 +32,15 @@ func ExampleNew() {
 		panic(err)
 	}
 
+	app := gin.New()
+	app.Use(sessionkit.Sessions(s))
+	app.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	for range 2 {
+		app.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/login", nil))
+	}
+
 	// Outside any request, the store lists and ends the sessions of a user.
 	ctx := context.Background()
-	now := time.Now()
-	for range 2 {
-		_, _, err := s.Create(ctx, store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour)})
-		if err != nil {
-			panic(err)
-		}
-	}
 	list, err := s.Sessions(ctx, "42")
 	fmt.Println(len(list), err)
 	n, err := s.RevokeAll(ctx, "42")
@@ -56,12 +59,15 @@ func ExampleSchema() {
 	// Output:
 	// CREATE TABLE IF NOT EXISTS "sessions" (
 	// 	id text COLLATE "C" NOT NULL PRIMARY KEY,
+	// 	name text COLLATE "C",
+	// 	kind text COLLATE "C",
 	// 	user_id text COLLATE "C",
 	// 	created bigint NOT NULL,
 	// 	seen bigint NOT NULL,
 	// 	expires bigint NOT NULL,
+	// 	ended text COLLATE "C",
 	// 	data jsonb NOT NULL
 	// );
-	// CREATE INDEX IF NOT EXISTS "sessions_user_id" ON "sessions" (user_id) WHERE user_id IS NOT NULL;
+	// CREATE INDEX IF NOT EXISTS "sessions_user_id" ON "sessions" (user_id) WHERE user_id IS NOT NULL AND ended IS NULL;
 	// CREATE INDEX IF NOT EXISTS "sessions_expires" ON "sessions" (expires);
 }

@@ -18,14 +18,20 @@ const Batch = batch
 func Statements(b store.Backend) map[string]string {
 	s := b.(*sqlBackend).texts
 	texts := map[string]string{
-		"load": s.load, "update": s.update, "touch": s.touch, "rotate": s.rotate,
-		"remove": s.remove, "list": s.list, "sweep": s.sweep,
+		"load": s.load, "load many": s.loadMany, "change": s.change, "change if": s.changeIf, "touch": s.touch, "rotate": s.rotate,
+		"end": s.end, "remove": s.remove, "list": s.list, "sweep": s.sweep,
 	}
-	if b.(*sqlBackend).dialect == MySQL {
+	d := b.(*sqlBackend).dialect
+	texts["end three"] = d.withIDs(s.endMany, 3, 3)
+	if d == MySQL {
+		texts["lock three"] = d.withIDs(s.lockMany, 1, 3)
 		texts["remove three"] = removeAll(s.remove, 3)
 	}
 	return texts
 }
+
+// CheckVersion judges a version of SQLite.
+var CheckVersion = checkVersion
 
 // SQLiteDSN is what OpenSQLite makes of a path.
 var SQLiteDSN = sqliteDSN

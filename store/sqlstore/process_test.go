@@ -56,7 +56,7 @@ func childRun(file string) error {
 	}
 	for i := range updates {
 		key := fmt.Sprintf("%s-%d", os.Getenv(childName), i)
-		found, err := b.Update(context.Background(), sharedID, store.Change{Set: map[string]string{key: fmt.Sprint(i)}})
+		found, err := changed(b.Update(context.Background(), sharedID, store.Change{Set: map[string]string{key: fmt.Sprint(i)}}))
 		if err != nil || !found {
 			return fmt.Errorf("update of %s: %v, %w", key, found, err)
 		}
@@ -118,7 +118,7 @@ func TestKilledProcess(t *testing.T) {
 	for _, key := range acknowledged {
 		assert.Contains(t, r.Values, key, "what was acknowledged before the process was killed stands")
 	}
-	updated, err := b.Update(t.Context(), sharedID, store.Change{Set: map[string]string{"after": `1`}})
+	updated, err := changed(b.Update(t.Context(), sharedID, store.Change{Set: map[string]string{"after": `1`}}))
 	require.NoError(t, err)
 	assert.True(t, updated, "a killed process leaves no lock")
 }

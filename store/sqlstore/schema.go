@@ -41,37 +41,71 @@ func schema(d Dialect, table string) []string {
 	case SQLite:
 		texts = []string{`CREATE TABLE IF NOT EXISTS "%s" (
 	id TEXT NOT NULL PRIMARY KEY,
+	name TEXT,
+	kind TEXT,
 	user_id TEXT,
 	created INTEGER NOT NULL,
 	seen INTEGER NOT NULL,
 	expires INTEGER NOT NULL,
+	ended TEXT,
 	data TEXT NOT NULL
 )`}
 	case PostgreSQL:
 		texts = []string{`CREATE TABLE IF NOT EXISTS "%s" (
 	id text COLLATE "C" NOT NULL PRIMARY KEY,
+	name text COLLATE "C",
+	kind text COLLATE "C",
 	user_id text COLLATE "C",
 	created bigint NOT NULL,
 	seen bigint NOT NULL,
 	expires bigint NOT NULL,
+	ended text COLLATE "C",
 	data jsonb NOT NULL
 )`}
 	case MySQL: // it knows no CREATE INDEX IF NOT EXISTS
 		texts = []string{"CREATE TABLE IF NOT EXISTS `%s` (" + `
 	id varchar(64) NOT NULL PRIMARY KEY,
+	name varchar(255),
+	kind varchar(32),
 	user_id varchar(512),
 	created bigint NOT NULL,
 	seen bigint NOT NULL,
 	expires bigint NOT NULL,
+	ended varchar(32),
 	data json NOT NULL,
 	version bigint NOT NULL DEFAULT 0,
-	INDEX ` + "`%[1]s_user_id` (user_id),\n\tINDEX `%[1]s_expires` (expires)\n) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
+	INDEX ` + "`%[1]s_user_id` (user_id, ended),\n\tINDEX `%[1]s_expires` (expires)\n) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
 	}
 	if d != MySQL {
 		texts = append(texts,
-			// Most tables hold many sessions of nobody: they need no entry.
-			`CREATE INDEX IF NOT EXISTS "%[1]s_user_id" ON "%[1]s" (user_id) WHERE user_id IS NOT NULL`,
+			userIndex,
 			`CREATE INDEX IF NOT EXISTS "%[1]s_expires" ON "%[1]s" (expires)`)
+	}
+	for i, text := range texts {
+		texts[i] = fmt.Sprintf(text, table)
+	}
+	return texts
+}
+
+// userIndex leaves out the sessions of nobody, which most are, and those that have
+// ended: somebody may sign in and out all day.
+const userIndex = `CREATE INDEX IF NOT EXISTS "%[1]s_user_id" ON "%[1]s" (user_id) WHERE user_id IS NOT NULL AND ended IS NULL`
+
+// upgrade returns the statements that make a table of an earlier version one of
+// this version.
+func upgrade(d Dialect, table string) []string {
+	const dropIndex = `DROP INDEX IF EXISTS "%s_user_id"`
+	texts := []string{
+		`ALTER TABLE "%s" ADD COLUMN name TEXT`, `ALTER TABLE "%s" ADD COLUMN kind TEXT`, `ALTER TABLE "%s" ADD COLUMN ended TEXT`,
+		dropIndex, userIndex,
+	}
+	switch d {
+	case SQLite:
+	case PostgreSQL:
+		texts = []string{`ALTER TABLE "%s" ADD COLUMN name text COLLATE "C", ADD COLUMN kind text COLLATE "C", ADD COLUMN ended text COLLATE "C"`, dropIndex, userIndex}
+	case MySQL:
+		texts = []string{"ALTER TABLE `%[1]s` ADD COLUMN name varchar(255), ADD COLUMN kind varchar(32), ADD COLUMN ended varchar(32), " +
+			"DROP INDEX `%[1]s_user_id`, ADD INDEX `%[1]s_user_id` (user_id, ended)"}
 	}
 	for i, text := range texts {
 		texts[i] = fmt.Sprintf(text, table)
@@ -98,23 +132,33 @@ func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 	if _, err := conn.ExecContext(ctx, texts.probe); err == nil {
 		return nil
 	}
-	err = createTable(ctx, conn, d, table)
-	if err == nil {
-		_, err = conn.ExecContext(ctx, texts.probe)
+	steps, doing := schema(d, table), "making the table"
+	if _, err := conn.ExecContext(ctx, texts.probeOld); err == nil {
+		steps, doing = upgrade(d, table), "adding the columns of this version to the table"
 	}
-	if err == nil {
-		return nil
+	err = alone(ctx, conn, d, texts.probe, steps)
+	if _, failed := conn.ExecContext(ctx, texts.probe); failed == nil {
+		return nil // another process may have been faster
+	} else if err == nil {
+		err = failed
 	}
-	if _, missing := conn.ExecContext(ctx, texts.exists); missing == nil {
+	if _, missing := conn.ExecContext(ctx, texts.exists); missing == nil && doing == "making the table" {
 		return fmt.Errorf("sqlstore: the table %q is none of this package: set Config.Table to another name: %w", table, err)
 	}
-	return fmt.Errorf("sqlstore: making the table %q: %w", table, err)
+	return fmt.Errorf("sqlstore: %s %q: %w; the statements are: %s", doing, table, err, strings.Join(steps, "; "))
 }
 
 // checkConnection refuses settings of the connection that would lose data.
 func checkConnection(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect) error {
 	switch d {
 	case SQLite:
+		var version string
+		if err := conn.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
+			return fmt.Errorf("sqlstore: reading the version of SQLite: %w", err)
+		}
+		if err := checkVersion(version); err != nil {
+			return err
+		}
 		timeout, err := busyTimeout(ctx, conn)
 		if err != nil {
 			return err
@@ -155,26 +199,42 @@ func checkConnection(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect)
 	return nil
 }
 
-// createTable makes the table under a lock, so that many processes may start at
-// once: where two of them meet, CREATE TABLE IF NOT EXISTS alone fails in
-// PostgreSQL. MySQL needs no lock: there it is one statement, and atomic.
-func createTable(ctx context.Context, conn *sql.Conn, d Dialect, table string) error {
-	texts := schema(d, table)
+// alone runs the statements that make or change the table under a lock, unless
+// another process has done so by then. MySQL needs no lock: there it is one
+// statement, and atomic.
+func alone(ctx context.Context, conn *sql.Conn, d Dialect, probe string, texts []string) error {
+	begin := []string{"BEGIN IMMEDIATE"}
 	switch d {
 	case SQLite:
-		texts = append(append([]string{"BEGIN IMMEDIATE"}, texts...), "COMMIT")
 	case PostgreSQL:
 		// The lock ends with the transaction. Its number is any that others do not use.
-		texts = append(append([]string{"BEGIN", "SELECT pg_advisory_xact_lock(7310033285720176485)"}, texts...), "COMMIT")
+		begin = []string{"BEGIN", "SELECT pg_advisory_xact_lock(7310033285720176485)", "SAVEPOINT probe"}
 	case MySQL:
+		_, err := conn.ExecContext(ctx, texts[0])
+		return err
 	}
-	for _, text := range texts {
-		if _, err := conn.ExecContext(ctx, text); err != nil {
-			if d != MySQL {
-				_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error is the one to report
+	run := func(texts ...string) error {
+		for _, text := range texts {
+			if _, err := conn.ExecContext(ctx, text); err != nil {
+				return err
 			}
-			return err
+		}
+		return nil
+	}
+	err := run(begin...)
+	if err == nil && run(probe) != nil {
+		if d == PostgreSQL {
+			err = run("ROLLBACK TO SAVEPOINT probe")
+		}
+		if err == nil {
+			err = run(texts...)
 		}
 	}
-	return nil
+	if err == nil {
+		err = run("COMMIT")
+	}
+	if err != nil {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // the first error is the one to report
+	}
+	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
 
@@ -139,6 +140,12 @@ func TestRefused(t *testing.T) {
 		config sqlstore.Config
 		want   string
 	}{
+		{"no database", nil, sqlstore.Config{}, "sqlstore: the database is nil; open one with sql.Open or OpenSQLite"},
+		{"everything", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "the database is nil"},
+		{"everything, its table", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "Config.Table"},
+		{"everything, its dialect", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "Config.Dialect"},
+		{"everything, its size", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "store: Config.MaxBytes"},
+		{"everything, its timeout", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "store: Config.Timeout"},
 		{"table with a space", lite, sqlstore.Config{Table: "my sessions"}, `Config.Table "my sessions" is no plain name`},
 		{"table with a quote", lite, sqlstore.Config{Table: `a"; DROP TABLE x; --`}, "is no plain name"},
 		{"table with a digit first", lite, sqlstore.Config{Table: "1st"}, "is no plain name"},
@@ -176,6 +183,20 @@ func TestRefused(t *testing.T) {
 			require.Error(t, err)
 		}
 	})
+}
+
+// TestOldSQLite: before 3.38 it lacks what the statements need, and would fail at the
+// first request.
+func TestOldSQLite(t *testing.T) {
+	for version, old := range map[string]bool{
+		"3.7.17": true, "3.36.0": true, "3.37.2": true, "3.38.0": false, "3.53.1": false, "4.0.0": false, "2.8.17": true, "unknown": false,
+	} {
+		err := sqlstore.CheckVersion(version)
+		assert.Equal(t, old, err != nil, version)
+		if old {
+			assert.ErrorContains(t, err, "SQLite "+version+" is too old: it needs 3.38 or later")
+		}
+	}
 }
 
 func TestOpenSQLite(t *testing.T) {

@@ -23,6 +23,16 @@ var sqliteDefaults = []struct {
 	{[]string{"_synchronous", "_sync"}, "synchronous(NORMAL)"},
 }
 
+// checkVersion refuses a version of SQLite that lacks functions for JSON.
+func checkVersion(version string) error {
+	const oldest = 38 // of version 3
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n == 2 && (major < 3 || major == 3 && minor < oldest) {
+		return fmt.Errorf("sqlstore: SQLite %s is too old: it needs 3.%d or later, which a newer version of the driver brings", version, oldest)
+	}
+	return nil
+}
+
 // OpenSQLite opens a file with the driver modernc.org/sqlite, which the program
 // must import:
 //

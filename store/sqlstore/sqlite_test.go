@@ -41,7 +41,7 @@ func TestLockedFile(t *testing.T) {
 
 	_, err = other.ExecContext(t.Context(), "ROLLBACK")
 	require.NoError(t, err)
-	found, err = b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `1`}})
+	found, err = changed(b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `1`}}))
 	require.NoError(t, err)
 	assert.True(t, found)
 }

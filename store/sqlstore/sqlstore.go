@@ -7,14 +7,17 @@
 //
 // A session is one row, and its values are JSON that SQL can query:
 //
-//	id       the public handle: the SHA-256 of the secret in the cookie
+//	id       the session ID: the SHA-256 of the token in the cookie
+//	name     of the cookie
+//	kind     NULL: a session; other rows are the store's own
 //	user_id  who is signed in; NULL: nobody
 //	created, seen, expires    Unix milliseconds
+//	ended    why the session ended before it expired; NULL: it has not
 //	data     {"cart": ["json", [{"Name": "tea"}]], "theme": "dark"}
 //
 // A change is one UPDATE that merges the changed values into those that stand in
-// the row at that instant, so processes that share the database lose nothing of
-// each other. Rows of sessions that ran out leave by themselves.
+// the row at that instant, so processes that change different values of a session at
+// the same time keep both changes. Rows of expired sessions are removed by themselves.
 package sqlstore
 
 import (
@@ -25,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -44,15 +48,35 @@ type Config struct {
 	Store store.Config
 }
 
+// Validate returns nil if [New] accepts the Config. Otherwise the error names each
+// field that is wrong, why, and the remedy.
+func (c Config) Validate() error {
+	var dialect error
+	if c.Dialect != "" {
+		_, dialect = c.Dialect.grammar()
+	}
+	return errors.Join(dialect, checkTable(c.withDefaults().Table), c.Store.Validate())
+}
+
+func (c Config) withDefaults() Config {
+	if c.Table == "" {
+		c.Table = "sessions"
+	}
+	return c
+}
+
 // New returns a store that keeps its sessions in db, and makes the table if it
 // is not there. Many processes may do so at once. Close the store before db,
-// which it does not close.
+// which it does not close. The error names each field of the Config that is wrong.
 //
 // The size of the pool is the caller's choice. The two idle connections that
 // database/sql keeps by default are few for a server that many requests meet at:
 // see [database/sql.DB.SetMaxIdleConns].
-func New(db *sql.DB, config ...Config) (*store.Store, error) {
-	c := last(config)
+func New(db *sql.DB, configs ...Config) (*store.Store, error) {
+	c, err := config.One("sqlstore: New", configs)
+	if err != nil {
+		return nil, err
+	}
 	backend, err := NewBackend(db, c)
 	if err != nil {
 		return nil, err
@@ -63,23 +87,17 @@ func New(db *sql.DB, config ...Config) (*store.Store, error) {
 	return store.New(backend, c.Store), nil
 }
 
-func last(config []Config) (c Config) {
-	for _, given := range config {
-		c = given
-	}
-	if c.Table == "" {
-		c.Table = "sessions"
-	}
-	return c
-}
-
 // NewBackend returns the backend alone, for those who build a store of their own
 // around it. Of Config.Store it reads nothing but whether there is a Timeout.
-func NewBackend(db *sql.DB, config ...Config) (store.Backend, error) {
-	c := last(config)
-	if err := checkTable(c.Table); err != nil {
+func NewBackend(db *sql.DB, configs ...Config) (store.Backend, error) {
+	c, err := config.One("sqlstore: NewBackend", configs)
+	if db == nil {
+		err = errors.Join(err, errors.New("sqlstore: the database is nil; open one with sql.Open or OpenSQLite"))
+	}
+	if err = errors.Join(err, c.Validate()); err != nil {
 		return nil, err
 	}
+	c = c.withDefaults()
 	if c.Dialect == "" {
 		d, err := detect(db)
 		if err != nil {
@@ -117,7 +135,7 @@ type sqlBackend struct {
 	dialect Dialect
 	texts   statements
 
-	create, load, update, touch, rotate, remove, list, sweep *sql.Stmt
+	create, load, loadMany, update, updateIf, touch, rotate, end, remove, list, sweep, clock *sql.Stmt
 
 	// writing is held by the goroutine that writes to SQLite. SQLite lets one write
 	// at a time and has the others poll: each would keep a connection from the
@@ -146,15 +164,19 @@ func (b *sqlBackend) prepare() error {
 	}{
 		{&b.create, b.texts.create},
 		{&b.load, b.texts.load},
-		{&b.update, b.texts.update},
+		{&b.loadMany, b.texts.loadMany},
+		{&b.update, b.texts.change},
+		{&b.updateIf, b.texts.changeIf},
 		{&b.touch, b.texts.touch},
 		{&b.rotate, b.texts.rotate},
+		{&b.end, b.texts.end},
+		{&b.clock, b.texts.now},
 		{&b.remove, b.texts.remove},
 		{&b.list, b.texts.list},
 		{&b.sweep, b.texts.sweep},
 	} {
-		if s.stmt == &b.sweep && b.dialect == MySQL {
-			continue // see sweepMySQL
+		if s.text == "" || s.stmt == &b.sweep && b.dialect == MySQL {
+			continue // the process's own clock will do; see sweepMySQL
 		}
 		stmt, err := b.db.PrepareContext(context.Background(), s.text) //nolint:sqlclosecheck // Close closes it
 		if err != nil {
@@ -167,7 +189,9 @@ func (b *sqlBackend) prepare() error {
 
 func (b *sqlBackend) closeStatements() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{b.create, b.load, b.update, b.touch, b.rotate, b.remove, b.list, b.sweep} {
+	for _, s := range []*sql.Stmt{
+		b.create, b.load, b.loadMany, b.update, b.updateIf, b.touch, b.rotate, b.end, b.remove, b.list, b.sweep, b.clock,
+	} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -19,6 +20,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
@@ -152,4 +154,20 @@ func TestReadsAreTakenBackToo(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// changed reports whether a change was made.
+func changed(o store.Outcome, err error) (bool, error) { return o.Changed(), err }
+
+// move returns a move to a new ID.
+func move(newID string, r store.Record, drop []string) store.Move {
+	trace := record(r.User, nil)
+	trace.Expires, trace.Ended = time.Now(), store.Renewed
+	return store.Move{ID: newID, Record: r, Drop: drop, Trace: trace}
+}
+
+// kit returns what package sessionkit does with a store.
+func kit(s *store.Store) kitstore.Server {
+	server, _ := kitstore.Of(s)
+	return server
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -80,29 +79,12 @@ func (b *sqlBackend) sweepMySQL(ctx context.Context, limit int64) (int64, error)
 		_, _ = conn.ExecContext(ctx, b.texts.unlock) // a connection that fails has lost it
 	}()
 
-	ids, err := expired(ctx, conn, b.texts.sweep, limit)
+	ids, err := idsOf(conn.QueryContext(ctx, b.texts.sweep, limit))
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	_, err = conn.ExecContext(ctx, removeAll(b.texts.remove, len(ids)), ids...)
+	_, err = conn.ExecContext(ctx, removeAll(b.texts.remove, len(ids)), anys(ids)...)
 	return int64(len(ids)), err
-}
-
-func expired(ctx context.Context, conn *sql.Conn, text string, limit int64) ([]any, error) {
-	rows, err := conn.QueryContext(ctx, text, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // Err below has told what went wrong
-	var ids []any
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }
 
 // removeAll makes the statement that removes one row into one that removes n.

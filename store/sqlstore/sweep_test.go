@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
@@ -128,7 +129,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 			for range 20 {
 				s, err := sqlstore.New(db, sqlstore.Config{Table: table})
 				require.NoError(t, err)
-				_, _, err = s.Create(t.Context(), record("alice", nil))
+				_, _, err = kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 				require.NoError(t, err)
 				require.NoError(t, s.Close())
 			}

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,16 +33,22 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"create and load", createAndLoad},
 		{"text", text},
 		{"update", update},
+		{"condition", condition},
 		{"expiry", expiry},
 		{"rotate", rotate},
+		{"end", ending},
 		{"delete", remove},
 		{"list", list},
+		{"kinds", kinds},
+		{"clock", clock},
 		{"concurrent updates", concurrentUpdates},
+		{"conditional updates", conditionalUpdates},
 		{"update against load", updateAgainstLoad},
+		{"update against end", updateAgainstEnd},
 		{"update against delete", updateAgainstDelete},
 		{"update against rotate", updateAgainstRotate},
 		{"rotate against rotate", rotateAgainstRotate},
-		{"rotate against delete", rotateAgainstDelete},
+		{"rotate against end", rotateAgainstEnd},
 		{"rotate against list", rotateAgainstList},
 		{"random operations", randomOperations},
 		{"close", closing},
@@ -78,7 +85,7 @@ func (s *suite) id() string {
 
 func record(user string, values map[string]string) store.Record {
 	now := time.Now()
-	return store.Record{User: user, Created: now.Add(-time.Minute), Seen: now, Expires: now.Add(time.Hour), Values: values}
+	return store.Record{Name: "session", User: user, Created: now.Add(-time.Minute), Seen: now, Expires: now.Add(time.Hour), Values: values}
 }
 
 func (s *suite) create(r store.Record) string {
@@ -90,6 +97,13 @@ func (s *suite) create(r store.Record) string {
 		s.Fatal("Create of a new ID must report true")
 	}
 	return id
+}
+
+func (s *suite) must2(ok bool, err error) {
+	s.Helper()
+	if s.must(err); !ok {
+		s.Fatal("the operation must report true")
+	}
 }
 
 func (s *suite) must(err error) {
@@ -108,16 +122,36 @@ func (s *suite) load(id string) (store.Record, bool) {
 
 func (s *suite) update(id string, c store.Change) bool {
 	s.Helper()
-	found, err := s.b.Update(s.Context(), id, c)
+	o, err := s.b.Update(s.Context(), id, c)
 	s.must(err)
-	return found
+	return o.Changed()
+}
+
+// moveTo returns a move to a new ID.
+func moveTo(newID string, r store.Record, drop ...string) store.Move {
+	trace := record(r.User, nil)
+	trace.Expires, trace.Ended = time.Now(), store.Renewed
+	return store.Move{ID: newID, Record: r, Drop: drop, Trace: trace}
+}
+
+// signInOf returns the value that keeps a sign-in. The line is the same for all
+// IDs that the session has.
+func signInOf(line string) map[string]string {
+	return map[string]string{store.SignInValue: fmt.Sprintf(`["json",{"at":"2026-01-02T03:04:05Z","line":%q}]`, line)}
 }
 
 func (s *suite) rotate(id, newID string, r store.Record, drop ...string) bool {
 	s.Helper()
-	found, err := s.b.Rotate(s.Context(), id, newID, r, drop)
+	found, err := s.b.Rotate(s.Context(), id, moveTo(newID, r, drop...))
 	s.must(err)
 	return found
+}
+
+// end reports whether the session was ended by this call.
+func (s *suite) end(user string, why store.Ending, id string) bool {
+	s.Helper()
+	ended, err := s.b.End(s.Context(), user, why, id)
+	return s.try(len(ended) == 1 && ended[0] == id, err)
 }
 
 func (s *suite) delete(id string) bool {
@@ -166,6 +200,15 @@ func (s *suite) wantGone(id, rule string) {
 	}
 }
 
+// wantDead checks what is left of a session that has ended.
+func (s *suite) wantDead(id string, why store.Ending, rule string) {
+	s.Helper()
+	r, found := s.load(id)
+	if !found || r.Ended != why || time.Now().Before(r.Expires.Add(-time.Second)) {
+		s.Errorf("%s, and leave a trace that says %q: found %v, %q, expires %v", rule, why, found, r.Ended, r.Expires)
+	}
+}
+
 func createAndLoad(s *suite) {
 	want := record("alice", map[string]string{"n": `1`, "name": `"tea"`, "cart": `["json",[{"Name":"tea"}]]`})
 	id := s.create(want)
@@ -209,12 +252,15 @@ func createAndLoad(s *suite) {
 	}
 }
 
+// oddNames are names of values, and of users.
+var oddNames = []string{
+	"a", "A", "a ", " a", "ä", "a\u0308", "ß", "ss", "日本語", "🍵", `"quoted"`, `back\slash`, `$.path`, `a.b`, `a[0]`, "%", "_", "'; --", "",
+	"line\nbreak", "tab\t", strings.Repeat("long", 50), "_kit:x", `_key:["int64","7"]`, "null", "true", "0", "{}", "[]", "~1~0/",
+}
+
 // text checks that names, values and users come back as they were.
 func text(s *suite) {
-	odd := []string{
-		"a", "A", "a ", " a", "ä", "a\u0308", "ß", "ss", "日本語", "🍵", `"quoted"`, `back\slash`, `$.path`, `a.b`, `a[0]`, "%", "_", "'; --", "",
-		"line\nbreak", "tab\t", strings.Repeat("long", 50), "_kit:x", `_key:["int64","7"]`, "null", "true", "0", "{}", "[]", "~1~0/",
-	}
+	odd := oddNames
 	values := make(map[string]string, len(odd))
 	for _, name := range odd {
 		values[name] = fmt.Sprintf("%q", "value of "+strings.Map(printable, name))
@@ -287,9 +333,97 @@ func update(s *suite) {
 
 	unknown := s.id()
 	if s.update(unknown, store.Change{Set: map[string]string{"a": `1`}, Expires: later}) {
-		s.Error("Update of an unknown ID must report false")
+		s.Error("Update of an unknown ID must report that it is not found")
 	}
 	s.wantGone(unknown, "Update must never create a session")
+}
+
+// condition checks changes that depend on what stands.
+func condition(s *suite) {
+	values := map[string]string{"n": `1`, "other": `1`}
+	id := s.create(record("alice", values))
+	update := func(c store.Change) store.Outcome {
+		s.Helper()
+		o, err := s.b.Update(s.Context(), id, c)
+		s.must(err)
+		return o
+	}
+	before, _ := s.load(id)
+	o := update(store.Change{
+		Set: map[string]string{"n": `3`, "new": `1`}, Delete: []string{"other"}, Seen: time.Now().Add(time.Hour), Expires: time.Now().Add(3 * time.Hour),
+		If: &store.Condition{Name: "n", Text: `2`},
+	})
+	if !o.Found || !o.Conflict || o.Text != `1` {
+		s.Errorf("a condition that does not hold is a conflict, which tells what stands: %+v, want 1", o)
+	}
+	s.wantValues(id, values, "a conflict must leave everything untouched")
+	if r, _ := s.load(id); !r.Seen.Equal(before.Seen) || !r.Expires.Equal(before.Expires) {
+		s.Error("a conflict must leave the times untouched")
+	}
+	if o := update(store.Change{Set: map[string]string{"n": `2`}, Delete: []string{"other"}, If: &store.Condition{Name: "n", Text: `1`}}); !o.Changed() {
+		s.Errorf("a change whose condition holds must be made: %+v", o)
+	}
+	s.wantValues(id, map[string]string{"n": `2`}, "a change whose condition holds must be made as a whole")
+	if o := update(store.Change{Delete: []string{"n"}, If: &store.Condition{Name: "n", Text: `2`}}); !o.Changed() {
+		s.Errorf("a value must be dropped if it stands as given: %+v", o)
+	}
+	if o := update(store.Change{Set: map[string]string{"n": `9`}, If: &store.Condition{Name: "n", Text: `2`}}); !o.Conflict || o.Text != "" {
+		s.Errorf("that there is no value must be told apart from every text: %+v", o)
+	}
+	if o := update(store.Change{Set: map[string]string{"n": `9`}, If: &store.Condition{Name: "n"}}); !o.Changed() {
+		s.Errorf("that there is no value is a condition as well: %+v", o)
+	}
+	if o := update(store.Change{Set: map[string]string{"n": `8`}, If: &store.Condition{Name: "n"}}); !o.Conflict || o.Text != `9` {
+		s.Errorf("a value that is there is a conflict with its absence: %+v", o)
+	}
+	if o := update(store.Change{Seen: time.Now(), If: &store.Condition{Name: "n", Text: `9`}}); !o.Changed() {
+		s.Errorf("a change of the times alone may have a condition: %+v", o)
+	}
+
+	// Comparing goes by what Load returns, also where the medium writes it another way.
+	for _, text := range []string{
+		`""`, `"text"`, `true`, `-0`, `0`, `1e3`, `1.0`, `1.10`, `12345678901234567890`, `0.1234567890123456789`, `"\u00e9"`, `"\/"`, `"\ud83c\udf75"`,
+		`["json",{"b":1,"a":[1, 2.50, null]}]`, `["json",{"a":1,"a":2}]`, `["json",{"":{"x":null}}]`, `["raw","[1]"]`, `["json","é\n\"\\"]`,
+		`["json",[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]`,
+	} {
+		s.update(id, store.Change{Set: map[string]string{"n": text}})
+		r, _ := s.load(id)
+		stands := r.Values["n"]
+		if o := update(store.Change{Set: map[string]string{"n": `["json",{"c":0}]`}, If: &store.Condition{Name: "n", Text: stands}}); !o.Changed() {
+			s.Errorf("a condition must hold that was loaded as %s: %+v", stands, o)
+			continue
+		}
+		s.update(id, store.Change{Set: map[string]string{"n": text}})
+		o := update(store.Change{Set: map[string]string{"n": `0`}, If: &store.Condition{Name: "n", Text: `"other"`}})
+		if !o.Conflict || compact(o.Text) != compact(stands) {
+			s.Errorf("a conflict must tell what stands as Load does: %+v, want %s", o, stands)
+			continue
+		}
+		if o := update(store.Change{Set: map[string]string{"n": `1`}, If: &store.Condition{Name: "n", Text: o.Text}}); !o.Changed() {
+			s.Errorf("a condition must hold that a conflict told: %+v", o)
+		}
+	}
+	for _, name := range oddNames {
+		s.update(id, store.Change{Set: map[string]string{name: `"a"`}})
+		if o := update(store.Change{Set: map[string]string{name: `"c"`}, If: &store.Condition{Name: name, Text: `"b"`}}); !o.Conflict || o.Text != `"a"` {
+			s.Errorf("a condition on %q must reach that value and no other: %+v", name, o)
+		}
+		if o := update(store.Change{Set: map[string]string{name: `"c"`}, If: &store.Condition{Name: name, Text: `"a"`}}); !o.Changed() {
+			s.Errorf("a condition on %q that holds must let the change be made: %+v", name, o)
+		}
+		s.update(id, store.Change{Delete: []string{name}})
+		if o := update(store.Change{If: &store.Condition{Name: name}}); !o.Changed() {
+			s.Errorf("a condition that there is no %q must hold: %+v", name, o)
+		}
+	}
+
+	s.end("alice", store.Revoked, id)
+	for _, id := range []string{id, s.id()} {
+		o, err := s.b.Update(s.Context(), id, store.Change{Set: map[string]string{"n": `1`}, If: &store.Condition{Name: "n"}})
+		if s.must(err); o.Found || o.Conflict {
+			s.Errorf("a session that is not live is not found, whatever the condition: %+v", o)
+		}
+	}
 }
 
 func expiry(s *suite) {
@@ -307,6 +441,9 @@ func expiry(s *suite) {
 		s.Error("Rotate of an expired session must report false")
 	}
 	s.wantGone(newID, "Rotate must not wake an expired session")
+	if s.end("alice", store.Revoked, id) {
+		s.Error("End of an expired session must not return its ID")
+	}
 	if got, found := s.load(id); !found || got.User != "alice" {
 		s.Error("Load must return a session that has just expired, so that it can be told from an unknown one")
 	}
@@ -337,11 +474,14 @@ func rotate(s *suite) {
 	if !s.rotate(id, newID, next, "old", "never there") {
 		s.Fatal("Rotate of a live session must report true")
 	}
-	s.wantGone(id, "the old ID must be dead after Rotate")
-	if s.update(id, store.Change{Set: map[string]string{"late": `1`}}) {
-		s.Error("Update of an ID that was rotated away must report false")
+	s.wantDead(id, store.Renewed, "the old ID must be dead after Rotate")
+	if s.update(id, store.Change{Set: map[string]string{"late": `1`}, Expires: time.Now().Add(time.Hour)}) {
+		s.Error("Update of an ID that was rotated away must not find it")
 	}
-	s.wantGone(id, "Update must not bring back an ID that was rotated away")
+	s.wantDead(id, store.Renewed, "Update must not bring back an ID that was rotated away")
+	if s.end("", store.Revoked, id) {
+		s.Error("End of an ID that was rotated away must not return it")
+	}
 	s.wantValues(newID, map[string]string{"cart": `"tea"`, "n": `2`, "new": `1`, "meanwhile": `1`},
 		"Rotate must carry what stands in the store, less what is dropped, overlaid with what is new")
 	got, _ := s.load(newID)
@@ -356,33 +496,99 @@ func rotate(s *suite) {
 	if len(s.list("alice")) != 0 || len(s.list("bob")) != 1 {
 		s.Error("Rotate must take the old ID off its user's list")
 	}
+	m := moveTo(s.id(), record("bob", signInOf("line")))
+	m.Record.Name = "other"
+	m.Trace.User, m.Trace.Name, m.Trace.Values = "bob", "session", signInOf("the line before")
+	s.must2(s.b.Rotate(s.Context(), third, m))
+	if trace, _ := s.load(third); trace.User != "bob" || trace.Name != "session" || !sameValues(trace.Values, m.Trace.Values) {
+		s.Errorf("Rotate must leave the given trace: %+v, want %+v", trace, m.Trace)
+	}
+	if got, _ := s.load(m.ID); got.Name != "other" {
+		s.Errorf("Rotate must take the name from the new record: %q, want %q", got.Name, "other")
+	}
 	if again := s.id(); s.rotate(id, again, record("alice", nil)) || len(s.list("alice")) != 0 {
 		s.Error("Rotate of a dead ID must report false and create nothing")
+	}
+}
+
+func ending(s *suite) {
+	r := record("alice", map[string]string{"a": `1`})
+	id, other := s.create(r), s.create(record("alice", nil))
+	if !s.end("alice", store.SignedOut, id) {
+		s.Error("End of a live session must return its ID")
+	}
+	s.wantDead(id, store.SignedOut, "End must end the session")
+	if got, _ := s.load(id); got.User != "alice" || got.Name != r.Name || len(got.Values) != 0 {
+		s.Errorf("what is left of a session that was ended has its user and name, and no values: %+v", got)
+	}
+	if s.end("alice", store.Revoked, id) {
+		s.Error("End of a session that has ended must not return its ID")
+	}
+	s.wantDead(id, store.SignedOut, "the first End must stand")
+	if s.update(id, store.Change{Set: map[string]string{"a": `2`}, Expires: time.Now().Add(time.Hour)}) {
+		s.Error("Update of an ended session must not find it")
+	}
+	if s.rotate(id, s.id(), record("alice", nil)) {
+		s.Error("Rotate of an ended session must report false")
+	}
+	if list := s.list("alice"); len(list) != 1 || list[other].User != "alice" {
+		s.Errorf("End must take the session off its user's list, and no other: %v", list)
+	}
+	if created, err := s.b.Create(s.Context(), id, r); created || err != nil {
+		s.Errorf("the ID of an ended session is taken: %v, %v", created, err)
+	}
+
+	const many = 450
+	ids := []string{s.id(), id}
+	for range many {
+		ids = append(ids, s.create(record("many", nil)))
+	}
+	ended, err := s.b.End(s.Context(), "many", store.Revoked, ids...)
+	s.must(err)
+	slices.Sort(ended)
+	want := slices.Sorted(slices.Values(ids[2:]))
+	if !slices.Equal(ended, want) {
+		s.Errorf("End of several sessions must return those that it has ended and no other: %d, want %d", len(ended), len(want))
+	}
+	if n := len(s.list("many")); n != 0 {
+		s.Errorf("End must end all of several sessions: %d are left", n)
+	}
+	if ended, err := s.b.End(s.Context(), "many", store.Revoked); err != nil || len(ended) != 0 {
+		s.Errorf("End of no session is none and no error: %v, %v", ended, err)
 	}
 }
 
 func remove(s *suite) {
 	id := s.create(record("alice", map[string]string{"a": `1`}))
 	if !s.delete(id) {
-		s.Error("Delete of a session that is there must report true")
+		s.Error("Delete of a record that is there must report true")
 	}
-	s.wantGone(id, "Delete must remove the session")
+	s.wantGone(id, "Delete must remove the record")
 	if s.delete(id) {
-		s.Error("Delete of a session that is gone must report false")
+		s.Error("Delete of a record that is gone must report false")
 	}
 	if s.update(id, store.Change{Set: map[string]string{"a": `2`}}) {
-		s.Error("Update of a deleted session must report false")
+		s.Error("Update of a deleted record must not find it")
 	}
-	s.wantGone(id, "Update must not bring a deleted session back")
+	s.wantGone(id, "Update must not bring a deleted record back")
 	if len(s.list("alice")) != 0 {
 		s.Error("Delete must take the session off its user's list")
 	}
+	ended := s.create(record("alice", nil))
+	s.end("alice", store.Revoked, ended)
+	if !s.delete(ended) {
+		s.Error("Delete must remove what is left of a session as well")
+	}
+	s.wantGone(ended, "Delete must remove what is left of a session as well")
 }
 
 func list(s *suite) {
 	ids := make(map[string]bool)
-	for range 12 {
-		ids[s.create(record("alice", map[string]string{"a": `1`}))] = true
+	values := map[string]string{"a": `1`}
+	for i := range 12 {
+		values := maps.Clone(values)
+		values[store.SignInValue] = signInOf(fmt.Sprint("line ", i))[store.SignInValue]
+		ids[s.create(record("alice", values))] = true
 	}
 	s.create(record("bob", nil))
 	s.create(record("", nil))
@@ -391,8 +597,12 @@ func list(s *suite) {
 		s.Errorf("List must return each of the user's sessions and no other: %d, want %d", len(got), len(ids))
 	}
 	for id, r := range got {
-		if !ids[id] || r.User != "alice" || r.Values["a"] != `1` {
-			s.Errorf("List must return whole records of that user: %+v", r)
+		whole, _ := s.load(id)
+		if !ids[id] || r.User != "alice" || r.Name != whole.Name || !r.Created.Equal(whole.Created) || !r.Seen.Equal(whole.Seen) || !r.Expires.Equal(whole.Expires) {
+			s.Errorf("List must return sessions as they are: %+v, want %+v", r, whole)
+		}
+		if compact(r.Values[store.SignInValue]) != compact(whole.Values[store.SignInValue]) {
+			s.Errorf("List must return the sign-in: %s, want %s", r.Values[store.SignInValue], whole.Values[store.SignInValue])
 		}
 	}
 	if n := len(s.list("")); n != 0 {
@@ -400,6 +610,68 @@ func list(s *suite) {
 	}
 	if n := len(s.list("nobody")); n != 0 {
 		s.Errorf("List of an unknown user must be empty: %d", n)
+	}
+
+	var some []string
+	for id := range ids {
+		some = append(some, id)
+	}
+	fresh, err := s.b.LoadFresh(s.Context(), append(some, s.id())...)
+	s.must(err)
+	if len(fresh) != len(some) {
+		s.Errorf("LoadFresh must return the records that are there: %d, want %d", len(fresh), len(some))
+	}
+	for id, r := range fresh {
+		if !ids[id] || r.User != "alice" || r.Values["a"] != `1` || len(r.Values) != 2 {
+			s.Errorf("LoadFresh must return whole records: %+v", r)
+		}
+	}
+	if none, err := s.b.LoadFresh(s.Context()); err != nil || len(none) != 0 {
+		s.Errorf("LoadFresh of no ID is empty and no error: %v, %v", none, err)
+	}
+}
+
+// kinds checks records that are no sessions.
+func kinds(s *suite) {
+	r := record("", map[string]string{"a": `1`})
+	r.Kind, r.Name = "other", ""
+	r.Expires = time.Now().Add(-time.Second)
+	id := s.create(r)
+	if got, found := s.load(id); !found || got.Kind != "other" || !sameValues(got.Values, r.Values) {
+		s.Errorf("a record of another kind must be kept as such: %v, %+v", found, got)
+	}
+	if !s.update(id, store.Change{Set: map[string]string{"a": `2`}, If: &store.Condition{Name: "a", Text: `1`}}) {
+		s.Error("a record of another kind must be changed until it is removed, whatever its Expires")
+	}
+	if !s.update(id, store.Change{Set: map[string]string{"b": `1`}, Expires: time.Now().Add(time.Hour)}) {
+		s.Error("a record of another kind must be changed without a condition as well")
+	}
+	if s.end("", store.Revoked, id) {
+		s.Error("End must end sessions only")
+	}
+	if s.rotate(id, s.id(), record("", nil)) {
+		s.Error("Rotate must give sessions new IDs only")
+	}
+	s.wantValues(id, map[string]string{"a": `2`, "b": `1`}, "End and Rotate must leave records of other kinds alone")
+	if !s.delete(id) {
+		s.Error("Delete must remove a record of any kind")
+	}
+}
+
+// clock checks the clock that all processes share.
+func clock(s *suite) {
+	id := s.create(record("", nil))
+	const tolerated = 5 * time.Second // the clocks of the server and of the test
+	before := time.Now().Add(-tolerated)
+	first, err := s.b.Now(s.Context(), id)
+	s.must(err)
+	second, err := s.b.Now(s.Context(), id)
+	s.must(err)
+	if first.Before(before) || second.Before(first) || second.After(time.Now().Add(tolerated)) {
+		s.Errorf("Now must return the time, which goes on: %v, then %v, at %v", first, second, time.Now())
+	}
+	if second.Sub(first) > time.Second {
+		s.Errorf("Now must be precise: %v between two calls", second.Sub(first))
 	}
 }
 

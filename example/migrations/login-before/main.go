@@ -1,5 +1,6 @@
-// A JSON API with sign-in, as many are: gin-contrib/sessions with its cookie
-// store, and the user's name in the session.
+// A JSON API with sign-in, as many are: gin-contrib/sessions with its cookie store,
+// whose cookies stay for 30 days, the user's name in the session, and Clear to sign
+// out. Beside it is an API for partners, with keys of its own.
 package main
 
 import (
@@ -15,14 +16,20 @@ import (
 var secret = []byte("32 bytes that only the server has")
 
 func main() {
+	store := cookie.NewStore(secret)
+	store.Options(sessions.Options{Path: "/", MaxAge: 30 * 24 * 60 * 60, HttpOnly: true})
 	r := gin.Default()
-	r.Use(sessions.Sessions("mysession", cookie.NewStore(secret)))
+	r.Use(sessions.Sessions("mysession", store))
 	r.POST("/login", login)
 	r.POST("/logout", logout)
 
 	private := r.Group("/private", authRequired)
 	private.GET("/me", me)
 	private.GET("/visits", visits)
+
+	api := r.Group("/api", allowOrigins)
+	api.OPTIONS("/orders")
+	api.POST("/orders", keyRequired, order)
 	log.Fatal(r.Run("localhost:" + os.Getenv("PORT")))
 }
 
@@ -74,4 +81,26 @@ func visits(c *gin.Context) {
 		return
 	}
 	c.JSON(http.StatusOK, gin.H{"visits": count})
+}
+
+// apiKey is what programs of partners send.
+const apiKey = "Bearer 3f9c-partner" // #nosec G101 -- of the example
+
+// allowOrigins lets the pages of partners call the API.
+func allowOrigins(c *gin.Context) {
+	c.Header("Access-Control-Allow-Origin", "*")
+	c.Header("Access-Control-Allow-Headers", "Authorization")
+	if c.Request.Method == http.MethodOptions {
+		c.AbortWithStatus(http.StatusNoContent)
+	}
+}
+
+func keyRequired(c *gin.Context) {
+	if c.GetHeader("Authorization") != apiKey {
+		c.AbortWithStatusJSON(http.StatusUnauthorized, gin.H{"error": "no such key"})
+	}
+}
+
+func order(c *gin.Context) {
+	c.JSON(http.StatusOK, gin.H{"ordered": c.PostForm("item")})
 }

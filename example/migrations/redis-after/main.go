@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-contrib/sessions/redis"
@@ -28,21 +29,34 @@ type Line struct {
 var cart = sessionkit.NewKey[[]Line]("cart")
 
 func main() {
-	gob.Register([]Line{}) // until the old sessions have run out
-	before, err := redis.NewStore(10, "tcp", os.Getenv("REDIS"), "", "", secret)
-	if err != nil {
-		log.Fatal(err)
-	}
+	gob.Register([]Line{}) // as long as there are sessions that Set has put one into
+	log.Fatal(newRouter(sessionStore()).Run("localhost:" + os.Getenv("PORT")))
+}
+
+// sessionStore returns the store, which takes over the old sessions as long as there
+// are any.
+func sessionStore() sessions.Store {
 	now, err := redisstore.Open("redis://" + os.Getenv("REDIS"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	log.Fatal(newRouter(store.Migrate(before, now, "shop", oldUser)).Run("localhost:" + os.Getenv("PORT")))
+	if os.Getenv("OLD_STORE") == "gone" {
+		return now
+	}
+	old, err := redis.NewStore(10, "tcp", os.Getenv("REDIS"), "", "", secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	old.Options(sessions.Options{Path: "/", MaxAge: 7 * 24 * 60 * 60, HttpOnly: true})
+	return store.Migrate(old, now, "shop", oldUser)
 }
 
 func newRouter(store sessions.Store) *gin.Engine {
 	r := gin.Default()
-	r.Use(sessionkit.Sessions(store))
+	r.Use(sessionkit.Sessions(store, sessionkit.Config{
+		VisitorFor:   7 * 24 * time.Hour,
+		InsecureHTTP: os.Getenv("INSECURE_HTTP") == "on", // in a local network without TLS
+	}))
 	r.POST("/login", login)
 	r.POST("/logout", logout)
 	r.GET("/cart", showCart)
@@ -51,7 +65,7 @@ func newRouter(store sessions.Store) *gin.Engine {
 	return r
 }
 
-// oldUser returns who was signed in before the switch.
+// oldUser returns who is signed in according to the values of an old session.
 func oldUser(values map[any]any) string {
 	if id, ok := values["user_id"].(uint); ok {
 		return strconv.FormatUint(uint64(id), 10)
@@ -65,9 +79,9 @@ func login(c *gin.Context) {
 		c.String(http.StatusUnauthorized, "wrong number or password")
 		return
 	}
-	var options []sessionkit.LoginOption
-	if c.PostForm("remember") != "" {
-		options = append(options, sessionkit.Remember())
+	options := []sessionkit.LoginOption{sessionkit.Remember()} // for 30 days
+	if c.PostForm("remember") == "" {
+		options = append(options, sessionkit.Lifetime(7*24*time.Hour))
 	}
 	sessionkit.Login(c, id, options...)
 	c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
@@ -89,8 +103,11 @@ func addToCart(c *gin.Context) {
 		c.String(http.StatusBadRequest, "how many?")
 		return
 	}
-	lines, _ := cart.Get(c)
-	cart.Set(c, append(lines, Line{c.PostForm("item"), amount}))
+	_, err = cart.Update(c, func(lines []Line) []Line { return append(lines, Line{c.PostForm("item"), amount}) })
+	if err != nil {
+		c.AbortWithStatus(http.StatusServiceUnavailable)
+		return
+	}
 	c.Redirect(http.StatusSeeOther, "/cart")
 }
 

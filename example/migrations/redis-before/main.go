@@ -1,5 +1,6 @@
-// A shop whose sessions are in Redis, as many are: the user's number and a cart of
-// structs in the session, and a cookie that stays for those who ask for it.
+// A shop whose sessions are in Redis for seven days, as many are: the user's number and
+// a cart of structs in the session, and 30 days for those who ask for it, by Options of
+// the session.
 package main
 
 import (
@@ -28,6 +29,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	store.Options(sessions.Options{Path: "/", MaxAge: 7 * 24 * 60 * 60, HttpOnly: true})
 	r := gin.Default()
 	r.Use(sessions.Sessions("shop", store))
 	r.POST("/login", login)
@@ -57,8 +59,6 @@ func login(c *gin.Context) {
 	session := sessions.Default(c)
 	if c.PostForm("remember") != "" {
 		session.Options(sessions.Options{Path: "/", MaxAge: 30 * 24 * 60 * 60, HttpOnly: true})
-	} else {
-		session.Options(sessions.Options{Path: "/", MaxAge: 60 * 60, HttpOnly: true})
 	}
 	session.Set("user_id", uint(id))
 	if err := session.Save(); err != nil {

@@ -1,4 +1,4 @@
-package store_test
+package signin_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
-	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 )
 
 // signIns are texts under the name where a record keeps its sign-in.
@@ -28,33 +28,35 @@ var signIns = []struct {
 	{``, false},
 }
 
-func withSignIn(text string) store.Record {
-	return store.Record{User: "alice", Values: map[string]string{"_kit:sign_in": text}}
-}
+func values(text string) map[string]string { return map[string]string{signin.Name: text} }
 
 func TestSignInThatCannotBeRead(t *testing.T) {
 	for _, test := range signIns {
-		assert.Equal(t, test.ok, withSignIn(test.text).SignIn() != store.SignIn{}, test.text)
+		assert.Equal(t, test.ok, signin.Of(values(test.text)) != signin.SignIn{}, test.text)
 	}
-	nobody := withSignIn(signIns[0].text)
-	nobody.User = ""
-	assert.Zero(t, nobody.SignIn(), "nobody is signed in")
+	assert.Zero(t, signin.Of(nil))
 	require.NotEmpty(t, signIns, "they are the seeds of FuzzSignIn as well")
 }
 
-// FuzzSignIn reads any text as the sign-in of a record: it is nothing, or one that
-// is read the same once it was written.
+func TestOrder(t *testing.T) {
+	at := time.UnixMilli(1000)
+	assert.Equal(t, int64(1000), signin.SignIn{At: at}.Order())
+	assert.Equal(t, int64(1001), signin.SignIn{At: at, Turn: 1001}.Order(), "after one that a clock ahead of this one has made")
+}
+
+// FuzzSignIn reads any text as a sign-in: it is nothing, or one that is read the
+// same once it was written.
 func FuzzSignIn(f *testing.F) {
 	for _, test := range signIns {
 		f.Add(test.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var in store.SignIn
-		alloctest.Check(t, len(text), func() { in = withSignIn(text).SignIn() })
+		var in signin.SignIn
+		alloctest.Check(t, len(text), func() { in = signin.Of(values(text)) })
 		if in.At.Year() < 0 || in.At.Year() > 9999 {
 			t.Fatalf("a time that has no text: %v", in.At)
 		}
-		again := withSignIn("").WithSignIn(in).SignIn()
+		again := signin.Of(values(in.Text()))
 		require.True(t, in.At.Equal(again.At))
 		in.At, again.At = time.Time{}, time.Time{}
 		require.Equal(t, in, again)

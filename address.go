@@ -1,0 +1,44 @@
+package sessionkit
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// browserURI returns the path and query of the request as the browser shows them,
+// also if [http.StripPrefix] or a proxy that gin trusts has taken a prefix away.
+func browserURI(c *gin.Context) string {
+	uri := c.Request.RequestURI
+	if !strings.HasPrefix(uri, "/") { // in the form for proxies, which tests use as well, or empty
+		u, err := url.Parse(uri)
+		if err != nil || u.Host == "" {
+			u = c.Request.URL
+		}
+		uri = u.RequestURI()
+	}
+	prefix := strings.TrimSuffix(c.Request.Header.Get("X-Forwarded-Prefix"), "/")
+	if prefix != "" && isLocalURL(prefix) && !strings.ContainsAny(prefix, "?#") && trustsProxy(c) {
+		uri = prefix + uri
+	}
+	return uri
+}
+
+// browserPath is the path of [browserURI], as it is written there.
+func browserPath(c *gin.Context) string {
+	path, _, _ := strings.Cut(browserURI(c), "?")
+	return path
+}
+
+// trustsProxy reports whether gin believes what the sender of the request says of
+// the client (see [gin.Engine.SetTrustedProxies]).
+func trustsProxy(c *gin.Context) bool {
+	const somebody = "2001:db8:6e6f:6f6e:65::1" // RFC 3849: nobody has it
+	asked := c.Copy()
+	asked.Request = &http.Request{RemoteAddr: c.Request.RemoteAddr, Header: http.Header{
+		"X-Forwarded-For": {somebody}, "X-Real-Ip": {somebody},
+	}}
+	return asked.ClientIP() == somebody
+}

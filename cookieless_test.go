@@ -1,0 +1,81 @@
+package sessionkit_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// TestCookielessRoutes: an API with keys of its own is reached from any origin, and
+// whoever makes a browser send a request there has nothing of the user's with it.
+func TestCookielessRoutes(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{
+		CookielessRoutes: []string{"/api/", "POST /hooks/{name}"}, TokenHeader: "X-Session-Token", Secrets: [][]byte{secretA},
+	})
+	signed := sessionkit.NewCookie[string]("signed", sessionkit.CookieOptions{Protection: sessionkit.Signed})
+	a.on("/login", signIn("42"), func(c *gin.Context) { assert.NoError(t, signed.Set(c, "x")) })
+	see := func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		_, plainErr := c.Cookie("plain")
+		_, signedErr := signed.Get(c)
+		assert.ErrorIs(t, plainErr, http.ErrNoCookie)
+		assert.ErrorIs(t, signedErr, http.ErrNoCookie)
+		c.String(http.StatusOK, user+" with key "+c.GetHeader("X-Api-Key"))
+	}
+	a.Any("/api/items", see)
+	a.Any("/hooks/:name", func(c *gin.Context) { whoami(c) })
+	a.POST("/api/store", increment)
+	a.Any("/page", whoami)
+	a.Any("/", whoami)
+	b := newBrowser(t, a)
+	b.get("/login")
+	b.cookies["plain"] = "x"
+	require.Equal(t, "42", b.get("/").Body.String())
+
+	from := []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example.org", "X-Api-Key", "k"}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		w := b.do(b.request(method, "/api/items", from...))
+		assert.Equal(t, http.StatusOK, w.Code, method)
+		assert.Equal(t, " with key k", w.Body.String(), "the session's cookie does not count")
+		assert.Empty(t, w.Header()["Set-Cookie"])
+	}
+	assert.Empty(t, b.post("/hooks/x", nil, from...).Body.String())
+	assert.Equal(t, "42", b.get("/hooks/x").Body.String(), "the pattern names a method")
+	for _, path := range []string{"/page", "/", "/hooks/x/y", "//api/items", "/x/../api/items", "/API/items", "/api"} {
+		w := b.post(path, nil, from...)
+		assert.Equal(t, http.StatusForbidden, w.Code, path)
+	}
+
+	a.errors()
+	w := b.post("/api/store", nil, from...)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code, "there is no session to store anything in")
+	assert.ErrorContains(t, a.errors()[0], "CookielessRoutes")
+	assert.Empty(t, w.Header()["Set-Cookie"])
+
+	w = b.get("/login", "X-Session-Token", "")
+	token := w.Header().Get("X-Session-Token")
+	w = b.post("/api/items", nil, append(from, "X-Session-Token", token)...)
+	assert.Equal(t, "42 with key k", w.Body.String(), "a session by a token does count")
+}
+
+func TestDefaultManyPanics(t *testing.T) {
+	a := newSite(memstore.New(), sessionkit.Config{})
+	a.on("/", func(c *gin.Context) { sessions.DefaultMany(c, "a") })
+	a.on("/other", func(*gin.Context) { panic("other") })
+	a.on("/assertion", func(*gin.Context) { var v any = 1; _ = v.(string) })
+	b := newBrowser(t, a)
+	for path, want := range map[string]string{"/": "use sessions.Default(c)", "/other": "other", "/assertion": "interface conversion"} {
+		func() {
+			defer func() { assert.Contains(t, fmt.Sprint(recover()), want, path) }()
+			b.get(path)
+		}()
+	}
+}

@@ -1,0 +1,103 @@
+// Package kitstore is what package sessionkit does with a store of this module,
+// beyond sessions.Store of gin-contrib.
+package kitstore
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// A Server is a store of this module. Its sessions have names, that of the cookie
+// that opens them.
+type Server interface {
+	Directory
+
+	// Load returns what a token opens, which may have expired or ended, and its ID.
+	// It is not found if there is no such session, or it is one of another name.
+	Load(ctx context.Context, name, token string, fresh bool) (id string, r store.Record, found bool, err error)
+
+	// Create stores a new session, and returns its token and its ID. If somebody is
+	// signed in, it is by an attempt. The error is [store.ErrEnded] if the user's
+	// sessions were ended meanwhile.
+	Create(ctx context.Context, r store.Record, a signin.Attempt) (token, id string, err error)
+
+	// Update applies a change to a session that was loaded as held.
+	Update(ctx context.Context, id string, held store.Record, c store.Change) (store.Outcome, error)
+
+	// Renew moves a session that was loaded as held to a new token, and SignIn does
+	// so with a sign-in. They report false, and change nothing, if it has ended.
+	Renew(ctx context.Context, id string, held, r store.Record, drop []string) (token, newID string, found bool, err error)
+	SignIn(ctx context.Context, id string, held, r store.Record, drop []string, a signin.Attempt) (token, newID string, found bool, err error)
+
+	// Follow returns a session that was loaded as held and has another ID since, in
+	// the same sign-in. It is not found if it has ended, or nobody was signed in:
+	// whoever has the new ID may be somebody else.
+	Follow(ctx context.Context, held store.Record) (id string, r store.Record, found bool, err error)
+
+	// End ends a session that was loaded as r, also if it has another ID since. It
+	// reports whether there was one to end.
+	End(ctx context.Context, id string, r store.Record, why store.Ending) (bool, error)
+
+	// Watch returns a channel that is closed when the session, which was loaded as r,
+	// has ended, or by stop, which must be called.
+	Watch(id string, r store.Record) (done <-chan struct{}, stop func())
+}
+
+// A Directory knows the sessions of a user, under a name.
+type Directory interface {
+	// Note returns the epoch of a user, before the credentials are checked.
+	Note(ctx context.Context, user, name string) (epoch string, err error)
+
+	// Sessions returns the live ones.
+	Sessions(ctx context.Context, user, name string) ([]store.Session, error)
+
+	// Revoke ends one by its ID, and reports whether there was one to end.
+	Revoke(ctx context.Context, user, name, id string) (bool, error)
+
+	// RevokeOthers ends all but the one with the given ID and sign-in, and returns
+	// those that it ended. The error is [store.ErrEnded] if that one was ended
+	// itself, unless force is set.
+	RevokeOthers(ctx context.Context, user, name, id string, in signin.SignIn, force bool) ([]store.Session, error)
+
+	// Trim ends the oldest sign-ins until limit of them live, and returns their IDs.
+	Trim(ctx context.Context, user, name string, limit int) ([]string, error)
+}
+
+// A Successor is a [Server] that takes over the sessions of another store.
+type Successor interface {
+	Server
+
+	// Adopt returns the session that an old cookie of the request names: its token
+	// if it has moved, and else a [Mover]. The ID is "" if there is none.
+	Adopt(r *http.Request) (id, token string, record store.Record, old any, err error)
+
+	// UserOf returns the function that says who is signed in by the values of a
+	// session, nil if there is none.
+	UserOf() func(values map[any]any) string
+}
+
+// A Mover is a session that has yet to move from the old store. Its methods are
+// those of [Server].
+type Mover interface {
+	Update(ctx context.Context, r *http.Request, name string, c store.Change) (token, id string, found bool, err error)
+	Renew(ctx context.Context, r *http.Request, next store.Record, drop []string) (token, id string, found bool, err error)
+	SignIn(ctx context.Context, r *http.Request, next store.Record, drop []string, a signin.Attempt) (token, id string, found bool, err error)
+	End(ctx context.Context, r *http.Request, why store.Ending) (bool, error)
+	Watch(r *http.Request) (done <-chan struct{}, stop func())
+
+	// Retire has the browser drop the old cookie.
+	Retire(header http.Header)
+}
+
+// Of returns a store as a [Server], and false for one that is none of this module.
+func Of(s any) (Server, bool) {
+	own, ok := s.(interface{ Kit() any })
+	if !ok {
+		return nil, false
+	}
+	server, ok := own.Kit().(Server)
+	return server, ok
+}

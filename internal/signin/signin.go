@@ -1,0 +1,83 @@
+// Package signin keeps the details of a sign-in among the values of a session.
+package signin
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// Name is the name of the value that holds a [SignIn].
+const Name = value.OwnPrefix + "sign_in"
+
+// SignIn is what a session keeps of the sign-in.
+type SignIn struct {
+	At         time.Time `json:"at"`
+	Confirmed  time.Time `json:"confirmed,omitzero"` // when the user has shown once more who they are
+	Ends       time.Time `json:"ends,omitzero"`      // at the latest
+	Remembered bool      `json:"remembered,omitempty"`
+	Values     bool      `json:"values,omitempty"` // by values of the application's own: see Config.UserOf
+	UserAgent  string    `json:"user_agent,omitempty"`
+	IP         string    `json:"ip,omitempty"`
+
+	// Idle and Lifetime are of this sign-in alone. 0: those of the configuration.
+	Idle     time.Duration `json:"idle,omitempty"`
+	Lifetime time.Duration `json:"lifetime,omitempty"`
+
+	// Line is the same for all IDs that the session has from this sign-in on, and
+	// no other session ever has it. So whoever ends the session under an ID that it
+	// had finds it under the one that it has.
+	Line string `json:"line"`
+
+	// Epoch is that of the user when the sign-in was saved: see the store's
+	// boundaries. "": nothing of the user had been ended shortly before.
+	Epoch string `json:"epoch,omitempty"`
+
+	// Turn comes in place of At where sign-ins are put in order: the clock that made
+	// an earlier one was ahead. 0: it was not.
+	Turn int64 `json:"turn,omitempty"`
+}
+
+// Shown returns when the user has last shown who they are.
+func (s SignIn) Shown() time.Time {
+	if s.Confirmed.After(s.At) {
+		return s.Confirmed
+	}
+	return s.At
+}
+
+// Order is greater for a later sign-in.
+func (s SignIn) Order() int64 { return max(s.Turn, s.At.UnixMilli()) }
+
+// Of returns the sign-in among the values of a session, the zero value if there
+// is none.
+func Of(values map[string]string) SignIn {
+	var s SignIn
+	if text := values[Name]; text != "" {
+		v, _ := value.Decode(text)
+		if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &s) != nil {
+			return SignIn{}
+		}
+	}
+	return s
+}
+
+// Text returns the value that holds s.
+func (s SignIn) Text() string {
+	j, _ := json.Marshal(s) // its fields all encode
+	text, _ := value.Encode(value.JSON(j))
+	return text
+}
+
+// An Attempt is a sign-in that is under way.
+type Attempt struct {
+	Began time.Time // its request; with the reading of the monotonic clock
+
+	// Noted means that Epoch is that of the user before the credentials were
+	// checked. Otherwise the beginning of the request counts.
+	Noted bool
+	Epoch string
+
+	Limit int // of the user's sessions; 0: none
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// A boundary ends what cannot be found: a sign-in or a renewal that is under way
+// while sessions are ended has no record yet, or has it under an ID that nobody
+// has read. So whoever ends sessions first moves the boundary of their user, then
+// lists the sessions, then ends them. Whoever makes a session, by signing in or by
+// giving one a new ID, reads the boundary once the session is stored and before
+// anyone is told its token, and ends it if it should not be there. Of these two one
+// always sees the other, however they are interleaved, and nobody needs to try
+// again until others are quiet.
+//
+// It is kept as a record of its own, of which nearly all users have none.
+type boundary struct {
+	// Epoch changes each time that all sessions are ended, but for those whose
+	// lines are Spared.
+	Epoch  string   `json:"epoch,omitempty"`
+	Spared []string `json:"spared,omitempty"`
+	At     int64    `json:"at,omitempty"` // Unix microseconds, of the backend's clock
+
+	// Ended holds the lines of sessions that were ended one by one while they may
+	// have been about to get another ID, and when.
+	Ended map[string]int64 `json:"ended,omitempty"`
+}
+
+const (
+	boundaryKind    = "boundary"
+	boundaryName    = value.OwnPrefix + "boundary"
+	boundaryPurpose = "sessionkit boundary, version 1"
+
+	// boundaryFor is how long a boundary is kept: as long as old cookies are good for
+	// sessions that [Migrate] has yet to move.
+	boundaryFor = markedFor
+
+	// endedFor is how long an ended line is kept: longer than any request takes.
+	endedFor = 24 * time.Hour
+)
+
+// boundaryID returns the ID of the boundary of a user's sessions, of those of one
+// name or, if that is "", of all. No token has it: it is the hash of a text that
+// is none.
+func boundaryID(user, name string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s: %d:%s: %s", boundaryPurpose, len(name), name, user))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// stored is a boundary and the text under which it is stored, "" if it is not.
+type stored struct {
+	boundary
+
+	text string
+}
+
+func readBoundary(text string) (stored, error) {
+	s := stored{text: text}
+	if text == "" {
+		return s, nil
+	}
+	v, _ := value.Decode(text)
+	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &s.boundary) != nil {
+		return stored{}, fmt.Errorf("store: reading what was ended of a user's sessions: %w", ErrCorrupt)
+	}
+	return s, nil
+}
+
+// moveBoundary applies a change to a boundary, as one step.
+func (s *Store) moveBoundary(ctx context.Context, user, name string, change func(b *boundary, now time.Time) error) error {
+	id := boundaryID(user, name)
+	records, err := s.loadFresh(ctx, id)
+	if err != nil {
+		return err
+	}
+	for text := records[id].Values[boundaryName]; ; {
+		b, err := readBoundary(text)
+		if err != nil {
+			return err
+		}
+		now, err := s.now(ctx, id)
+		if err != nil {
+			return err
+		}
+		next := b.boundary
+		next.Ended = maps.Clone(b.Ended)
+		maps.DeleteFunc(next.Ended, func(_ string, at int64) bool { return now.Sub(time.UnixMicro(at)) > endedFor })
+		if err := change(&next, now); err != nil {
+			return err
+		}
+		var moved bool
+		if moved, text, err = s.putBoundary(ctx, id, next, text); moved || err != nil {
+			return err
+		}
+	}
+}
+
+// putBoundary stores a boundary in place of the one with the given text. If that
+// does not stand any more, it returns the one that does.
+func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text string) (moved bool, stands string, err error) {
+	j, _ := json.Marshal(b) // its fields all encode
+	next, _ := value.Encode(value.JSON(j))
+	values := map[string]string{boundaryName: next}
+	now := time.Now()
+	expires := now.Add(boundaryFor)
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	if text == "" {
+		if moved, err = s.backend.Create(ctx, id, Record{Kind: boundaryKind, Created: now, Seen: now, Expires: expires, Values: values}); moved || err != nil {
+			return moved, "", wrap("noting what is ended", err)
+		}
+	}
+	outcome, err := s.backend.Update(ctx, id, Change{Set: values, Expires: expires, If: &Condition{Name: boundaryName, Text: text}})
+	return outcome.Changed(), outcome.Text, wrap("noting what is ended", err)
+}
+
+// boundaries are those that concern the sessions of a user under a name: that of
+// everyone's sessions, that of all of the user's, and that of those of this name.
+type boundaries [3]stored
+
+func boundaryIDs(user, name string) [len(boundaries{})]string {
+	return [...]string{boundaryID("", ""), boundaryID(user, ""), boundaryID(user, name)}
+}
+
+func (s *Store) boundaries(ctx context.Context, user, name string) (b boundaries, err error) {
+	ids := boundaryIDs(user, name)
+	records, err := s.loadFresh(ctx, ids[:]...)
+	if err != nil || len(records) == 0 {
+		return b, err
+	}
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = records[id].Values[boundaryName]
+	}
+	return readBoundaries(texts)
+}
+
+func readBoundaries(texts []string) (b boundaries, err error) {
+	for i := 0; i < len(texts) && err == nil; i++ {
+		b[i], err = readBoundary(texts[i])
+	}
+	return b, err
+}
+
+// epoch is what a sign-in notes of the boundaries, "" if none was ever moved.
+func (b boundaries) epoch() string {
+	epoch := b[0].Epoch + "." + b[1].Epoch + "." + b[2].Epoch
+	return strings.TrimRight(epoch, ".")
+}
+
+// noted returns the epoch of each boundary.
+func noted(epoch string) (each [len(boundaries{})]string) {
+	copy(each[:], strings.Split(epoch, "."))
+	return each
+}
+
+// ends reports whether a session of that sign-in has been ended.
+func (b boundaries) ends(in signin.SignIn) bool {
+	for i, noted := range noted(in.Epoch) {
+		if b[i].Epoch != "" && b[i].Epoch != noted && !slices.Contains(b[i].Spared, in.Line) {
+			return true
+		}
+		if _, ended := b[i].Ended[in.Line]; ended {
+			return true
+		}
+	}
+	return false
+}
+
+// overtaken reports whether sessions of the user were ended since a sign-in was
+// begun, so that it should not stand.
+func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, in signin.SignIn, a signin.Attempt) (bool, error) {
+	ids := boundaryIDs(user, name)
+	for i, noted := range noted(a.Epoch) {
+		if _, ended := b[i].Ended[in.Line]; ended {
+			return true, nil
+		}
+		if b[i].Epoch == "" || slices.Contains(b[i].Spared, in.Line) || a.Noted && b[i].Epoch == noted {
+			continue
+		}
+		if a.Noted {
+			return true, nil
+		}
+		since, err := s.movedSince(ctx, ids[i], b[i].At, a.Began)
+		if since || err != nil {
+			return since, err
+		}
+	}
+	return false, nil
+}
+
+// movedSince reports whether a boundary was moved, at a time of the backend's
+// clock, after a request began by the clock of this process. The two may differ by
+// any time: it is enclosed by what passes here while the backend tells its own.
+func (s *Store) movedSince(ctx context.Context, id string, at int64, began time.Time) (bool, error) {
+	const (
+		tries     = 100 // on a busy machine answers take longer than what they are to tell apart
+		precision = 2 * time.Microsecond
+		stepped   = time.Minute // the backend's clock was put back
+	)
+	moved := time.UnixMicro(at)
+	var earliest, latest time.Time // when the request began, by the backend's clock
+	for range tries {
+		sent := time.Since(began)
+		now, err := s.now(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		answered := time.Since(began)
+		if from := now.Add(-answered); from.After(earliest) {
+			earliest = from
+		}
+		if to := now.Add(-sent); latest.IsZero() || to.Before(latest) {
+			latest = to
+		}
+		switch {
+		case moved.Before(earliest.Add(-precision)), moved.After(now.Add(stepped)):
+			return false, nil
+		case !moved.Before(latest):
+			return true, nil
+		}
+	}
+	return true, nil // too close to tell
+}
+
+func (s *Store) now(ctx context.Context, id string) (time.Time, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	now, err := s.backend.Now(ctx, id)
+	return now, wrap("reading the clock", err)
+}
+
+func newEpoch() string { return rand.Text() }

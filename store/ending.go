@@ -1,0 +1,260 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+)
+
+// live reports whether the record is a session that has neither ended nor expired.
+func (r Record) live() bool {
+	return r.Kind == "" && r.Ended == "" && time.Now().Before(r.Expires)
+}
+
+// Sessions returns the live sessions of a user, the latest sign-in first, whatever
+// their names. The empty user has none.
+func (s *Store) Sessions(ctx context.Context, user string) ([]Session, error) {
+	records, err := s.list(ctx, user, "")
+	return describe(records), err
+}
+
+func describe(records map[string]Record) []Session {
+	list := make([]Session, 0, len(records))
+	for id, r := range records {
+		list = append(list, r.Session(id))
+	}
+	slices.SortFunc(list, func(a, b Session) int {
+		return cmp.Or(b.SignedInAt.Compare(a.SignedInAt), cmp.Compare(b.ID, a.ID))
+	})
+	return list
+}
+
+// list returns the live sessions of a user: those of one name and those made
+// before names were kept, or all if name is "".
+func (s *Store) list(ctx context.Context, user, name string) (map[string]Record, error) {
+	if user == "" {
+		return nil, nil
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	records, err := s.backend.List(ctx, user)
+	if err != nil {
+		return nil, wrap("listing a user's sessions", err)
+	}
+	live := make(map[string]Record, len(records))
+	for id, r := range records {
+		if r.live() && (name == "" || r.Name == "" || r.Name == name) {
+			live[id] = r
+		}
+	}
+	return live, nil
+}
+
+// find returns the live session of user that has the line of a sign-in, "" if
+// there is none.
+func (s *Store) find(ctx context.Context, user, line string) (string, Record, error) {
+	if line == "" {
+		return "", Record{}, nil
+	}
+	records, err := s.list(ctx, user, "")
+	for id, r := range records {
+		if r.signIn().Line == line {
+			return id, r, nil
+		}
+	}
+	return "", Record{}, err
+}
+
+// end ends sessions of a user, and returns the IDs of those that it ended.
+func (s *Store) end(ctx context.Context, user string, why Ending, ids ...string) (ended []string, err error) {
+	const atOnce = 200 // each step has the store's timeout
+	for some := range slices.Chunk(ids, atOnce) {
+		some, err := s.endSome(ctx, user, why, some)
+		if ended = append(ended, some...); err != nil {
+			return ended, err
+		}
+	}
+	return ended, nil
+}
+
+func (s *Store) endSome(ctx context.Context, user string, why Ending, ids []string) ([]string, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	ended, err := s.backend.End(ctx, user, why, ids...)
+	return ended, wrap("ending a session", err)
+}
+
+// endSession ends the session that was found as r under id, also if it was given a
+// new ID since. It reports whether there was anything left to end.
+func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending) (bool, error) {
+	ended, err := s.end(ctx, r.User, why, id)
+	if len(ended) > 0 || err != nil {
+		return err == nil, err
+	}
+	line := r.signIn().Line
+	if line == "" {
+		return false, nil
+	}
+	left, found, err := s.load(ctx, id, true)
+	if err != nil || found && left.Ended != Renewed {
+		return false, err // it has ended, or expired
+	}
+	// It has another ID, or is being given one after the other. From here on it gets
+	// no further one.
+	err = s.moveBoundary(ctx, r.User, "", func(b *boundary, now time.Time) error {
+		if b.Ended == nil {
+			b.Ended = make(map[string]int64)
+		}
+		b.Ended[line] = now.UnixMicro()
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	if id, _, err = s.find(ctx, r.User, line); id == "" || err != nil {
+		return false, err
+	}
+	ended, err = s.end(ctx, r.User, why, id)
+	return len(ended) > 0, err
+}
+
+// Revoke ends a session of user by its ID, also one that the session had before it
+// was renewed within the last hour ([Retention]). A session that is gone
+// already, or is another user's, is ignored.
+func (s *Store) Revoke(ctx context.Context, user, id string) error {
+	_, err := s.revoke(ctx, user, "", id)
+	return err
+}
+
+// revoke is Revoke among the sessions of a name, all if that is "". It reports
+// whether it ended one.
+func (s *Store) revoke(ctx context.Context, user, name, id string) (bool, error) {
+	r, found, err := s.load(ctx, id, true)
+	if err != nil || !found || user == "" || r.User != user || name != "" && r.Name != "" && r.Name != name {
+		return false, err
+	}
+	return s.endSession(ctx, id, r, Revoked)
+}
+
+// RevokeAll ends all sessions of user, of all names, but those with an ID in
+// except, and returns how many it ended. A sign-in of that user that is under way,
+// in a request that began before, leaves no session either: its response is a 503.
+// A handler that signs the user in after RevokeAll, in the same request, therefore
+// passes sessionkit.Attempt to Login, or calls sessionkit.LogoutEverywhere instead.
+//
+// For a changed password: store the new one first, then call RevokeAll.
+//
+// On an error it may have ended some of them. A second call ends the others.
+func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (int, error) {
+	var spared []string
+	for _, id := range except {
+		r, found, err := s.load(ctx, id, true)
+		if err != nil {
+			return 0, err
+		}
+		if line := r.signIn().Line; found && line != "" {
+			spared = append(spared, line)
+		}
+	}
+	ended, err := s.revokeAll(ctx, user, "", nil, func(id, line string) bool {
+		return slices.Contains(except, id) || slices.Contains(spared, line)
+	}, spared)
+	return len(ended), err
+}
+
+// revokeAll ends all sessions of a user, those of one name or all if that is "",
+// and returns what it ended. spare says which it does not end, and spared holds
+// the lines of those. check may refuse by an error before anything is ended.
+func (s *Store) revokeAll(
+	ctx context.Context, user, name string, check func(*boundary) error, spare func(id, line string) bool, spared []string,
+) ([]Session, error) {
+	if user == "" {
+		return nil, nil
+	}
+	err := s.moveBoundary(ctx, user, name, func(b *boundary, now time.Time) error {
+		if check != nil {
+			if err := check(b); err != nil {
+				return err
+			}
+		}
+		b.Epoch, b.Spared, b.At = newEpoch(), spared, now.UnixMicro()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.list(ctx, user, name)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for id, r := range records {
+		if !spare(id, r.signIn().Line) {
+			ids = append(ids, id)
+		}
+	}
+	ids, err = s.end(ctx, user, Revoked, ids...)
+	ended := make([]Session, len(ids))
+	for i, id := range ids {
+		ended[i] = records[id].Session(id)
+	}
+	return ended, err
+}
+
+// revokeOthers ends all sessions of a user under a name but the one with the given
+// ID and sign-in. The error is [ErrEnded] if that was ended itself, unless force is
+// set.
+func (s *Store) revokeOthers(ctx context.Context, user, name, id string, in signin.SignIn, force bool) ([]Session, error) {
+	b, err := s.boundaries(ctx, user, name)
+	if err != nil {
+		return nil, err
+	}
+	check := func(now *boundary) error {
+		if b[len(b)-1].boundary = *now; !force && b.ends(in) {
+			return ErrEnded
+		}
+		return nil
+	}
+	spare := func(other, line string) bool { return other == id || line != "" && line == in.Line }
+	return s.revokeAll(ctx, user, name, check, spare, []string{in.Line})
+}
+
+// trim ends the oldest sign-ins of user under a name until limit of them live, and
+// returns the IDs of those that it ended. Sign-ins that run at the same time may
+// each call it: limit of them are left.
+func (s *Store) trim(ctx context.Context, user, name string, limit int) ([]string, error) {
+	records, err := s.list(ctx, user, name)
+	if err != nil || len(records) <= limit {
+		return nil, err
+	}
+	ids := slices.SortedFunc(maps.Keys(records), func(a, b string) int {
+		return cmp.Or(cmp.Compare(records[b].signIn().Order(), records[a].signIn().Order()), cmp.Compare(b, a))
+	})
+	var ended []string
+	for _, old := range ids[limit:] {
+		found, err := s.endSession(ctx, old, records[old], Revoked)
+		if err != nil {
+			return ended, err
+		}
+		if found {
+			ended = append(ended, old)
+		}
+	}
+	return ended, nil
+}
+
+// inTurn gives a sign-in its place behind those of the user's sessions, whatever
+// the clocks that made them said. If they cannot be read, its own clock will do.
+func (s *Store) inTurn(ctx context.Context, user, name string, in signin.SignIn) signin.SignIn {
+	records, _ := s.list(ctx, user, name)
+	for _, r := range records {
+		if other := r.signIn(); other.Line != in.Line && other.Order() >= in.Order() {
+			in.Turn = other.Order() + 1
+		}
+	}
+	return in
+}

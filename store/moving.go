@@ -1,0 +1,316 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	gsessions "github.com/gorilla/sessions"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// moving is a session on its way from the old store of [Migrate] to the new one. It
+// holds the old cookie, so it is not to be printed.
+type moving struct {
+	m       *migrating
+	id      string // of its mark
+	cookie  string // the old one
+	token   string // of the new session, if it has moved already
+	record  Record // as it is to be created
+	session *gsessions.Session
+	retired []string
+}
+
+// Format implements [fmt.Formatter], so that no verb prints the secrets.
+func (o *moving) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "a session that moves: %q", o.id)
+}
+
+// oldRecord returns the record of a session of another store. A value that has no
+// text is left out: it takes none of the others down.
+func oldRecord(values map[any]any, user string) Record {
+	now := time.Now()
+	r := Record{User: user, Created: now, Seen: now, Expires: now.Add(plainLifetime), Values: make(map[string]string, len(values))}
+	for key, v := range values {
+		name, nameErr := value.Name(key)
+		text, err := value.Encode(v)
+		if nameErr == nil && err == nil {
+			r.Values[name] = text
+		}
+	}
+	if user != "" {
+		r = r.withSignIn(signin.SignIn{Line: rand.Text(), Values: true}) // nobody knows when
+	}
+	return r
+}
+
+// leftOf returns the value that says how long a session of another store lives, if
+// that can be told. The stores of gin-contrib keep it in the cookie when that was
+// made, readable for anybody, and how long it lives from then on in the options.
+func leftOf(cookie string, session *gsessions.Session) map[string]string {
+	if session.Options == nil || session.Options.MaxAge <= 0 {
+		return nil
+	}
+	made := time.Now()
+	if raw, err := base64.URLEncoding.DecodeString(cookie); err == nil {
+		seconds, _, _ := strings.Cut(string(raw), "|")
+		if n, err := strconv.ParseInt(seconds, 10, 64); err == nil && n > 0 && n < made.Unix() {
+			made = time.Unix(n, 0)
+		}
+	}
+	left := made.Add(time.Duration(session.Options.MaxAge) * time.Second)
+	text, _ := value.Encode(int(left.Unix()))
+	return map[string]string{value.Until: text}
+}
+
+// Retire has the browser drop the old cookie, once the session has moved or ended.
+// A cookie of the same name that the response sets has replaced it already.
+func (o *moving) Retire(header http.Header) {
+	for _, line := range header["Set-Cookie"] {
+		if strings.HasPrefix(line, o.m.oldName+"=") {
+			return
+		}
+	}
+	for _, line := range o.retired {
+		header.Add("Set-Cookie", line)
+	}
+}
+
+// Update moves the session, with a change. If it has moved meanwhile, the change is
+// applied there. It reports false, and changes nothing, if the session has ended.
+func (o *moving) Update(ctx context.Context, r *http.Request, name string, c Change) (token, id string, found bool, err error) {
+	next := o.record
+	next.Name = name
+	next.Values = value.Apply(next.Values, c.Set, c.Delete)
+	if !c.Expires.IsZero() {
+		next.Seen, next.Expires = c.Seen, c.Expires
+	}
+	token, id, found, err = o.move(ctx, r, next, true)
+	if err != nil || found {
+		return token, id, found, err
+	}
+	token, id, now, err := o.successor(ctx)
+	if token == "" || err != nil {
+		return "", "", false, err
+	}
+	outcome, err := o.m.update(ctx, id, now, c)
+	return token, id, outcome.Found, err
+}
+
+// Renew moves the session to a token to which the old cookie does not lead. Its
+// user and times are those of next. It reports false, and changes nothing, if the
+// session has ended or was so moved before.
+func (o *moving) Renew(ctx context.Context, r *http.Request, next Record, drop []string) (token, id string, found bool, err error) {
+	token, id, found, err = o.move(ctx, r, o.whole(next, drop), false)
+	if err != nil || found {
+		return token, id, found, err
+	}
+	token, id, now, err := o.successor(ctx)
+	if token == "" || err != nil {
+		return "", "", false, err
+	}
+	return o.m.renew(ctx, id, now, next, drop)
+}
+
+// SignIn is Renew with a sign-in.
+func (o *moving) SignIn(
+	ctx context.Context, r *http.Request, next Record, drop []string, a signin.Attempt,
+) (token, id string, found bool, err error) {
+	token, id, err = o.m.signInNew(ctx, o.whole(next, drop), a)
+	if err != nil {
+		return "", "", false, err
+	}
+	found, err = o.replace(ctx, r, next, token, id, false)
+	if err != nil || found {
+		return token, id, found, err
+	}
+	token, id, now, err := o.successor(ctx)
+	if token == "" || err != nil {
+		return "", "", false, err
+	}
+	return o.m.signInOver(ctx, id, now, next, drop, a)
+}
+
+// whole returns next with the values of the old session, less drop, below its own.
+func (o *moving) whole(next Record, drop []string) Record {
+	next.Values = value.Apply(o.record.Values, next.Values, drop)
+	return next
+}
+
+// End ends the session, also if it has moved meanwhile, and reports whether there
+// was one to end.
+func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, error) {
+	ended, err := o.put(ctx, r, mark{})
+	if err != nil || ended {
+		return ended, err
+	}
+	mark, found, err := o.mark(ctx)
+	if err != nil || !found || mark.ID == "" {
+		return false, err
+	}
+	return o.m.endSession(ctx, mark.ID, mark.record(), why)
+}
+
+// record returns what the mark knows of the new session.
+func (m mark) record() Record {
+	return Record{User: m.User}.withSignIn(signin.SignIn{Line: m.Line})
+}
+
+// Watch is [Store.watch] for a session that has not moved yet.
+func (o *moving) Watch(r *http.Request) (done <-chan struct{}, stop func()) {
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	go func() {
+		defer close(ended)
+		defer cancel()
+		o.follow(ctx)
+	}()
+	return ended, func() {
+		cancel()
+		<-ended
+	}
+}
+
+// follow returns when the session has ended, or with ctx.
+func (o *moving) follow(ctx context.Context) {
+	for {
+		timer := time.NewTimer(watchEvery)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+		mark, moved, err := o.mark(ctx)
+		if err != nil || !moved {
+			continue
+		}
+		next, stop := o.m.watch(mark.ID, mark.record()) //nolint:contextcheck // it ends by stop
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-next:
+		}
+		return
+	}
+}
+
+// successor returns the session to which this one has moved. token is "" if the
+// old cookie leads to none.
+func (o *moving) successor(ctx context.Context) (token, id string, r Record, err error) {
+	mark, _, err := o.mark(ctx)
+	if token = mark.token(o.cookie); token == "" || err != nil {
+		return "", "", Record{}, err
+	}
+	id, _ = ID(token)
+	r, found, err := o.m.load(ctx, id, true)
+	if !found || !r.live() || err != nil {
+		return "", "", Record{}, err
+	}
+	return token, id, r, nil
+}
+
+// move creates the new session and puts a mark in place of the old one. It reports
+// false if there is a mark already: the session has moved or ended meanwhile. If
+// the user's sessions were all ended before, this one ends now.
+func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads bool) (token, id string, moved bool, err error) {
+	token, id, b, err := o.m.create(ctx, next)
+	if err != nil {
+		return "", "", false, err
+	}
+	if next.User != "" && b.ends(next.signIn()) {
+		undoErr := o.m.remove(ctx, id)
+		_, err := o.put(ctx, r, mark{})
+		return "", "", false, errors.Join(err, undoErr)
+	}
+	moved, err = o.replace(ctx, r, next, token, id, leads)
+	return token, id, moved, err
+}
+
+// replace puts a mark that leads to the new session in place of the old one. It
+// removes the new session if there is a mark already.
+//
+// The new session is there before the mark, so that a process that dies in between
+// signs nobody out; nobody has its token then.
+func (o *moving) replace(ctx context.Context, r *http.Request, next Record, token, id string, leads bool) (bool, error) {
+	mark := mark{ID: id, User: next.User, Line: next.signIn().Line}
+	if leads {
+		mark.Sealed = seal(o.cookie, token)
+	}
+	moved, err := o.put(ctx, r, mark)
+	if !moved || err != nil {
+		undoErr := o.m.remove(ctx, id)
+		return false, errors.Join(err, undoErr)
+	}
+	return true, nil
+}
+
+// put puts a mark in place of the old session and removes that. It reports false if
+// there is a mark already.
+func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, error) {
+	created, err := o.create(ctx, mark)
+	if err != nil {
+		return false, errors.Join(err, o.takeBack(ctx, mark))
+	}
+	if !created {
+		return false, nil
+	}
+	if err := o.retire(ctx, r); err != nil {
+		undoErr := o.m.remove(ctx, o.id)
+		return false, errors.Join(err, undoErr)
+	}
+	return true, nil
+}
+
+// takeBack removes a mark whose creation failed and may have taken effect all the
+// same: the old session stands.
+func (o *moving) takeBack(ctx context.Context, failed mark) error {
+	ctx = context.WithoutCancel(ctx)
+	there, found, err := o.mark(ctx)
+	if err != nil {
+		return err
+	}
+	if found && failed.ID != "" && there.ID == failed.ID { // another's stays
+		err = o.m.remove(ctx, o.id)
+	}
+	return err
+}
+
+// retire removes the session from the old store.
+func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
+	defer func() {
+		if v := recover(); v != nil { // some stores panic on what they cannot encode
+			err = fmt.Errorf("store: ending a session of the old store: %T: panic: %v", o.m.from, v)
+		}
+	}()
+	clear(o.session.Values)
+	options := gsessions.Options{Path: "/"}
+	if o.session.Options != nil {
+		options = *o.session.Options
+	}
+	options.MaxAge = -1
+	o.session.Options = &options
+	header := headerOnly{}
+	if err := o.m.from.Save(o.only(r).WithContext(ctx), header, o.session); err != nil {
+		return fmt.Errorf("store: ending a session of the old store: %T: %w", o.m.from, err)
+	}
+	o.retired = header.Header()["Set-Cookie"]
+	return nil
+}
+
+// headerOnly is a response of which only the header is of interest.
+type headerOnly http.Header
+
+func (h headerOnly) Header() http.Header       { return http.Header(h) }
+func (h headerOnly) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
+func (h headerOnly) WriteHeader(int)           {}

@@ -1,0 +1,140 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+)
+
+// TestSwappedDatabases: the server announces no key when it puts another database in
+// the place of this one.
+func TestSwappedDatabases(t *testing.T) {
+	server := testserver.Redis(t)
+	b := backend(t, connect(t, server.Address))
+	create(t, b, newID(1), record("alice", nil))
+	waitCached(t, loader(t, b, newID(1)), server)
+	_, err := server.Command("SWAPDB", "0", "1")
+	require.NoError(t, err)
+	began := time.Now()
+	require.Eventually(t, func() bool {
+		_, found, err := b.Load(t.Context(), newID(1))
+		return err == nil && !found
+	}, 10*time.Second, time.Millisecond, "the cache must not answer for ever")
+	assert.Less(t, time.Since(began), 2*time.Second)
+	create(t, b, newID(2), record("alice", nil))
+	waitCached(t, loader(t, b, newID(2)), server) // and works again
+}
+
+// TestMarkStays: the cache goes on answering after the mark was made to stay again,
+// and when it was dropped by the server.
+func TestMarkStays(t *testing.T) {
+	server := testserver.Redis(t)
+	client := connect(t, server.Address)
+	b := backend(t, client)
+	create(t, b, newID(1), record("alice", nil))
+	waitCached(t, loader(t, b, newID(1)), server)
+	marks, err := client.Do(t.Context(), client.B().Keys().Pattern("session:cache:*").Build()).AsStrSlice()
+	require.NoError(t, err)
+	require.Len(t, marks, 1)
+	assert.Positive(t, number(t, client, "PTTL", marks[0]))
+	require.NoError(t, do(t, client, "DEL", marks[0]).Error())
+	require.Eventually(t, func() bool { return number(t, client, "EXISTS", marks[0]) == 1 }, 10*time.Second, time.Millisecond)
+	waitCached(t, loader(t, b, newID(1)), server)
+}
+
+// TestMarkIsRefused: without the right to write the mark there is still a cache.
+func TestMarkIsRefused(t *testing.T) {
+	server := testserver.Redis(t)
+	_, err := server.Command("ACL", "SETUSER", "default", "-set")
+	require.NoError(t, err)
+	b := backend(t, connect(t, server.Address))
+	create(t, b, newID(1), record("alice", nil))
+	waitCached(t, loader(t, b, newID(1)), server)
+}
+
+func replicaOf(t *testing.T, master *testserver.RedisServer) *testserver.RedisServer {
+	t.Helper()
+	host, port, err := net.SplitHostPort(master.Address)
+	require.NoError(t, err)
+	replica := testserver.Redis(t, "--replicaof", host, port)
+	require.Eventually(t, func() bool {
+		info, err := replica.Command("INFO", "replication")
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	}, 20*time.Second, 10*time.Millisecond)
+	return replica
+}
+
+// TestReplicas: with WithReplicas a session that was ended has ended on the replicas
+// too, or the operation fails.
+func TestReplicas(t *testing.T) {
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	b := backend(t, connect(t, master.Address), redisstore.WithReplicas(1), redisstore.WithConfig(store.Config{Timeout: time.Second}))
+	there := func(id string) string {
+		ended, err := replica.Command("HGET", "session:id:"+id, "m")
+		require.NoError(t, err)
+		return strings.TrimSpace(ended)
+	}
+	for i := range 50 {
+		from, to := newID(2*i), newID(2*i+1)
+		create(t, b, from, record("alice", nil))
+		moved, err := b.Rotate(t.Context(), from, move(to, record("alice", nil), nil))
+		require.NoError(t, err)
+		require.True(t, moved)
+		require.Contains(t, there(from), "renewed", "when Rotate returns, the old ID is dead on the replica")
+		ended, err := b.End(t.Context(), "alice", store.Revoked, to)
+		require.NoError(t, err)
+		require.Len(t, ended, 1)
+		require.Contains(t, there(to), "revoked", "when End returns, the session has ended on the replica")
+	}
+
+	create(t, b, newID(1000), record("alice", nil))
+	replica.Pause()
+	_, err := b.End(t.Context(), "alice", store.Revoked, newID(1000))
+	require.ErrorContains(t, err, "not on as many replicas")
+	r, _, err := b.Load(t.Context(), newID(1000))
+	require.NoError(t, err)
+	assert.Equal(t, store.Revoked, r.Ended, "it has ended all the same")
+	replica.Resume()
+}
+
+// BenchmarkReplicas measures what it costs to wait for a replica:
+//
+//	go test -run '^$' -bench Replicas ./store/redisstore
+func BenchmarkReplicas(b *testing.B) {
+	for _, replicas := range []int{0, 1} {
+		b.Run(fmt.Sprint(replicas), func(b *testing.B) {
+			server := testserver.Redis(b)
+			host, port, err := net.SplitHostPort(server.Address)
+			require.NoError(b, err)
+			replica := testserver.Redis(b, "--replicaof", host, port)
+			for {
+				if info, err := replica.Command("INFO", "replication"); err == nil && strings.Contains(info, "master_link_status:up") {
+					break
+				}
+			}
+			s := redisstore.NewBackend(connect(b, server.Address), redisstore.WithReplicas(replicas))
+			defer func() { _ = s.Close() }()
+			for i := range b.N {
+				if _, err := s.Create(b.Context(), newID(i), record("alice", nil)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ResetTimer()
+			for i := range b.N {
+				if ended, err := s.End(b.Context(), "alice", store.Revoked, newID(i)); err != nil || len(ended) != 1 {
+					b.Fatal(ended, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// statements are the texts of what a backend runs. Parameters are numbered in
+// the order in which they stand in the text.
+type statements struct {
+	create   string // id, the columns of rowOf
+	load     string // id
+	loadMany string // id, id, id
+	change   string // patch, seen, expires, id, now
+	changeIf string // patch, seen, expires, id, now, path (PostgreSQL: name), text
+	touch    string // seen, expires, id, now: a change that leaves the values alone
+	rotate   string // patch, new id, name, user, created, seen, expires, id, now; PostgreSQL: and what create takes of the trace but the ID
+	end      string // ending, now, now, id
+	remove   string // id
+	list     string // user, now
+	now      string // "": the process has the same clock
+	exists   string // fails if there is no such table
+	probe    string // fails if it is missing or another's
+	probeOld string // fails if it is not that of an earlier version
+
+	// endMany is end of several IDs, and lockMany finds and locks those that can be
+	// ended (now, IDs), for MySQL, which does not return what it has changed. See
+	// withIDs.
+	endMany, lockMany string
+
+	// sweep removes some of the records that expired before a time. For MySQL it
+	// only finds them, between lock and unlock: see sweepMySQL.
+	sweep, lock, unlock string
+}
+
+// batch is how many expired records one statement removes: few enough that no
+// request waits for long.
+const batch = 200
+
+// loadedAtOnce is how many records loadMany reads.
+const loadedAtOnce = 3
+
+var parameter = regexp.MustCompile(`\$[0-9]+`)
+
+// inList stands for the parameters of the IDs, which are the last ones.
+const inList = "(…)"
+
+// withIDs fills in the parameters of n IDs, after some others.
+func (d Dialect) withIDs(text string, others, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if d == PostgreSQL {
+			fmt.Fprintf(&b, "$%d", others+1+i)
+		} else {
+			b.WriteByte('?')
+		}
+	}
+	return strings.Replace(text, inList, "("+b.String()+")", 1)
+}
+
+func newStatements(d Dialect, g grammar, table string) statements {
+	const (
+		columns    = "name, kind, user_id, created, seen, expires, ended, data"
+		oldColumns = "user_id, created, seen, expires, data"
+		session    = " AND kind IS NULL AND ended IS NULL AND expires > "
+		record     = " AND ended IS NULL AND (kind IS NOT NULL OR expires > $%d)"
+	)
+	t := g.quote + table + g.quote
+	times := "seen = " + g.later + "(seen, $2), expires = " + g.later + "(expires, $3)" + g.touched
+	end := "UPDATE " + t + " SET ended = $1, expires = " + g.lesser + "(expires, $2), data = '{}'" + g.touched +
+		" WHERE expires > $3 AND kind IS NULL AND ended IS NULL AND id "
+	s := statements{
+		create:   "INSERT INTO " + t + " (id, " + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9" + g.input + ") " + g.taken,
+		load:     "SELECT " + columns + g.output + " FROM " + t + " WHERE id = $1",
+		loadMany: "SELECT id, " + columns + g.output + " FROM " + t + " WHERE id IN ($1, $2, $3)",
+		change:   "UPDATE " + t + " SET data = " + g.merge + ", " + times + " WHERE id = $4" + fmt.Sprintf(record, 5),
+		touch: "UPDATE " + t + " SET seen = " + g.later + "(seen, $1), expires = " + g.later + "(expires, $2)" + g.touched +
+			" WHERE id = $3" + fmt.Sprintf(record, 4),
+		rotate: "UPDATE " + t + " SET data = " + g.merge + ", id = $2, name = $3, user_id = $4, created = $5, seen = $6, expires = $7" +
+			" WHERE id = $8" + session + "$9",
+		end:      end + "= $4",
+		endMany:  end + "IN " + inList,
+		lockMany: "SELECT id FROM " + t + " WHERE expires > $1 AND kind IS NULL AND ended IS NULL AND id IN " + inList + " ORDER BY id FOR UPDATE",
+		remove:   "DELETE FROM " + t + " WHERE id = $1",
+		list: "SELECT id, " + strings.Replace(columns, "data", g.signIn, 1) + " FROM " + t +
+			" WHERE user_id = $1" + session + "$2",
+		exists:   "SELECT 1 FROM " + t + " WHERE 1 = 0",
+		probe:    "SELECT id, " + columns + " FROM " + t + " WHERE 1 = 0",
+		probeOld: "SELECT id, " + oldColumns + " FROM " + t + " WHERE 1 = 0",
+	}
+	s.changeIf = s.change + " AND " + g.stands
+	if g.now != "" {
+		s.now = "SELECT " + g.now
+	}
+	expired := fmt.Sprintf("SELECT id FROM %s WHERE expires <= $1 ORDER BY expires LIMIT %d", t, batch)
+	switch d {
+	case SQLite:
+		s.endMany += " RETURNING id"
+		s.sweep = "DELETE FROM " + t + " WHERE id IN (" + expired + ")"
+	case PostgreSQL:
+		s.endMany += " RETURNING id"
+		// The row is locked first, so that its value is the one that the change meets.
+		s.changeIf = "WITH now AS (SELECT id, data -> $6::text AS stands FROM " + t + " WHERE id = $4" + fmt.Sprintf(record, 5) + " FOR UPDATE)," +
+			" changed AS (UPDATE " + t + " SET data = " + g.merge + ", " + times + " FROM now WHERE " + t + ".id = now.id" +
+			" AND now.stands IS NOT DISTINCT FROM $7::text::jsonb RETURNING 1)" +
+			" SELECT EXISTS (SELECT 1 FROM changed), stands::text FROM now"
+		s.rotate = "WITH moved AS (" + s.rotate + " RETURNING 1) INSERT INTO " + t + " (id, " + columns + ")" +
+			" SELECT $8::text, $10::text, $11::text, $12::text, $13::bigint, $14::bigint, $15::bigint, $16::text, $17::text::jsonb FROM moved"
+		// Two processes take different rows, and none waits for the other.
+		s.sweep = "DELETE FROM " + t + " WHERE id = ANY (ARRAY(" + expired + " FOR UPDATE SKIP LOCKED))"
+	case MySQL:
+		s.sweep = expired
+		// Locks are the server's and not the database's, and their names at most 64
+		// characters long.
+		name := "MD5(CONCAT(DATABASE(), '.sessionkit.', '" + table + "'))"
+		s.lock, s.unlock = "SELECT GET_LOCK("+name+", 0)", "DO RELEASE_LOCK("+name+")"
+	}
+	if d != PostgreSQL {
+		for _, text := range []*string{
+			&s.create, &s.load, &s.loadMany, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
+			&s.remove, &s.list, &s.sweep,
+		} {
+			*text = parameter.ReplaceAllString(*text, "?")
+		}
+	}
+	return s
+}
