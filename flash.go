@@ -47,7 +47,10 @@ func (q *request) ownFlashes() *flashes {
 
 // Every message is a value of its own, so that requests that run at the same time
 // lose none of each other's. The names sort by age.
-const flashPrefix = value.OwnPrefix + "flash:"
+const (
+	flashPrefix  = value.OwnPrefix + "flash:"
+	latestPrefix = value.OwnPrefix + "latest_flash:"
+)
 
 // messages is the key of flash messages among those of typed flashes, whose names
 // are never empty.
@@ -157,12 +160,15 @@ func (q *request) putGinFlashes(left []any) {
 type FlashKey[T any] struct {
 	name   string
 	prefix string // begins the names of its flashes
+	latest string // is the name of what changes with each of them: [FlashKey.Take] is one step by it; "": is not
 	codec  codec[T]
 }
 
 // NewFlash returns the key of typed flashes. It panics where [NewKey] would.
 func NewFlash[T any](name string) FlashKey[T] {
-	return newFlashKey(checkName("NewFlash", name), newCodec[T]("NewFlash", name))
+	k := newFlashKey(checkName("NewFlash", name), newCodec[T]("NewFlash", name))
+	k.latest = latestPrefix + name
+	return k
 }
 
 // newFlashKey has the name's length come first, so that no name is the beginning
@@ -188,12 +194,16 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 	}
 	f := q.ownFlashes()
 	f.n++
-	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, newToken()[:6]), text)
+	random := newToken()
+	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, random[:6]), text)
+	if k.latest != "" {
+		q.put(k.latest, `"`+random+`"`)
+	}
 }
 
-// Take returns the values, oldest first, and consumes them, each in one step: of
-// requests that take at the same time one gets it. One that is not a T is left out.
-// If there are none, nothing changes. As of [Flashes], a prefetch gets none.
+// Take returns the values, oldest first, and consumes them, in one step: of requests
+// that take at the same time one gets them. One that is not a T is left out. If there
+// are none, or the store fails, nothing changes. As of [Flashes], a prefetch gets none.
 func (k FlashKey[T]) Take(c *gin.Context) []T {
 	q := requestOf(c, "FlashKey.Take")
 	q.lock()
@@ -202,21 +212,17 @@ func (k FlashKey[T]) Take(c *gin.Context) []T {
 	if q.prefetch {
 		return nil
 	}
-	var taken []T
-	for _, name := range slices.Sorted(maps.Keys(q.withPrefix(k.prefix))) {
-		if text := q.takeValue(name); text != "" {
-			if v, ok := k.codec.decode(text); ok {
-				taken = append(taken, v)
-			}
-		}
-	}
-	return taken
+	return k.decode(q.takeValues(k.prefix, k.latest))
 }
 
 // read returns the values, oldest first, and removes them with the commit.
 func (k FlashKey[T]) read(q *request) []T {
 	texts := q.withPrefix(k.prefix)
 	q.removeAll(texts)
+	return k.decode(texts)
+}
+
+func (k FlashKey[T]) decode(texts map[string]string) []T {
 	var found []T
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if v, ok := k.codec.decode(texts[name]); ok {

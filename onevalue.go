@@ -121,6 +121,66 @@ func (q *request) takeValue(name string) string {
 	}
 }
 
+// takeValues removes all values whose names begin with prefix and returns their texts, as
+// one step. Each of them was put together with a new text of latest, so they are all there
+// are as long as that one stands.
+func (q *request) takeValues(prefix, latest string) map[string]string {
+	q.syncView()
+	defer q.refreshView()
+	for range mostRenewals {
+		ready, err := q.atOnce()
+		if err != nil {
+			return nil
+		}
+		texts := q.withPrefix(prefix)
+		change := store.Change{If: &store.Condition{Name: latest, Text: q.base[latest]}}
+		for name := range texts {
+			if _, stored := q.base[name]; stored {
+				change.Delete = append(change.Delete, name)
+			}
+		}
+		if ready && len(change.Delete) > 0 {
+			change.Delete = append(change.Delete, latest)
+			outcome, err := q.changeAtOnce(change)
+			if err != nil || !outcome.Found || outcome.Conflict && !q.reread() {
+				return nil
+			}
+			if outcome.Conflict {
+				continue
+			}
+			q.base = value.Apply(q.base, nil, change.Delete)
+			q.old.record.Values = q.base
+		}
+		q.removeAll(texts) // what this request has put, and the store does not have
+		q.remove(latest)
+		return texts
+	}
+	return nil
+}
+
+// reread loads the values again of a session that others have changed. It reports false
+// if it has ended, or the store failed.
+func (q *request) reread() bool {
+	k, err := q.kit.keeper.load(q.r, q.old.cookie, true)
+	found := err == nil && k.id == q.old.id && k.record.Ended == ""
+	if err == nil && !found {
+		k, found, err = q.kit.keeper.follow(q.r, q.old)
+	}
+	if err != nil {
+		_ = q.failedAtOnce(err) // it is reported
+		return false
+	}
+	if found {
+		q.goOnWith(k)
+	}
+	return found
+}
+
+// goOnWith takes over a session as another request has left it.
+func (q *request) goOnWith(k kept) {
+	q.old.id, q.old.record, q.base, q.signIn = k.id, k.record, k.record.Values, nil
+}
+
 // standing returns the text of a value as the store had it, and whether this request
 // has changed it since.
 func (q *request) standing(name string) (text string, own bool) {
@@ -187,7 +247,8 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 		if err != nil || !found {
 			return store.Outcome{}, q.failedAtOnce(err)
 		}
-		q.old.id, q.old.record, q.base, q.signIn, followed = k.id, k.record, k.record.Values, nil, true
+		q.goOnWith(k)
+		followed = true
 	}
 	if err == nil && outcome.Changed() {
 		renews := !followed && !change.Seen.IsZero() && q.life().renewsCookie(&q.old.record, change.Seen)

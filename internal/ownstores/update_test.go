@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -178,11 +179,37 @@ func TestTakesAtOnce(t *testing.T) {
 				}
 			}
 			assert.Equal(t, 1, got)
-			got = 0
+			b.post("/voucher?value=w")
+			var flashes []string
 			for _, w := range together(b, nodes, parallel, func(int) string { return "/take-flash" }) {
-				got += len(decoded[[]string](t, w))
+				flashes = append(flashes, decoded[[]string](t, w)...)
 			}
-			assert.Equal(t, 1, got, "a typed flash")
+			assert.Equal(t, []string{"v", "w"}, flashes, "of one request")
+		}
+	})
+}
+
+// TestTakesAgainstAdds: each typed flash is taken once, whenever it is added.
+func TestTakesAgainstAdds(t *testing.T) {
+	const parallel = 64
+	each(t, func(t *testing.T, p pair) {
+		nodes := counting(t, p, sessionkit.Config{})
+		for range rounds(3, 30) {
+			b := nodes[0].browser()
+			b.post("/voucher?value=first")
+			added, taken := []string{"first"}, []string{}
+			for i, w := range together(b, nodes, parallel, func(i int) string {
+				return [...]string{"/take-flash", fmt.Sprintf("/voucher?value=%d", i)}[i%2]
+			}) {
+				if i%2 == 0 {
+					taken = append(taken, decoded[[]string](t, w)...)
+				} else {
+					added = append(added, strconv.Itoa(i))
+				}
+			}
+			taken = append(taken, decoded[[]string](t, b.do(http.MethodPost, "/take-flash"))...)
+			assert.ElementsMatch(t, added, taken)
+			assert.Equal(t, "null", b.do(http.MethodPost, "/take-flash").Body.String())
 		}
 	})
 }
