@@ -58,12 +58,19 @@ func (q *request) retire() {
 	if q.adopted == nil {
 		return
 	}
-	if id, ok := store.ID(q.adopted.token); ok && id == q.old.id {
-		q.sends = true
-	}
 	if q.old.id == "" || q.comesBack() {
 		q.adopted.Retire(q.writer.Header())
 	}
+}
+
+// moved reports whether the old cookie has led to the session, of which the browser has
+// no cookie yet.
+func (q *request) moved() bool {
+	if q.adopted == nil {
+		return false
+	}
+	id, ok := store.ID(q.adopted.token)
+	return ok && id == q.old.id
 }
 
 // moving keeps sessions in a successor.

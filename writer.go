@@ -99,8 +99,8 @@ func (q *request) beforeHeader(header bool) {
 	q.early = false
 	if header {
 		if q.writer.failed == nil {
-			q.retire()
 			q.setCookie()
+			q.retire()
 			q.keepLocation()
 		}
 		q.setHeader()
@@ -112,7 +112,7 @@ func (q *request) setCookie() {
 	if q.clears {
 		q.clearBrowser()
 	}
-	if q.sends && q.old.id != "" {
+	if q.old.id != "" && (q.sends || q.moved()) {
 		q.sendCookie()
 	}
 	q.clears, q.sends = false, false
