@@ -1,7 +1,9 @@
 package sessionkit_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -165,4 +167,44 @@ func ExampleAttempt() {
 	// POST /reset: 303 to /
 	// GET /: 200 user "42"
 	// GET /: 200 user ""
+}
+
+// A job that takes a while tells the user who began it that it is done, by the ID of
+// the session.
+func ExampleKey_UpdateIn() {
+	ready := sessionkit.NewKey[[]string]("ready")
+	store := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(store))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+
+	var jobs []func() error // a queue, perhaps
+	r.POST("/report", sessionkit.RequireSession(), func(c *gin.Context) {
+		id := sessionkit.Current(c).ID
+		jobs = append(jobs, func() error {
+			_, err := ready.UpdateIn(context.Background(), store, id, func(reports []string) []string {
+				return append(reports, "sales.pdf")
+			})
+			return err // store.ErrEnded if the user has signed out meanwhile
+		})
+	})
+	r.GET("/reports", sessionkit.RequireSession(), func(c *gin.Context) {
+		reports, _ := ready.Get(c)
+		c.JSON(http.StatusOK, reports)
+	})
+
+	visit := newVisitor(r)
+	visit("POST", "/login")
+	visit("POST", "/report")
+	visit("GET", "/reports")
+	for _, job := range jobs {
+		fmt.Println("the job:", job())
+	}
+	visit("GET", "/reports")
+	// Output:
+	// POST /login: 200
+	// POST /report: 200
+	// GET /reports: 200 null
+	// the job: <nil>
+	// GET /reports: 200 ["sales.pdf"]
 }

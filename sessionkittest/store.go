@@ -2,6 +2,7 @@ package sessionkittest
 
 import (
 	"context"
+	"iter"
 	"sync"
 
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -67,6 +68,13 @@ func (b *backend) LoadFresh(ctx context.Context, ids ...string) (map[string]stor
 		return nil, err
 	}
 	return b.Backend.LoadFresh(ctx, ids...)
+}
+
+func (b *backend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	if err := b.reading(); err != nil {
+		return func(yield func(map[string]store.Record, error) bool) { yield(nil, err) }
+	}
+	return b.Backend.Scan(ctx)
 }
 
 func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
@@ -28,9 +29,11 @@ type Record struct {
 	Name    string    // name of the session cookie; "": made before names were kept
 	User    string    // who is signed in; "": nobody. It never changes under one ID.
 	Created time.Time // when the session began, also under earlier IDs
+	Since   time.Time // when it got this ID; zero: it has had no other
 	Seen    time.Time // last use, to the minute
 	Expires time.Time // when the session ends unless it is used before
 	Ended   Ending    // why it has ended already; "": it has not
+	Next    string    // the ID that it was given when it was [Renewed]; "": none
 
 	// Values holds the session's values by name, each as a JSON text that is
 	// neither an object nor null. The map of a loaded record is read-only.
@@ -81,7 +84,7 @@ type Move struct {
 	Record Record
 	Drop   []string
 
-	Trace Record // what is left under the old ID
+	Trace Record // what is left under the old ID: it has ended, and Next is the new one
 }
 
 // A Backend keeps records. [New] makes a session store of one; the package
@@ -127,7 +130,7 @@ type Backend interface {
 
 	// End ends those of the sessions that are live, and returns their IDs. What is
 	// left of each is a trace: a record without values that has ended now, for the
-	// given reason. All of them are sessions of the user.
+	// given reason. All of them are sessions of the user; of anybody if that is "".
 	End(ctx context.Context, user string, why Ending, ids ...string) ([]string, error)
 
 	// Delete removes a record, live or not, and reports whether it was there.
@@ -137,6 +140,14 @@ type Backend interface {
 	// user. It may leave out those that have expired or ended. Of the values
 	// only [SignInValue] need be there.
 	List(ctx context.Context, user string) (map[string]Record, error)
+
+	// Scan yields all sessions and all traces of renewed ones, in portions, by ID.
+	// What is there from the beginning to the end comes exactly once; what comes or
+	// goes meanwhile may be left out. Of the values only [SignInValue] need be there.
+	// A portion is small, however many there are, and while it is being looked at no
+	// lock and no connection is held. An empty one says that it goes on. The error,
+	// if there is one, comes last.
+	Scan(ctx context.Context) iter.Seq2[map[string]Record, error]
 
 	// Now returns the time of a clock that all processes share, such as that of
 	// the server that keeps id.
@@ -164,6 +175,14 @@ type PeekingBackend interface {
 	// the IDs, "" for one that is not there; none if nothing was stored.
 	CreateAndPeek(ctx context.Context, id string, r Record, p Peek) (created bool, texts []string, err error)
 	RotateAndPeek(ctx context.Context, id string, m Move, p Peek) (moved bool, texts []string, err error)
+}
+
+// A CountingBackend is a [Backend] that counts the live sessions without reading each
+// of them. For other backends the store goes through them all.
+type CountingBackend interface {
+	Backend
+
+	Count(ctx context.Context) (Counts, error)
 }
 
 // A WatchingBackend is a [Backend] that learns of changes made by other processes

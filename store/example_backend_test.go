@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"sync"
 	"testing"
@@ -115,6 +116,16 @@ func (b *mapBackend) End(_ context.Context, _ string, why store.Ending, ids ...s
 		}
 	}
 	return ended, nil
+}
+
+func (b *mapBackend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return func(yield func(map[string]store.Record, error) bool) {
+		b.mu.Lock()
+		all := maps.Clone(b.records)
+		b.mu.Unlock()
+		maps.DeleteFunc(all, func(_ string, r store.Record) bool { return r.Kind != "" })
+		yield(all, ctx.Err())
+	}
 }
 
 func (b *mapBackend) Delete(_ context.Context, id string) (bool, error) {

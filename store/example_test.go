@@ -64,3 +64,29 @@ func ExampleStore_RevokeAll() {
 	fmt.Println(ended, err)
 	// Output: 0 <nil>
 }
+
+// An administrator looks at all sessions, and after a leak ends them.
+func ExampleStore_All() {
+	gin.SetMode(gin.TestMode)
+	s := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
+	for range 2 {
+		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "https://example.com/login?user=42", nil))
+	}
+
+	ctx := context.Background()
+	counts, err := s.Count(ctx)
+	fmt.Println(counts.Live, counts.SignedIn, err)
+	for session, err := range s.All(ctx) {
+		fmt.Println(session.User, session.SignedInAt.IsZero(), err)
+	}
+	ended, err := s.RevokeEveryone(ctx)
+	fmt.Println(ended, err)
+	// Output:
+	// 2 2 <nil>
+	// 42 false <nil>
+	// 42 false <nil>
+	// 2 <nil>
+}

@@ -17,6 +17,17 @@ func (k kit) Load(ctx context.Context, name, token string, fresh bool) (id strin
 	return k.s.open(ctx, name, token, fresh)
 }
 
+func (k kit) Find(ctx context.Context, id string) (now string, r Record, found bool, err error) {
+	r, found, err = k.s.load(ctx, id, true)
+	switch {
+	case err != nil || !found || r.live():
+		return id, r, found, err
+	case r.Kind == "" && r.Ended == Renewed:
+		return k.Follow(ctx, r)
+	}
+	return "", Record{}, false, nil
+}
+
 func (k kit) Create(ctx context.Context, r Record, a signin.Attempt) (token, id string, err error) {
 	return k.s.signInNew(ctx, r, a)
 }
@@ -34,11 +45,17 @@ func (k kit) SignIn(ctx context.Context, id string, held, r Record, drop []strin
 }
 
 func (k kit) Follow(ctx context.Context, held Record) (id string, r Record, found bool, err error) {
-	id, _, err = k.s.find(ctx, held.User, held.signIn().Line)
-	if id == "" || err != nil {
-		return "", Record{}, false, err
+	const tries = 100 // it may be given another ID before it is read
+	for range tries {
+		id, _, err = k.s.find(ctx, held.User, held.signIn().Line)
+		if id == "" || err != nil {
+			return "", Record{}, false, err
+		}
+		r, found, err = k.s.load(ctx, id, true)
+		if err != nil || !found || r.Ended != Renewed {
+			break
+		}
 	}
-	r, found, err = k.s.load(ctx, id, true)
 	return id, r, found && r.live(), err
 }
 

@@ -228,9 +228,14 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 	if err != nil {
 		return "", "", false, err
 	}
-	if next.User != "" && b.ends(next.signIn()) {
+	if next.User == "" {
+		b, err = o.m.boundaries(ctx, "", "")
+	}
+	if err != nil || b.ends(next.signIn()) {
 		undoErr := o.m.remove(ctx, id)
-		_, err := o.put(ctx, r, mark{})
+		if err == nil {
+			_, err = o.put(ctx, r, mark{})
+		}
 		return "", "", false, errors.Join(err, undoErr)
 	}
 	moved, err = o.replace(ctx, r, next, token, id, leads)

@@ -180,6 +180,11 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 	token = newToken(r)
 	newID, _ = ID(token)
 	m := Move{ID: newID, Record: r, Drop: drop, Trace: held.trace(Renewed)}
+	now := time.Now()
+	if next := held.Since.Add(time.Millisecond); now.Before(next) { // it was another machine's clock
+		now = next
+	}
+	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
 	found, b, err = s.storeAndPeek(ctx, r, func(ctx context.Context) (bool, error) {
 		return s.backend.Rotate(ctx, id, m)
 	}, func(ctx context.Context, backend PeekingBackend, p Peek) (bool, []string, error) {

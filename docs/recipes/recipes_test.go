@@ -1,6 +1,7 @@
 package recipes_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/docs/recipes"
+	"github.com/gin-sessionkit/sessionkit/sessionkittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -44,6 +46,34 @@ func TestPrometheus(t *testing.T) {
 	`)))
 	_, err = recipes.Prometheus(registry)
 	assert.Error(t, err, "one counter a registry")
+}
+
+func TestPrometheusSessions(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	s := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	r.POST("/visit", func(c *gin.Context) { sessionkit.NewKey[int]("visits").Set(c, 1) })
+	for _, path := range []string{"/login", "/visit", "/visit"} {
+		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "https://example.com"+path, nil))
+	}
+	registry := prometheus.NewRegistry()
+	require.NoError(t, recipes.PrometheusSessions(registry, s))
+	assert.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
+		# HELP sessionkit_live_sessions Live sessions, by whether somebody is signed in.
+		# TYPE sessionkit_live_sessions gauge
+		sessionkit_live_sessions{of="users"} 1
+		sessionkit_live_sessions{of="visitors"} 2
+	`)))
+
+	broken := sessionkittest.NewStore()
+	broken.FailReads(errors.New("out of order"))
+	registry = prometheus.NewRegistry()
+	require.NoError(t, recipes.PrometheusSessions(registry, broken.Store))
+	n, err := testutil.GatherAndCount(registry)
+	require.NoError(t, err, "the other metrics are read all the same")
+	assert.Zero(t, n)
 }
 
 func TestOpenTelemetry(t *testing.T) {

@@ -19,6 +19,10 @@ type Server interface {
 	// It is not found if there is no such session, or it is one of another name.
 	Load(ctx context.Context, name, token string, fresh bool) (id string, r store.Record, found bool, err error)
 
+	// Find returns the live session that has an ID, or had it before it was renewed in
+	// the same sign-in, as it stands in the medium.
+	Find(ctx context.Context, id string) (now string, r store.Record, found bool, err error)
+
 	// Create stores a new session, and returns its token and its ID. If somebody is
 	// signed in, it is by an attempt. The error is [store.ErrEnded] if the user's
 	// sessions were ended meanwhile.

@@ -10,6 +10,7 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"strconv"
 	"sync"
@@ -82,6 +83,7 @@ type shard struct {
 type record struct {
 	name, user             string
 	created, seen, expires int64 // Unix milliseconds
+	since                  int64 // as well; 0: it has had no other ID
 	values                 map[string]string
 	special                *special // nil: a session that has not ended
 }
@@ -91,6 +93,7 @@ type record struct {
 type special struct {
 	kind  string
 	ended store.Ending
+	next  string
 }
 
 // A userShard holds the index of some of the users: an ID enters it before its
@@ -105,8 +108,11 @@ func pack(r store.Record, values map[string]string) *record {
 		name: r.Name, user: r.User,
 		created: r.Created.UnixMilli(), seen: r.Seen.UnixMilli(), expires: r.Expires.UnixMilli(), values: values,
 	}
+	if !r.Since.IsZero() {
+		p.since = r.Since.UnixMilli()
+	}
 	if r.Kind != "" || r.Ended != "" {
-		p.special = &special{r.Kind, r.Ended}
+		p.special = &special{r.Kind, r.Ended, r.Next}
 	}
 	return p
 }
@@ -116,8 +122,11 @@ func (r *record) unpack() store.Record {
 		Name: r.name, User: r.user,
 		Created: time.UnixMilli(r.created), Seen: time.UnixMilli(r.seen), Expires: time.UnixMilli(r.expires), Values: r.values,
 	}
+	if r.since != 0 {
+		u.Since = time.UnixMilli(r.since)
+	}
 	if r.special != nil {
-		u.Kind, u.Ended = r.special.kind, r.special.ended
+		u.Kind, u.Ended, u.Next = r.special.kind, r.special.ended, r.special.next
 	}
 	return u
 }
@@ -146,7 +155,8 @@ func (r *record) session(now int64) bool { return r.live(now) && r.special == ni
 // trace returns what is left of a session that ends now.
 func (r *record) trace(why store.Ending, now int64) *record {
 	return &record{
-		name: r.name, user: r.user, created: r.created, seen: r.seen, expires: min(r.expires, now), special: &special{ended: why},
+		name: r.name, user: r.user, created: r.created, since: r.since, seen: r.seen, expires: min(r.expires, now),
+		special: &special{ended: why},
 	}
 }
 
@@ -339,6 +349,52 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 		}
 	}
 	return list, nil
+}
+
+// Scan copies the records of one shard after the other.
+func (b *backend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return func(yield func(map[string]store.Record, error) bool) {
+		for i := range b.shards {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(b.shards[i].sessions(), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *shard) sessions() map[string]store.Record {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	records := make(map[string]store.Record, len(s.records))
+	for id, r := range s.records {
+		if r.kind() == "" {
+			records[id] = r.unpack()
+		}
+	}
+	return records
+}
+
+// Count looks at the records of one shard after the other.
+func (b *backend) Count(context.Context) (c store.Counts, err error) {
+	now := now()
+	for i := range b.shards {
+		s := &b.shards[i]
+		s.mu.RLock()
+		for _, r := range s.records {
+			if r.session(now) {
+				c.Live++
+				if r.user != "" {
+					c.SignedIn++
+				}
+			}
+		}
+		s.mu.RUnlock()
+	}
+	return c, nil
 }
 
 // Now returns the time of the process, which is the only one that sees the records.

@@ -243,7 +243,7 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 
 // rename moves a session on one server, at one instant.
 func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.Peek) (int64, []string, error) {
-	r, trace := m.Record, traceFields(m)
+	r, trace := m.Record, fields(m.Trace)
 	keys, indexes := b.withIndex(r.User, b.records+id, b.records+m.ID)
 	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, m.ID, until(indexEnd(r.Expires)), until(keyEnd(m.Trace.Expires))}
 	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name)
@@ -290,7 +290,7 @@ func (b *backend) carryRecord(ctx context.Context, id string, m store.Move) (n i
 	if err != nil {
 		return 0, "", err
 	}
-	args := append([]string{milliseconds(time.Now()), until(keyEnd(m.Trace.Expires))}, traceFields(m)...)
+	args := append([]string{milliseconds(time.Now()), until(keyEnd(m.Trace.Expires))}, fields(m.Trace)...)
 	reply := b.runEnding(ctx, freezeScript, []string{b.records + id}, args)
 	if message, err := reply.ToMessage(); err != nil || message.IsInt64() {
 		return answer(reply)

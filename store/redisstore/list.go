@@ -32,7 +32,7 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 	var moved []outline
 	for _, o := range found {
 		switch {
-		case o.record.Ended == store.Renewed && o.next != "":
+		case o.record.Ended == store.Renewed && o.record.Next != "":
 			moved = append(moved, o)
 		case o.record.Ended == "":
 			list.add(o.id, o.record)
@@ -75,12 +75,11 @@ func (b *backend) readTwice(ctx context.Context, list *listing) error {
 type outline struct {
 	id     string
 	record store.Record
-	next   string // the ID that the session was given; "": none
 }
 
 // outlineFields are the fields of an outline.
 var outlineFields = []string{
-	fieldUser, fieldCreated, fieldSeen, fieldExpires, fieldName, fieldKind, fieldEnded, fieldNext, valuePrefix + store.SignInValue,
+	fieldUser, fieldCreated, fieldSince, fieldSeen, fieldExpires, fieldName, fieldKind, fieldEnded, fieldNext, valuePrefix + store.SignInValue,
 }
 
 // readAtOnce is how many records are read in one go.
@@ -125,7 +124,6 @@ func decodeOutline(reply rueidis.RedisResult) (o outline, err error) {
 		}
 	}
 	o.record, err = decodeHash(hash)
-	o.next = hash[fieldNext]
 	return o, err
 }
 
@@ -151,9 +149,9 @@ func (l *listing) add(id string, r store.Record) {
 func (b *backend) follow(ctx context.Context, o outline, list *listing) error {
 	const hops = 5
 	for range hops {
-		next, found, err := b.successor(ctx, o.next)
+		next, found, err := b.successor(ctx, o.record.Next)
 		switch {
-		case err != nil || !found || next.record.Ended != "" && next.next == "":
+		case err != nil || !found || next.record.Ended != "" && next.record.Next == "":
 			return err // it has ended, or was lost with the process that moved it
 		case next.record.Ended == "":
 			list.add(next.id, next.record)
@@ -163,7 +161,7 @@ func (b *backend) follow(ctx context.Context, o outline, list *listing) error {
 	}
 	r := o.record
 	r.Ended, r.Expires = "", time.Now().Add(time.Minute)
-	list.add(o.next, r)
+	list.add(o.record.Next, r)
 	return nil
 }
 

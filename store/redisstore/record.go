@@ -23,10 +23,11 @@ const (
 	fieldName    = "n"
 	fieldKind    = "k"
 	fieldEnded   = "m"
-	fieldNext    = "t" // of a trace: the ID that the session was given
+	fieldNext    = "t"
+	fieldSince   = "f"
 	valuePrefix  = "v:"
 
-	metaFields = 6 // that a session of a user has beside its values
+	metaFields = 7 // that a session of a user has beside its values
 
 	endedBefore = "1" // what versions before this one wrote for a session that was about to move
 )
@@ -59,20 +60,19 @@ func fields(r store.Record) []string {
 		fieldCreated, milliseconds(r.Created),
 		fieldSeen, milliseconds(r.Seen),
 		fieldExpires, milliseconds(r.Expires))
-	for field, text := range map[string]string{fieldName: r.Name, fieldKind: r.Kind, fieldEnded: string(r.Ended)} {
+	for field, text := range map[string]string{fieldName: r.Name, fieldKind: r.Kind, fieldEnded: string(r.Ended), fieldNext: r.Next} {
 		if text != "" {
 			args = append(args, field, text)
 		}
+	}
+	if !r.Since.IsZero() {
+		args = append(args, fieldSince, milliseconds(r.Since))
 	}
 	if r.User != "" && r.Ended == "" {
 		args = append(args, fieldIndexed, milliseconds(indexEnd(r.Expires)))
 	}
 	return appendValues(args, r.Values)
 }
-
-// traceFields returns the fields and values of the trace of a session that was
-// given a new ID.
-func traceFields(m store.Move) []string { return append(fields(m.Trace), fieldNext, m.ID) }
 
 func appendValues(args []string, values map[string]string) []string {
 	for name, text := range values {
@@ -106,14 +106,17 @@ func decodeHash(hash map[string]string) (r store.Record, err error) {
 	if !ok {
 		return store.Record{}, fmt.Errorf("%w: it has no user field", store.ErrCorrupt)
 	}
-	r.User, r.Name, r.Kind, r.Ended = user, hash[fieldName], hash[fieldKind], store.Ending(hash[fieldEnded])
+	r.User, r.Name, r.Kind, r.Ended, r.Next = user, hash[fieldName], hash[fieldKind], store.Ending(hash[fieldEnded]), hash[fieldNext]
 	if r.Ended == endedBefore {
 		r.Ended = store.Renewed
 	}
-	var errs [3]error
+	var errs [4]error
 	r.Created, errs[0] = timeOf(hash, fieldCreated)
 	r.Seen, errs[1] = timeOf(hash, fieldSeen)
 	r.Expires, errs[2] = timeOf(hash, fieldExpires)
+	if hash[fieldSince] != "" {
+		r.Since, errs[3] = timeOf(hash, fieldSince)
+	}
 	if err := errors.Join(errs[:]...); err != nil {
 		return store.Record{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -139,7 +140,7 @@ func (b *sqlBackend) Rotate(ctx context.Context, id string, m store.Move) (bool,
 	r, trace := m.Record, columnsOf(m.Trace)
 	args := []any{
 		compose(r.Values, m.Drop), m.ID, null(r.Name), null(r.User),
-		r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli(),
+		r.Created.UnixMilli(), since(r), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli(),
 	}
 	var found bool
 	var err error
@@ -287,13 +288,52 @@ func (b *sqlBackend) List(ctx context.Context, user string) (map[string]store.Re
 	return records, nil
 }
 
-// records reads the records that a query finds.
-func (b *sqlBackend) records(ctx context.Context, skipCorrupt bool, stmt *sql.Stmt, args ...any) (map[string]store.Record, error) {
+// Scan reads portions in the order of the IDs. Each statement sees the sessions under
+// the IDs that they have at that moment.
+func (b *sqlBackend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return func(yield func(map[string]store.Record, error) bool) {
+		for last, more := "", true; more; {
+			records, to, err := b.portion(ctx, true, b.scan, last)
+			if err == nil {
+				err = ctx.Err() // to SQLite it makes no difference
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("sqlstore: reading all sessions: %w", err))
+				return
+			}
+			if last, more = to, to != ""; more && !yield(records, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Count reads an index: what has ended has expired then.
+func (b *sqlBackend) Count(ctx context.Context) (c store.Counts, err error) {
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	var records map[string]store.Record
-	err := b.again(ctx, func() error {
-		records = make(map[string]store.Record)
+	now := time.Now().UnixMilli()
+	err = b.again(ctx, func() error { return b.count.QueryRowContext(ctx, now).Scan(&c.Live, &c.SignedIn) })
+	if err != nil {
+		return store.Counts{}, fmt.Errorf("sqlstore: counting sessions: %w", err)
+	}
+	return c, nil
+}
+
+// records reads the records that a query finds.
+func (b *sqlBackend) records(ctx context.Context, skipCorrupt bool, stmt *sql.Stmt, args ...any) (map[string]store.Record, error) {
+	records, _, err := b.portion(ctx, skipCorrupt, stmt, args...)
+	return records, err
+}
+
+// portion also returns the last ID, "" if there is none.
+func (b *sqlBackend) portion(
+	ctx context.Context, skipCorrupt bool, stmt *sql.Stmt, args ...any,
+) (records map[string]store.Record, last string, err error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	err = b.again(ctx, func() error {
+		records, last = make(map[string]store.Record), ""
 		rows, err := stmt.QueryContext(ctx, args...)
 		if err != nil {
 			return err
@@ -303,6 +343,7 @@ func (b *sqlBackend) records(ctx context.Context, skipCorrupt bool, stmt *sql.St
 			var id string
 			var row row
 			err := rows.Scan(append([]any{&id}, row.columns()...)...)
+			last = id
 			if errors.Is(err, store.ErrCorrupt) && skipCorrupt {
 				continue
 			}
@@ -313,7 +354,7 @@ func (b *sqlBackend) records(ctx context.Context, skipCorrupt bool, stmt *sql.St
 		}
 		return rows.Err()
 	})
-	return records, err
+	return records, last, err
 }
 
 // Now returns the time of the server. The processes that share a file of SQLite
@@ -332,17 +373,18 @@ func (b *sqlBackend) Now(ctx context.Context, _ string) (time.Time, error) {
 // A row is what a record is read from. The columns that are NULL in most rows need
 // no place in an index.
 type row struct {
-	name, kind, user, ended sql.NullString
-	created, seen, expires  millis
-	values                  document
+	name, kind, user, ended, next sql.NullString
+	since                         sql.NullInt64
+	created, seen, expires        millis
+	values                        document
 }
 
 func (r *row) columns() []any {
-	return []any{&r.name, &r.kind, &r.user, &r.created, &r.seen, &r.expires, &r.ended, &r.values}
+	return []any{&r.name, &r.kind, &r.user, &r.created, &r.since, &r.seen, &r.expires, &r.ended, &r.next, &r.values}
 }
 
 func (r *row) record() store.Record {
-	return store.Record{
+	record := store.Record{
 		Name:    r.name.String,
 		Kind:    r.kind.String,
 		User:    r.user.String,
@@ -350,16 +392,25 @@ func (r *row) record() store.Record {
 		Seen:    time.UnixMilli(int64(r.seen)),
 		Expires: time.UnixMilli(int64(r.expires)),
 		Ended:   store.Ending(r.ended.String),
+		Next:    r.next.String,
 		Values:  r.values,
 	}
+	if r.since.Valid {
+		record.Since = time.UnixMilli(r.since.Int64)
+	}
+	return record
 }
 
 // columnsOf returns a record as [row.columns] has it.
 func columnsOf(r store.Record) []any {
 	return []any{
-		null(r.Name), null(r.Kind), null(r.User), r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli(),
-		null(string(r.Ended)), compose(r.Values, nil),
+		null(r.Name), null(r.Kind), null(r.User), r.Created.UnixMilli(), since(r), r.Seen.UnixMilli(), r.Expires.UnixMilli(),
+		null(string(r.Ended)), null(r.Next), compose(r.Values, nil),
 	}
+}
+
+func since(r store.Record) sql.NullInt64 {
+	return sql.NullInt64{Int64: r.Since.UnixMilli(), Valid: !r.Since.IsZero()}
 }
 
 // null returns a column that is NULL if there is no text.

@@ -63,11 +63,13 @@ func ExampleSchema() {
 	// 	kind text COLLATE "C",
 	// 	user_id text COLLATE "C",
 	// 	created bigint NOT NULL,
+	// 	since bigint,
 	// 	seen bigint NOT NULL,
 	// 	expires bigint NOT NULL,
 	// 	ended text COLLATE "C",
+	// 	next text COLLATE "C",
 	// 	data jsonb NOT NULL
 	// );
 	// CREATE INDEX IF NOT EXISTS "sessions_user_id" ON "sessions" (user_id) WHERE user_id IS NOT NULL AND ended IS NULL;
-	// CREATE INDEX IF NOT EXISTS "sessions_expires" ON "sessions" (expires);
+	// CREATE INDEX IF NOT EXISTS "sessions_expires" ON "sessions" (expires, kind, user_id);
 }

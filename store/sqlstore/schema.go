@@ -45,9 +45,11 @@ func schema(d Dialect, table string) []string {
 	kind TEXT,
 	user_id TEXT,
 	created INTEGER NOT NULL,
+	since INTEGER,
 	seen INTEGER NOT NULL,
 	expires INTEGER NOT NULL,
 	ended TEXT,
+	next TEXT,
 	data TEXT NOT NULL
 )`}
 	case PostgreSQL:
@@ -57,9 +59,11 @@ func schema(d Dialect, table string) []string {
 	kind text COLLATE "C",
 	user_id text COLLATE "C",
 	created bigint NOT NULL,
+	since bigint,
 	seen bigint NOT NULL,
 	expires bigint NOT NULL,
 	ended text COLLATE "C",
+	next text COLLATE "C",
 	data jsonb NOT NULL
 )`}
 	case MySQL: // it knows no CREATE INDEX IF NOT EXISTS
@@ -69,17 +73,17 @@ func schema(d Dialect, table string) []string {
 	kind varchar(32),
 	user_id varchar(512),
 	created bigint NOT NULL,
+	since bigint,
 	seen bigint NOT NULL,
 	expires bigint NOT NULL,
 	ended varchar(32),
+	next varchar(64),
 	data json NOT NULL,
 	version bigint NOT NULL DEFAULT 0,
-	INDEX ` + "`%[1]s_user_id` (user_id, ended),\n\tINDEX `%[1]s_expires` (expires)\n) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
+	INDEX ` + "`%[1]s_user_id` (user_id, ended),\n\tINDEX `%[1]s_expires` (expires, kind, user_id)\n) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
 	}
 	if d != MySQL {
-		texts = append(texts,
-			userIndex,
-			`CREATE INDEX IF NOT EXISTS "%[1]s_expires" ON "%[1]s" (expires)`)
+		texts = append(texts, userIndex, expiryIndex)
 	}
 	for i, text := range texts {
 		texts[i] = fmt.Sprintf(text, table)
@@ -91,21 +95,28 @@ func schema(d Dialect, table string) []string {
 // ended: somebody may sign in and out all day.
 const userIndex = `CREATE INDEX IF NOT EXISTS "%[1]s_user_id" ON "%[1]s" (user_id) WHERE user_id IS NOT NULL AND ended IS NULL`
 
+// expiryIndex is for the removal of what has expired, and has what Count needs.
+const expiryIndex = `CREATE INDEX IF NOT EXISTS "%[1]s_expires" ON "%[1]s" (expires, kind, user_id)`
+
 // upgrade returns the statements that make a table of an earlier version one of
 // this version.
 func upgrade(d Dialect, table string) []string {
-	const dropIndex = `DROP INDEX IF EXISTS "%s_user_id"`
+	const dropUsers, dropExpiry = `DROP INDEX IF EXISTS "%s_user_id"`, `DROP INDEX IF EXISTS "%s_expires"`
 	texts := []string{
-		`ALTER TABLE "%s" ADD COLUMN name TEXT`, `ALTER TABLE "%s" ADD COLUMN kind TEXT`, `ALTER TABLE "%s" ADD COLUMN ended TEXT`,
-		dropIndex, userIndex,
+		`ALTER TABLE "%s" ADD COLUMN name TEXT`, `ALTER TABLE "%s" ADD COLUMN kind TEXT`, `ALTER TABLE "%s" ADD COLUMN since INTEGER`,
+		`ALTER TABLE "%s" ADD COLUMN ended TEXT`, `ALTER TABLE "%s" ADD COLUMN next TEXT`,
+		dropUsers, userIndex, dropExpiry, expiryIndex,
 	}
 	switch d {
 	case SQLite:
 	case PostgreSQL:
-		texts = []string{`ALTER TABLE "%s" ADD COLUMN name text COLLATE "C", ADD COLUMN kind text COLLATE "C", ADD COLUMN ended text COLLATE "C"`, dropIndex, userIndex}
+		texts = []string{`ALTER TABLE "%s" ADD COLUMN name text COLLATE "C", ADD COLUMN kind text COLLATE "C", ` +
+			`ADD COLUMN since bigint, ADD COLUMN ended text COLLATE "C", ADD COLUMN next text COLLATE "C"`, dropUsers, userIndex, dropExpiry, expiryIndex}
 	case MySQL:
-		texts = []string{"ALTER TABLE `%[1]s` ADD COLUMN name varchar(255), ADD COLUMN kind varchar(32), ADD COLUMN ended varchar(32), " +
-			"DROP INDEX `%[1]s_user_id`, ADD INDEX `%[1]s_user_id` (user_id, ended)"}
+		texts = []string{"ALTER TABLE `%[1]s` ADD COLUMN name varchar(255), ADD COLUMN kind varchar(32), " +
+			"ADD COLUMN since bigint, ADD COLUMN ended varchar(32), ADD COLUMN next varchar(64), " +
+			"DROP INDEX `%[1]s_user_id`, ADD INDEX `%[1]s_user_id` (user_id, ended), " +
+			"DROP INDEX `%[1]s_expires`, ADD INDEX `%[1]s_expires` (expires, kind, user_id)"}
 	}
 	for i, text := range texts {
 		texts[i] = fmt.Sprintf(text, table)

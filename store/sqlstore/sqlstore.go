@@ -135,7 +135,7 @@ type sqlBackend struct {
 	dialect Dialect
 	texts   statements
 
-	create, load, loadMany, update, updateIf, touch, rotate, end, remove, list, sweep, clock *sql.Stmt
+	create, load, loadMany, update, updateIf, touch, rotate, end, remove, list, scan, count, sweep, clock *sql.Stmt
 
 	// writing is held by the goroutine that writes to SQLite. SQLite lets one write
 	// at a time and has the others poll: each would keep a connection from the
@@ -173,6 +173,8 @@ func (b *sqlBackend) prepare() error {
 		{&b.clock, b.texts.now},
 		{&b.remove, b.texts.remove},
 		{&b.list, b.texts.list},
+		{&b.scan, b.texts.scan},
+		{&b.count, b.texts.count},
 		{&b.sweep, b.texts.sweep},
 	} {
 		if s.text == "" || s.stmt == &b.sweep && b.dialect == MySQL {
@@ -190,7 +192,7 @@ func (b *sqlBackend) prepare() error {
 func (b *sqlBackend) closeStatements() error {
 	var errs []error
 	for _, s := range []*sql.Stmt{
-		b.create, b.load, b.loadMany, b.update, b.updateIf, b.touch, b.rotate, b.end, b.remove, b.list, b.sweep, b.clock,
+		b.create, b.load, b.loadMany, b.update, b.updateIf, b.touch, b.rotate, b.end, b.remove, b.list, b.scan, b.count, b.sweep, b.clock,
 	} {
 		if s != nil {
 			errs = append(errs, s.Close())

@@ -9,16 +9,18 @@ import (
 // statements are the texts of what a backend runs. Parameters are numbered in
 // the order in which they stand in the text.
 type statements struct {
-	create   string // id, the columns of rowOf
+	create   string // id, the columns of a row
 	load     string // id
 	loadMany string // id, id, id
 	change   string // patch, seen, expires, id, now
 	changeIf string // patch, seen, expires, id, now, path (PostgreSQL: name), text
 	touch    string // seen, expires, id, now: a change that leaves the values alone
-	rotate   string // patch, new id, name, user, created, seen, expires, id, now; PostgreSQL: and what create takes of the trace but the ID
+	rotate   string // patch, new id, name, user, created, since, seen, expires, id, now; PostgreSQL: and what create takes of the trace but the ID
 	end      string // ending, now, now, id
 	remove   string // id
 	list     string // user, now
+	scan     string // the ID after which to go on
+	count    string // now
 	now      string // "": the process has the same clock
 	exists   string // fails if there is no such table
 	probe    string // fails if it is missing or another's
@@ -37,6 +39,9 @@ type statements struct {
 // batch is how many expired records one statement removes: few enough that no
 // request waits for long.
 const batch = 200
+
+// portion is how many records are read at a time where all are.
+const portion = 500
 
 // loadedAtOnce is how many records loadMany reads.
 const loadedAtOnce = 3
@@ -64,7 +69,7 @@ func (d Dialect) withIDs(text string, others, n int) string {
 
 func newStatements(d Dialect, g grammar, table string) statements {
 	const (
-		columns    = "name, kind, user_id, created, seen, expires, ended, data"
+		columns    = "name, kind, user_id, created, since, seen, expires, ended, next, data"
 		oldColumns = "user_id, created, seen, expires, data"
 		session    = " AND kind IS NULL AND ended IS NULL AND expires > "
 		record     = " AND ended IS NULL AND (kind IS NOT NULL OR expires > $%d)"
@@ -73,21 +78,24 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	times := "seen = " + g.later + "(seen, $2), expires = " + g.later + "(expires, $3)" + g.touched
 	end := "UPDATE " + t + " SET ended = $1, expires = " + g.lesser + "(expires, $2), data = '{}'" + g.touched +
 		" WHERE expires > $3 AND kind IS NULL AND ended IS NULL AND id "
+	outlines := "SELECT id, " + strings.Replace(columns, "data", g.signIn, 1) + " FROM " + t
 	s := statements{
-		create:   "INSERT INTO " + t + " (id, " + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9" + g.input + ") " + g.taken,
+		create:   "INSERT INTO " + t + " (id, " + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" + g.input + ") " + g.taken,
 		load:     "SELECT " + columns + g.output + " FROM " + t + " WHERE id = $1",
 		loadMany: "SELECT id, " + columns + g.output + " FROM " + t + " WHERE id IN ($1, $2, $3)",
 		change:   "UPDATE " + t + " SET data = " + g.merge + ", " + times + " WHERE id = $4" + fmt.Sprintf(record, 5),
 		touch: "UPDATE " + t + " SET seen = " + g.later + "(seen, $1), expires = " + g.later + "(expires, $2)" + g.touched +
 			" WHERE id = $3" + fmt.Sprintf(record, 4),
-		rotate: "UPDATE " + t + " SET data = " + g.merge + ", id = $2, name = $3, user_id = $4, created = $5, seen = $6, expires = $7" +
-			" WHERE id = $8" + session + "$9",
+		rotate: "UPDATE " + t + " SET data = " + g.merge + ", id = $2, name = $3, user_id = $4, created = $5, since = $6, seen = $7, expires = $8" +
+			" WHERE id = $9" + session + "$10",
 		end:      end + "= $4",
 		endMany:  end + "IN " + inList,
 		lockMany: "SELECT id FROM " + t + " WHERE expires > $1 AND kind IS NULL AND ended IS NULL AND id IN " + inList + " ORDER BY id FOR UPDATE",
 		remove:   "DELETE FROM " + t + " WHERE id = $1",
-		list: "SELECT id, " + strings.Replace(columns, "data", g.signIn, 1) + " FROM " + t +
-			" WHERE user_id = $1" + session + "$2",
+		list:     outlines + " WHERE user_id = $1" + session + "$2",
+		scan: outlines + " WHERE id > $1 AND kind IS NULL AND (ended IS NULL OR next IS NOT NULL)" +
+			fmt.Sprintf(" ORDER BY id LIMIT %d", portion),
+		count:    "SELECT COUNT(*), COUNT(user_id) FROM " + t + " WHERE expires > $1 AND kind IS NULL",
 		exists:   "SELECT 1 FROM " + t + " WHERE 1 = 0",
 		probe:    "SELECT id, " + columns + " FROM " + t + " WHERE 1 = 0",
 		probeOld: "SELECT id, " + oldColumns + " FROM " + t + " WHERE 1 = 0",
@@ -109,7 +117,8 @@ func newStatements(d Dialect, g grammar, table string) statements {
 			" AND now.stands IS NOT DISTINCT FROM $7::text::jsonb RETURNING 1)" +
 			" SELECT EXISTS (SELECT 1 FROM changed), stands::text FROM now"
 		s.rotate = "WITH moved AS (" + s.rotate + " RETURNING 1) INSERT INTO " + t + " (id, " + columns + ")" +
-			" SELECT $8::text, $10::text, $11::text, $12::text, $13::bigint, $14::bigint, $15::bigint, $16::text, $17::text::jsonb FROM moved"
+			" SELECT $9::text, $11::text, $12::text, $13::text, $14::bigint, $15::bigint, $16::bigint, $17::bigint, $18::text, $19::text," +
+			" $20::text::jsonb FROM moved"
 		// Two processes take different rows, and none waits for the other.
 		s.sweep = "DELETE FROM " + t + " WHERE id = ANY (ARRAY(" + expired + " FOR UPDATE SKIP LOCKED))"
 	case MySQL:
@@ -122,7 +131,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	if d != PostgreSQL {
 		for _, text := range []*string{
 			&s.create, &s.load, &s.loadMany, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
-			&s.remove, &s.list, &s.sweep,
+			&s.remove, &s.list, &s.scan, &s.count, &s.sweep,
 		} {
 			*text = parameter.ReplaceAllString(*text, "?")
 		}

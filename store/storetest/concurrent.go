@@ -296,6 +296,60 @@ func rotateAgainstList(s *suite) {
 	together(all...)
 }
 
+// rotateAgainstScan: what is there all the time comes once, and so does the trace under
+// the first ID of a session that is given new ones.
+func rotateAgainstScan(s *suite) {
+	var ended atomic.Bool
+	const renewing = 4
+	must := make(map[string]bool)
+	for range 700 {
+		must[s.create(record("at rest", nil))] = true
+	}
+	var all []func()
+	for i := range renewing {
+		id := s.create(record("", nil))
+		must[id] = true
+		all = append(all, func() {
+			for n := 0; n < 100*rounds && !ended.Load(); n++ {
+				next := fmt.Sprintf("%s%d%08d", id[:len(id)-9], i, n)
+				if next == id {
+					continue
+				}
+				if !s.try(s.b.Rotate(s.Context(), id, moveTo(next, record("", nil)))) {
+					s.Error("Rotate of a live session must report true")
+					return
+				}
+				id = next
+			}
+		})
+	}
+	all = append(all, func() {
+		defer ended.Store(true)
+		for range 3 {
+			times := make(map[string]int)
+			for records, err := range s.b.Scan(s.Context()) {
+				if !s.try(true, err) {
+					return
+				}
+				for id := range records {
+					times[id]++
+				}
+			}
+			for id, n := range times {
+				if n != 1 {
+					s.Errorf("Scan must yield a record once: %s came %d times", id, n)
+				}
+			}
+			for id := range must {
+				if times[id] != 1 {
+					s.Errorf("Scan must yield what is there all the time: %s came %d times", id, times[id])
+				}
+			}
+		}
+	})
+	together(all...)
+}
+
 // operations is how many random operations are compared with the model.
 const operations = 10_000
 

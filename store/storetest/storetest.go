@@ -10,6 +10,7 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -39,6 +40,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"end", ending},
 		{"delete", remove},
 		{"list", list},
+		{"scan", scan},
 		{"kinds", kinds},
 		{"clock", clock},
 		{"concurrent updates", concurrentUpdates},
@@ -50,6 +52,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"rotate against rotate", rotateAgainstRotate},
 		{"rotate against end", rotateAgainstEnd},
 		{"rotate against list", rotateAgainstList},
+		{"rotate against scan", rotateAgainstScan},
 		{"random operations", randomOperations},
 		{"close", closing},
 	} {
@@ -130,7 +133,7 @@ func (s *suite) update(id string, c store.Change) bool {
 // moveTo returns a move to a new ID.
 func moveTo(newID string, r store.Record, drop ...string) store.Move {
 	trace := record(r.User, nil)
-	trace.Expires, trace.Ended = time.Now(), store.Renewed
+	trace.Expires, trace.Ended, trace.Next = time.Now(), store.Renewed, newID
 	return store.Move{ID: newID, Record: r, Drop: drop, Trace: trace}
 }
 
@@ -211,6 +214,7 @@ func (s *suite) wantDead(id string, why store.Ending, rule string) {
 
 func createAndLoad(s *suite) {
 	want := record("alice", map[string]string{"n": `1`, "name": `"tea"`, "cart": `["json",[{"Name":"tea"}]]`})
+	want.Since = time.Now().Add(-time.Second)
 	id := s.create(want)
 	got, found := s.load(id)
 	if !found {
@@ -220,7 +224,7 @@ func createAndLoad(s *suite) {
 		s.Errorf("Load must return the user: %q, want %q", got.User, want.User)
 	}
 	for name, times := range map[string][2]time.Time{
-		"Created": {got.Created, want.Created}, "Seen": {got.Seen, want.Seen}, "Expires": {got.Expires, want.Expires},
+		"Created": {got.Created, want.Created}, "Since": {got.Since, want.Since}, "Seen": {got.Seen, want.Seen}, "Expires": {got.Expires, want.Expires},
 	} {
 		if times[0].UnixMilli() != times[1].UnixMilli() {
 			s.Errorf("%s must be kept to the millisecond: %v, want %v", name, times[0], times[1])
@@ -247,7 +251,7 @@ func createAndLoad(s *suite) {
 		s.Errorf("Load of an unknown ID must report false and the zero record: %v, %+v", found, r)
 	}
 	empty := s.create(record("", nil))
-	if r, found := s.load(empty); !found || len(r.Values) != 0 || r.User != "" {
+	if r, found := s.load(empty); !found || len(r.Values) != 0 || r.User != "" || !r.Since.IsZero() {
 		s.Errorf("a session without user and values must be kept: %v, %+v", found, r)
 	}
 }
@@ -470,7 +474,7 @@ func rotate(s *suite) {
 	id := s.create(record("", map[string]string{"cart": `"tea"`, "old": `1`, "n": `1`}))
 	s.update(id, store.Change{Set: map[string]string{"meanwhile": `1`}})
 	newID, next := s.id(), record("alice", map[string]string{"n": `2`, "new": `1`})
-	next.Created = time.Now().Add(-time.Hour)
+	next.Created, next.Since = time.Now().Add(-time.Hour), time.Now()
 	if !s.rotate(id, newID, next, "old", "never there") {
 		s.Fatal("Rotate of a live session must report true")
 	}
@@ -485,7 +489,7 @@ func rotate(s *suite) {
 	s.wantValues(newID, map[string]string{"cart": `"tea"`, "n": `2`, "new": `1`, "meanwhile": `1`},
 		"Rotate must carry what stands in the store, less what is dropped, overlaid with what is new")
 	got, _ := s.load(newID)
-	if got.User != "alice" || got.Created.UnixMilli() != next.Created.UnixMilli() || got.Expires.UnixMilli() != next.Expires.UnixMilli() {
+	if got.User != "alice" || got.Created.UnixMilli() != next.Created.UnixMilli() || got.Since.UnixMilli() != next.Since.UnixMilli() || got.Expires.UnixMilli() != next.Expires.UnixMilli() {
 		s.Errorf("Rotate must take user and times from the new record: %+v, want %+v", got, next)
 	}
 	if _, ok := s.list("alice")[newID]; !ok {
@@ -500,7 +504,7 @@ func rotate(s *suite) {
 	m.Record.Name = "other"
 	m.Trace.User, m.Trace.Name, m.Trace.Values = "bob", "session", signInOf("the line before")
 	s.must2(s.b.Rotate(s.Context(), third, m))
-	if trace, _ := s.load(third); trace.User != "bob" || trace.Name != "session" || !sameValues(trace.Values, m.Trace.Values) {
+	if trace, _ := s.load(third); trace.User != "bob" || trace.Name != "session" || trace.Next != m.ID || !sameValues(trace.Values, m.Trace.Values) {
 		s.Errorf("Rotate must leave the given trace: %+v, want %+v", trace, m.Trace)
 	}
 	if got, _ := s.load(m.ID); got.Name != "other" {
@@ -628,6 +632,100 @@ func list(s *suite) {
 	}
 	if none, err := s.b.LoadFresh(s.Context()); err != nil || len(none) != 0 {
 		s.Errorf("LoadFresh of no ID is empty and no error: %v, %v", none, err)
+	}
+}
+
+// scanned goes through all sessions, each of which must come once.
+func (s *suite) scanned() map[string]store.Record {
+	s.Helper()
+	all := make(map[string]store.Record)
+	for records, err := range s.b.Scan(s.Context()) {
+		s.must(err)
+		for id, r := range records {
+			if _, twice := all[id]; twice {
+				s.Errorf("Scan must yield a record once: %+v came twice", r)
+			}
+			all[id] = r
+		}
+	}
+	return all
+}
+
+func scan(s *suite) {
+	const many = 1100 // more than a portion
+	live := make(map[string]bool)
+	for i := range many {
+		live[s.create(record([]string{"", "alice", "bob"}[i%3], signInOf(fmt.Sprint("line ", i))))] = true
+	}
+	signedIn := 0
+	renewed := make(map[string]string)
+	for id := range live {
+		if len(renewed) == 50 {
+			break
+		}
+		next := s.id()
+		r, _ := s.load(id)
+		r.Since = time.Now()
+		s.rotate(id, next, r)
+		renewed[id], live[next] = next, true
+		delete(live, id)
+	}
+	ended := s.create(record("alice", nil))
+	s.end("alice", store.SignedOut, ended)
+	expired := record("alice", nil)
+	expired.Expires = time.Now().Add(-time.Minute)
+	expiredID := s.create(expired)
+	boundary := record("", nil)
+	boundary.Kind = "other"
+	boundaryID := s.create(boundary)
+
+	all := s.scanned()
+	for id := range live {
+		r, found := all[id]
+		whole, _ := s.load(id)
+		if whole.User != "" {
+			signedIn++
+		}
+		if !found || r.Ended != "" || r.User != whole.User || r.Name != whole.Name || !r.Created.Equal(whole.Created) || !r.Since.Equal(whole.Since) ||
+			!r.Seen.Equal(whole.Seen) || !r.Expires.Equal(whole.Expires) || compact(r.Values[store.SignInValue]) != compact(whole.Values[store.SignInValue]) {
+			s.Fatalf("Scan must yield sessions as they are: %v, %+v, want %+v", found, r, whole)
+		}
+	}
+	for id, next := range renewed {
+		if r, found := all[id]; !found || r.Ended != store.Renewed || r.Next != next {
+			s.Fatalf("Scan must yield the traces of renewed sessions: %v, %+v", found, r)
+		}
+	}
+	if _, found := all[boundaryID]; found {
+		s.Error("Scan must yield sessions and no records of other kinds")
+	}
+	delete(all, ended)
+	delete(all, expiredID)
+	if len(all) != len(live)+len(renewed) {
+		s.Errorf("Scan must yield what is there and no more: %d records, want %d", len(all), len(live)+len(renewed))
+	}
+
+	for _, err := range s.b.Scan(s.Context()) {
+		s.must(err)
+		break
+	}
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	var err error
+	for _, err = range s.b.Scan(ctx) {
+		if err != nil {
+			break
+		}
+	}
+	if err == nil {
+		s.Error("Scan must end with an error if its context is cancelled")
+	}
+
+	if b, ok := s.b.(store.CountingBackend); ok {
+		want := store.Counts{Live: len(live), SignedIn: signedIn}
+		if got, err := b.Count(s.Context()); err != nil || got != want {
+			s.Errorf("Count must tell how many sessions live: %+v, %v, want %+v", got, err, want)
+		}
 	}
 }
 

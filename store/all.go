@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+)
+
+// All yields the live sessions of all users and of visitors, of all names, in no
+// order. Each that lives through the whole iteration comes exactly once, whatever IDs
+// it is given meanwhile, if that takes less than an hour ([Retention]); of those that
+// begin or end meanwhile some come. It holds a small part of them in memory at a time,
+// and no request waits for it. If the store fails, the error comes last, with no
+// session.
+//
+//	for session, err := range s.All(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(session.User, session.LastSeenAt)
+//	}
+func (s *Store) All(ctx context.Context) iter.Seq2[Session, error] {
+	return func(yield func(Session, error) bool) {
+		for records, err := range s.walk(ctx) {
+			if err != nil {
+				yield(Session{}, err)
+				return
+			}
+			for id, r := range records {
+				if r.live() && !yield(r.Session(id), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Counts is how many sessions there are.
+type Counts struct {
+	Live     int // of all users and of visitors
+	SignedIn int // those in which somebody is signed in
+}
+
+// Count returns how many sessions live, of all names, for a gauge that is read now and
+// then: memstore looks at all records in memory, and sqlstore reads an index. Over
+// redisstore, and backends that are no [CountingBackend], it goes through all sessions
+// as [Store.All] does: once a minute is often enough there.
+func (s *Store) Count(ctx context.Context) (Counts, error) {
+	if counting, ok := s.backend.(CountingBackend); ok {
+		ctx, cancel := s.bound(ctx)
+		defer cancel()
+		c, err := counting.Count(ctx)
+		return c, wrap("counting sessions", err)
+	}
+	var c Counts
+	for session, err := range s.All(ctx) {
+		if err != nil {
+			return Counts{}, err
+		}
+		if c.Live++; session.User != "" {
+			c.SignedIn++
+		}
+	}
+	return c, nil
+}
+
+// clockSkew is by how much the clocks of two processes may differ, and more.
+const clockSkew = 10 * time.Second
+
+// walk yields the sessions that there are, in portions, each session once. The store is
+// read by ID, in whatever order, while sessions are given other IDs. Each is counted
+// under the ID that it had when the walk began. If that was taken from it meanwhile,
+// its trace says where it is now.
+func (s *Store) walk(ctx context.Context) iter.Seq2[map[string]Record, error] {
+	began := time.Now().Add(-clockSkew)
+	return func(yield func(map[string]Record, error) bool) {
+		for records, err := range s.scan(ctx) {
+			found := make(map[string]Record, len(records))
+			var moved []string
+			for id, r := range records {
+				switch {
+				case r.since(began): // it had another ID then
+				case r.Ended == "":
+					found[id] = r
+				case r.Ended == Renewed && r.Next != "" && !r.Expires.Before(began):
+					moved = append(moved, r.Next)
+				}
+			}
+			if err == nil {
+				err = s.followAll(ctx, moved, found)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(found, nil) {
+				return
+			}
+		}
+	}
+}
+
+// since reports whether the session has got its ID after a time.
+func (r Record) since(began time.Time) bool { return !r.Since.Before(began) }
+
+var errTooFast = errors.New("a session was given new IDs faster than they could be read")
+
+// mostSteps is how many new IDs of one session are followed: all that a client can get
+// while a walk goes on.
+const mostSteps = 1_000_000
+
+// followAll adds to found the sessions that were given these IDs, as they are now.
+func (s *Store) followAll(ctx context.Context, ids []string, found map[string]Record) error {
+	const (
+		gap  = time.Millisecond // a backend may be about to make a record to which a trace leads
+		gaps = 50
+	)
+	missing := make(map[string]int)
+	for steps := 0; len(ids) > 0; steps++ {
+		if steps == mostSteps {
+			return fmt.Errorf("store: reading all sessions: %w", errTooFast)
+		}
+		records, err := s.loadAll(ctx, ids)
+		if err != nil {
+			return err
+		}
+		var next []string
+		for _, id := range ids {
+			r, there := records[id]
+			switch {
+			case !there && missing[id] == gaps: // lost with the process that moved it
+			case !there:
+				missing[id]++
+				next = append(next, id)
+			case r.Ended == "":
+				found[id] = r
+			case r.Ended == Renewed:
+				next = append(next, r.Next)
+			}
+		}
+		if ids = next; len(missing) > 0 {
+			time.Sleep(gap)
+		}
+	}
+	return nil
+}
+
+// loadAll is loadFresh of any number.
+func (s *Store) loadAll(ctx context.Context, ids []string) (map[string]Record, error) {
+	const atOnce = 200 // each step has the store's timeout
+	all := make(map[string]Record, len(ids))
+	for some := range slices.Chunk(ids, atOnce) {
+		records, err := s.loadFresh(ctx, some...)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, records)
+	}
+	return all, nil
+}
+
+// scan yields what the backend does. Each portion has the store's timeout.
+func (s *Store) scan(ctx context.Context) iter.Seq2[map[string]Record, error] {
+	return func(yield func(map[string]Record, error) bool) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		var late *time.Timer
+		if s.config.Timeout > 0 {
+			late = time.AfterFunc(s.config.Timeout, func() { cancel(context.DeadlineExceeded) })
+			defer late.Stop()
+		}
+		for records, err := range s.backend.Scan(ctx) {
+			if late != nil {
+				late.Stop()
+			}
+			if cause := context.Cause(ctx); err != nil && cause != nil {
+				err = fmt.Errorf("%w: %w", cause, err)
+			}
+			if !yield(records, wrap("reading all sessions", err)) || err != nil {
+				return
+			}
+			if late != nil {
+				late.Reset(s.config.Timeout)
+			}
+		}
+	}
+}
+
+// RevokeEveryone ends all sessions, of all users and of visitors, of all names, and
+// returns how many it ended (OWASP ASVS 5.0 section 7.4.5). No request that is under way
+// brings one back; a sign-in that is, in a request that began before, leaves no session,
+// as of [Store.RevokeAll]. Sessions that [Migrate] has yet to move end as well.
+//
+// On an error it may have ended some of them. A second call ends the others.
+func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
+	err := s.moveBoundary(ctx, "", "", func(b *boundary, now time.Time) error {
+		b.Epoch, b.Spared, b.At = newEpoch(), nil, now.UnixMicro()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	n, began := 0, time.Now().Add(-clockSkew)
+	for records, err := range s.scan(ctx) {
+		var live, moved []string
+		for id, r := range records {
+			switch {
+			case r.live():
+				live = append(live, id)
+			case r.Ended == Renewed && r.Next != "" && !r.Expires.Before(began):
+				moved = append(moved, r.Next)
+			}
+		}
+		if err == nil {
+			var ended int
+			ended, err = s.endWherever(ctx, live, moved)
+			n += ended
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// endWherever ends sessions also if they have other IDs by now, and returns how many it
+// ended. Under an ID to which a trace leads, and where nothing is yet, nothing can be
+// made after it.
+func (s *Store) endWherever(ctx context.Context, live, moved []string) (n int, err error) {
+	for range mostSteps {
+		ended, err := s.end(ctx, "", Revoked, live...)
+		if n += len(ended); err != nil {
+			return n, err
+		}
+		isEnded := make(map[string]bool, len(ended))
+		for _, id := range ended {
+			isEnded[id] = true
+		}
+		left := slices.DeleteFunc(live, func(id string) bool { return isEnded[id] })
+		ids := slices.Concat(left, moved)
+		if len(ids) == 0 {
+			return n, nil
+		}
+		records, err := s.loadAll(ctx, ids)
+		if err != nil {
+			return n, err
+		}
+		known := len(left)
+		live, moved = nil, nil
+		for i, id := range ids {
+			r, there := records[id]
+			switch {
+			case !there && i < known: // it was removed
+			case !there:
+				barred, err := s.bar(ctx, id)
+				if err != nil {
+					return n, err
+				}
+				if !barred {
+					moved = append(moved, id)
+				}
+			case r.live():
+				live = append(live, id)
+			case r.Ended == Renewed && r.Next != "":
+				moved = append(moved, r.Next)
+			}
+		}
+	}
+	return n, fmt.Errorf("store: ending all sessions: %w", errTooFast)
+}
+
+// bar sees to it that no session is made under an ID. It reports false if there is one.
+func (s *Store) bar(ctx context.Context, id string) (bool, error) {
+	now := time.Now()
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	barred, err := s.backend.Create(ctx, id, Record{Created: now, Seen: now, Expires: now, Ended: Revoked})
+	return barred, wrap("ending all sessions", err)
+}
