@@ -45,10 +45,10 @@ type Counts struct {
 	SignedIn int // those in which somebody is signed in
 }
 
-// Count returns how many sessions live, of all names, for a gauge that is read now and
-// then: memstore looks at all records in memory, and sqlstore reads an index. Over
-// redisstore, and backends that are no [CountingBackend], it goes through all sessions
-// as [Store.All] does: once a minute is often enough there.
+// Count returns how many sessions live, of all names, for a gauge that is read every few
+// seconds: memstore looks at all records in memory, sqlstore reads an index, and redisstore
+// a few numbers, which lag up to three seconds behind what other processes do. Over a
+// backend that is no [CountingBackend] it goes through all sessions, as [Store.All] does.
 func (s *Store) Count(ctx context.Context) (Counts, error) {
 	if counting, ok := s.backend.(CountingBackend); ok {
 		ctx, cancel := s.bound(ctx)

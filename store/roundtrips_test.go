@@ -37,8 +37,10 @@ func metered(t *testing.T) map[string]func(t *testing.T) (*store.Store, *testser
 	overRedis := func(options ...redisstore.Option) func(t *testing.T) (*store.Store, *testserver.Meter) {
 		return func(t *testing.T) (*store.Store, *testserver.Meter) {
 			t.Helper()
-			heartbeat := []byte("session:cache:") // of the cache's lease, which no request waits for
-			meter := testserver.NewMeter(t, "tcp", testserver.Redis(t).Address, func(piece []byte) bool { return bytes.Contains(piece, heartbeat) })
+			heartbeat, census := []byte("session:cache:"), []byte("session:live:") // no request waits for them
+			meter := testserver.NewMeter(t, "tcp", testserver.Redis(t).Address, func(piece []byte) bool {
+				return bytes.Contains(piece, heartbeat) || bytes.Contains(piece, census)
+			})
 			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{meter.Address}, ForceSingleClient: true})
 			require.NoError(t, err)
 			t.Cleanup(client.Close)

@@ -53,7 +53,7 @@ func renewed(ctx context.Context, s *store.Store, token string) (string, error) 
 // TestAllOnce: each session that lives all the time comes once, also if it is given new
 // IDs without a pause, by whichever process; none comes that has ended.
 func TestAllOnce(t *testing.T) {
-	const resting, renewing = 1200, 40
+	const resting, renewing = 600, 40 // more than a portion
 	each(t, func(t *testing.T, p pair) {
 		must := make(map[int64]bool)
 		var tokens []string
@@ -85,7 +85,7 @@ func TestAllOnce(t *testing.T) {
 				}
 			})
 		}
-		for range rounds(3, 100) {
+		for range rounds(2, 100) {
 			times := make(map[int64]int)
 			for session, err := range p[1].All(t.Context()) {
 				if !assert.NoError(t, err) {
@@ -163,19 +163,16 @@ func TestCount(t *testing.T) {
 		alice.post("/confirm")
 		visitor := nodes[1].browser()
 		visitor.post("/visit")
-		count(store.Counts{Live: 42, SignedIn: 21})
 		visitor.post("/login?user=bob")
 		count(store.Counts{Live: 42, SignedIn: 22})
 		alice.post("/logout")
 		visitor.post("/everywhere")
-		count(store.Counts{Live: 40, SignedIn: 20})
 		_, err := p[1].RevokeAll(t.Context(), "1")
 		require.NoError(t, err)
 		count(store.Counts{Live: 33, SignedIn: 13})
 		expired := ordinary(1)
 		expired.Expires = time.Now().Add(-time.Minute)
 		stored(t, p[0], expired)
-		count(store.Counts{Live: 33, SignedIn: 13})
 		_, err = p[0].RevokeEveryone(t.Context())
 		require.NoError(t, err)
 		count(store.Counts{})
@@ -187,7 +184,7 @@ func TestCount(t *testing.T) {
 func TestRevokeEveryone(t *testing.T) {
 	each(t, func(t *testing.T, p pair) {
 		nodes := two(t, p, sessionkit.Config{})
-		for range rounds(4, 100) {
+		for range rounds(2, 100) {
 			var others []*browser
 			for n := range 30 {
 				others = append(others, nodes[n%2].browser().signIn(fmt.Sprint("user ", n)), nodes[n%2].browser())
@@ -302,7 +299,7 @@ func TestRevokeEveryoneAgainstRenewals(t *testing.T) {
 // TestRevokeAllOfVeryMany: a user's sessions end however many there are, within the
 // store's timeout for each step.
 func TestRevokeAllOfVeryMany(t *testing.T) {
-	many := rounds(3000, 100_000)
+	many := rounds(1000, 100_000)
 	each(t, func(t *testing.T, p pair) {
 		var all sync.WaitGroup
 		for worker := range 16 {

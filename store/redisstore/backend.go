@@ -32,6 +32,7 @@ type backend struct {
 	prefix         string // what the keys begin with
 	records, users string // what those of sessions and of indexes begin with
 	cluster        bool   // two records may be on two nodes
+	census         *census
 	closing        sync.Once
 }
 
@@ -72,11 +73,17 @@ func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, 
 		if err != nil {
 			return false, nil, failed("creating a session", err)
 		}
+		if n == done {
+			b.census.created(id, r)
+		}
 		return b.peek(ctx, n == done, p)
 	}
 	n, _, texts, err := b.create(ctx, id, r, p)
 	if err != nil {
 		return false, nil, failed("creating a session", err)
+	}
+	if n == done {
+		b.census.created(id, r)
 	}
 	return n == done, texts, nil
 }
@@ -184,6 +191,9 @@ func (b *backend) Update(ctx context.Context, id string, c store.Change) (store.
 	if err != nil {
 		return store.Outcome{}, failed("changing a session", err)
 	}
+	if outcome.Changed() {
+		b.census.postponed(id, c.Expires)
+	}
 	return outcome, nil
 }
 
@@ -227,6 +237,7 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 		if err != nil {
 			return false, nil, failed("renewing a session", err)
 		}
+		b.renewed(n == done, id, m)
 		return n == done, texts, nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -238,7 +249,15 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 	if err != nil {
 		return false, nil, failed("renewing a session", err)
 	}
+	b.renewed(n == done, id, m)
 	return b.peek(ctx, n == done, p)
+}
+
+func (b *backend) renewed(moved bool, id string, m store.Move) {
+	if moved {
+		b.census.created(m.ID, m.Record)
+		b.census.ended(id)
+	}
 }
 
 // rename moves a session on one server, at one instant.
@@ -326,6 +345,7 @@ func (b *backend) End(ctx context.Context, user string, why store.Ending, ids ..
 		}
 		errs = append(errs, failures...)
 	}
+	b.census.ended(ended...)
 	if b.cluster && user != "" && len(ended) > 0 {
 		_ = b.client.Do(ctx, b.client.B().Zrem().Key(b.users+user).Member(ended...).Build()).Error()
 	}
@@ -353,8 +373,13 @@ func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
 		return false, failed("removing a session", err)
 	}
 	b.unindex(ctx, user, id)
+	b.census.ended(id)
 	return n == done, nil
 }
+
+// Count is of this moment as far as this process knows, and of up to some seconds ago
+// for what others do.
+func (b *backend) Count(ctx context.Context) (store.Counts, error) { return b.census.count(ctx) }
 
 func (b *backend) Now(ctx context.Context, id string) (time.Time, error) {
 	parts, err := b.run(ctx, clockScript, b.records+id, nil).AsIntSlice()
@@ -369,6 +394,7 @@ func (b *backend) Now(ctx context.Context, id string) (time.Time, error) {
 
 func (b *backend) Close() error {
 	b.closing.Do(func() {
+		b.census.close()
 		b.client.drain()
 		if b.owned {
 			b.client.Close()

@@ -20,6 +20,7 @@ type cached struct {
 var (
 	_ store.WatchingBackend = (*cached)(nil)
 	_ store.PeekingBackend  = (*cached)(nil)
+	_ store.CountingBackend = (*cached)(nil)
 )
 
 func newCached(b *backend, bytes int) *cached {

@@ -212,6 +212,7 @@ func newBackend(client rueidis.Client, s settings) store.Backend {
 		prefix: s.prefix, records: s.prefix + "id:", users: s.prefix + "user:",
 		cluster: client.Mode() == rueidis.ClientModeCluster,
 	}
+	b.census = &census{client: bounded, prefix: s.prefix + "live:"}
 	if b.cluster {
 		b.batching = bounded // a batch goes to several nodes, one of which would hold up the others
 	}

@@ -41,6 +41,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"delete", remove},
 		{"list", list},
 		{"scan", scan},
+		{"count", count},
 		{"kinds", kinds},
 		{"clock", clock},
 		{"concurrent updates", concurrentUpdates},
@@ -721,12 +722,44 @@ func scan(s *suite) {
 		s.Error("Scan must end with an error if its context is cancelled")
 	}
 
-	if b, ok := s.b.(store.CountingBackend); ok {
-		want := store.Counts{Live: len(live), SignedIn: signedIn}
-		if got, err := b.Count(s.Context()); err != nil || got != want {
-			s.Errorf("Count must tell how many sessions live: %+v, %v, want %+v", got, err, want)
-		}
+	s.wantCounts(store.Counts{Live: len(live), SignedIn: signedIn}, "sessions, and no traces or other records")
+}
+
+// wantCounts checks what a backend counts, if it does.
+func (s *suite) wantCounts(want store.Counts, what string) {
+	s.Helper()
+	b, ok := s.b.(store.CountingBackend)
+	if !ok {
+		return
 	}
+	if got, err := b.Count(s.Context()); err != nil || got != want {
+		s.Errorf("Count must count %s: %+v, %v, want %+v", what, got, err, want)
+	}
+}
+
+func count(s *suite) {
+	s.wantCounts(store.Counts{}, "nothing where nothing is")
+	soon := time.Now().Add(100 * time.Millisecond)
+	user, visitor := record("alice", nil), record("", nil)
+	user.Expires, visitor.Expires = soon, soon
+	s.create(user)
+	s.create(visitor)
+	postponed := s.create(user)
+	s.wantCounts(store.Counts{Live: 3, SignedIn: 2}, "sessions that are to expire")
+	s.update(postponed, store.Change{Seen: time.Now(), Expires: time.Now().Add(time.Hour)})
+	s.update(postponed, store.Change{Set: map[string]string{"a": `1`}})
+	signedIn := s.id()
+	s.rotate(s.create(record("", nil)), signedIn, record("bob", nil))
+	ended := s.create(record("", nil))
+	s.end("", store.Revoked, ended)
+	s.update(ended, store.Change{Expires: time.Now().Add(2 * time.Hour)})
+	s.delete(s.create(record("carol", nil)))
+	for time.Now().Before(soon.Add(time.Millisecond)) {
+		s.load(postponed)
+	}
+	s.wantCounts(store.Counts{Live: 2, SignedIn: 2}, "sessions that live")
+	s.end("alice", store.SignedOut, postponed)
+	s.wantCounts(store.Counts{Live: 1, SignedIn: 1}, "no session that has ended")
 }
 
 // kinds checks records that are no sessions.
