@@ -24,6 +24,7 @@ var (
 	ReplaceModel = replaceModel
 	Generate     = generate
 	ScaleProcess = scaleProcess
+	WalkProcess  = walkProcess
 	Decades      = decades
 	DrawBars     = drawBars
 	DrawPlots    = drawPlots
@@ -42,6 +43,7 @@ type (
 	Peer       = peer
 	Results    = results
 	Scale      = scaleResult
+	Walk       = walk
 	Cell       = cell
 	Revocation = revocation
 )

@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 1 && args[0] == scaleCommand {
 		return scaleProcess(ctx, args[1], os.Stdout)
 	}
+	if len(args) > 1 && args[0] == walkCommand {
+		return walkProcess(ctx, args[1], os.Stdout)
+	}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	quick := flags.Bool("quick", false, "run everything once, for moments: it works, and its figures mean nothing")
 	rounds := flags.Int("rounds", 10, "rounds in process; half as many over HTTP")

@@ -17,6 +17,7 @@ type plan struct {
 	counted       int // requests whose round trips are counted
 	shapeRounds   int
 	directories   []int // sessions of one user
+	walked        int   // sessions that are counted and gone through
 	redisSessions int   // to weigh in the server
 	revocations   int
 	sizes         []crowdSize
@@ -26,7 +27,7 @@ func fullPlan(rounds int) plan {
 	return plan{
 		cells: cellsOf([]content{small, large}, 1, 8, maxAtATime), rounds: rounds, each: 50 * time.Millisecond,
 		httpCells: cellsOf([]content{small, large}, 1, 8, maxAtATime), httpRounds: max(1, rounds/2), httpEach: 100 * time.Millisecond,
-		counted: 500, shapeRounds: 5, directories: []int{1, 10, 1000}, redisSessions: 100_000, revocations: 1000,
+		counted: 500, shapeRounds: 5, directories: []int{1, 10, 1000}, walked: 1_000_000, redisSessions: 100_000, revocations: 1000,
 		sizes: sizesOf(time.Second, true, 1_000_000, 100_000, 10_000),
 	}
 }
@@ -37,7 +38,7 @@ func quickPlan() plan {
 		quick: true,
 		cells: append(cellsOf([]content{small}, 1, maxAtATime), cellsOf([]content{large}, 8)...), rounds: 2, each: time.Millisecond,
 		httpCells: cellsOf([]content{small}, 8), httpRounds: 1, httpEach: 5 * time.Millisecond,
-		counted: 20, shapeRounds: 2, directories: []int{1, 10}, redisSessions: 1000, revocations: 20,
+		counted: 20, shapeRounds: 2, directories: []int{1, 10}, walked: 1000, redisSessions: 1000, revocations: 20,
 		sizes: sizesOf(10*time.Millisecond, false, 10_000, 1000),
 	}
 }

@@ -88,6 +88,7 @@ func (r *results) report() string {
 	section("Many sessions", scaleMethod, "![how cost grows](scale.svg)", r.scaleTable())
 	section("Values", "The kit in process, one request at a time: sessions of many values, and of large ones.", r.shapeTable())
 	section("Sessions of one user", "", r.directoryTable())
+	section("All sessions", walkMethod, r.walkTable())
 	section("Redis", "What the kit costs the server, by the server's own statistics, at 64 at a time.", r.redisTable())
 	section("Revocation", fmt.Sprintf("One node revokes a session that another one serves from its memory, %d times. From the call until the other one refuses: median %s, p99 %s, longest %s; %d missed.",
 		r.revocation.Tries, duration(float64(r.revocation.P50)), duration(float64(r.revocation.P99)), duration(float64(r.revocation.Max)), r.revocation.Missed))
@@ -111,6 +112,9 @@ everybody (WAL, synchronous NORMAL), gin-contrib redis keeps 64 idle connections
 const scaleMethod = `Each line is a process of its own, whose sessions were made by the kit's handler. Bytes are those of the heap after a collection,
 or of the file. The collector's share is that of all CPU time while every core serves requests, a tenth of them writes, and so
 is the longest pause. The sweep removes a tenth as many expired sessions.`
+
+const walkMethod = `Half of them are signed in; in SQLite all but some thousand are copies. Each line is a process of its own. What All holds is that of the heap in its middle, after a
+collection. The reads are requests for sessions at random, one at a time: alone, and while All goes on.`
 
 func (r *results) circumstances() string {
 	m := r.machine

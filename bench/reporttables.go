@@ -38,6 +38,16 @@ func (r *results) directoryTable() string {
 	return t.String()
 }
 
+func (r *results) walkTable() string {
+	t := newTable("store", "sessions", "Count", "All", "it holds", "read, p50 and p99", "while All goes on")
+	times := func(r reading) string { return duration(float64(r.P50)) + ", " + duration(float64(r.P99)) }
+	for _, w := range r.walks {
+		t.row(string(w.Store), amount(float64(w.Sessions)), duration(float64(w.Count)), duration(float64(w.All)),
+			fmt.Sprintf("%.1f MB", float64(w.Held)/1e6), times(w.Alone), times(w.Beside))
+	}
+	return t.String()
+}
+
 func (r *results) redisTable() string {
 	t := newTable("", "CPU of the server", "bytes to it", "bytes from it")
 	for _, line := range []struct {

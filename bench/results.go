@@ -22,6 +22,7 @@ type results struct {
 	scale       []scaleResult
 	shapes      []shape
 	directories []directory
+	walks       []walk
 	redis       redisCost
 	revocation  revocation
 }
@@ -64,6 +65,9 @@ func measureAll(around surroundings, p plan, log io.Writer) (*results, error) {
 		return nil, err
 	}
 	if r.directories, err = measureDirectories(around, p.directories); err != nil {
+		return nil, err
+	}
+	if r.walks, err = measureWalks(around, log, p.walked, p.each); err != nil {
 		return nil, err
 	}
 	if r.redis, err = measureRedis(around, p.redisSessions, 10*p.each); err != nil {

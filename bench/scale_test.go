@@ -37,6 +37,27 @@ func TestScaleProcess(t *testing.T) {
 	}
 }
 
+func TestWalkProcess(t *testing.T) {
+	for _, store := range []string{"memory", "SQLite", "Redis"} {
+		t.Run(store, func(t *testing.T) {
+			redis := ""
+			if store == "Redis" {
+				redis = main.StartRedis(t)
+			}
+			size := fmt.Sprintf(`{"Store": %q, "Sessions": 5000, "For": 1000000, "Dir": %q, "Redis": %q}`, store, t.TempDir(), redis)
+			var out bytes.Buffer
+			require.NoError(t, main.WalkProcess(t.Context(), size, &out))
+			var found main.Walk
+			require.NoError(t, json.Unmarshal(out.Bytes(), &found))
+			assert.Positive(t, found.Count)
+			assert.Positive(t, found.All)
+			assert.Less(t, found.Held, uint64(5000*200), "it holds a part of them")
+			assert.Positive(t, found.Alone.P50)
+			assert.LessOrEqual(t, found.Beside.P50, found.Beside.P99)
+		})
+	}
+}
+
 func TestRevocationIsMeasured(t *testing.T) {
 	found, err := main.MeasureRevocation(t, main.StartRedis(t), 5)
 	require.NoError(t, err)

@@ -79,25 +79,27 @@ func (s *Store) walk(ctx context.Context) iter.Seq2[map[string]Record, error] {
 	began := time.Now().Add(-clockSkew)
 	return func(yield func(map[string]Record, error) bool) {
 		for records, err := range s.scan(ctx) {
-			found := make(map[string]Record, len(records))
 			var moved []string
 			for id, r := range records {
-				switch {
-				case r.since(began): // it had another ID then
-				case r.Ended == "":
-					found[id] = r
-				case r.Ended == Renewed && r.Next != "" && !r.Expires.Before(began):
+				if r.since(began) { // it had another ID then
+					delete(records, id)
+					continue
+				}
+				if r.Ended != "" {
+					delete(records, id)
+				}
+				if r.Ended == Renewed && r.Next != "" && !r.Expires.Before(began) {
 					moved = append(moved, r.Next)
 				}
 			}
 			if err == nil {
-				err = s.followAll(ctx, moved, found)
+				err = s.followAll(ctx, moved, records)
 			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if !yield(found, nil) {
+			if !yield(records, nil) {
 				return
 			}
 		}

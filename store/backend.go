@@ -145,8 +145,8 @@ type Backend interface {
 	// What is there from the beginning to the end comes exactly once; what comes or
 	// goes meanwhile may be left out. Of the values only [SignInValue] need be there.
 	// A portion is small, however many there are, and while it is being looked at no
-	// lock and no connection is held. An empty one says that it goes on. The error,
-	// if there is one, comes last.
+	// lock and no connection is held. It is the caller's, to be changed. An empty one
+	// says that it goes on. The error, if there is one, comes last.
 	Scan(ctx context.Context) iter.Seq2[map[string]Record, error]
 
 	// Now returns the time of a clock that all processes share, such as that of
