@@ -119,7 +119,7 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	for _, e := range a.heard() {
 		show(e)
 	}
-	show(userSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Renewed, store.Session{})
+	show(userSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Counts{}, store.Renewed, store.Session{})
 
 	// A store without the kit holds the secret from its load to its save.
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
@@ -148,12 +148,12 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	moving := server.(kitstore.Successor)
 	r = httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
 	r.AddCookie(old)
-	_, _, _, adopted, err := moving.Adopt(r)
+	_, _, _, adopted, err := moving.Adopt(r, "session")
 	require.NoError(t, err)
 	secret, _, _, err := adopted.(kitstore.Mover).Update(t.Context(), r, "sid", store.Change{})
 	require.NoError(t, err)
 	show(adopted)
-	_, token, _, adopted, err := moving.Adopt(r)
+	_, token, _, adopted, err := moving.Adopt(r, "session")
 	require.NoError(t, err)
 	require.Equal(t, secret, token)
 	show(adopted, moving, migrating)

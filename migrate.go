@@ -24,7 +24,7 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	if q.kit.successor == nil {
 		return false
 	}
-	id, token, record, old, err := q.kit.successor.Adopt(q.r)
+	id, token, record, old, err := q.kit.successor.Adopt(q.r, q.kit.Name)
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		q.report(fmt.Errorf("sessionkit: loading the session: %w", err))

@@ -408,13 +408,13 @@ func TestMigrateFailures(t *testing.T) {
 }
 
 func TestMigrateAfterTheHeader(t *testing.T) {
-	from, to := ginmemstore.NewStore(testSecret), memstore.New()
-	after := moveSite(from, to)
 	for path, f := range map[string]func(c *gin.Context){
 		"/late-set":    func(c *gin.Context) { name.Set(c, "Grace") },
 		"/late-login":  func(c *gin.Context) { sessionkit.Login(c, "42") },
 		"/late-logout": func(c *gin.Context) { sessionkit.Logout(c) },
 	} {
+		from, to := ginmemstore.NewStore(testSecret), memstore.New()
+		after := moveSite(from, to)
 		after.on(path, func(c *gin.Context) {
 			c.String(http.StatusOK, "sent")
 			f(c)
@@ -424,8 +424,6 @@ func TestMigrateAfterTheHeader(t *testing.T) {
 		require.Len(t, after.errors(), 1, path)
 		assert.Empty(t, userSessions(t, to, "42"), "a session whose cookie cannot be sent would be nobody's")
 		assert.Equal(t, "42", b.get("/account").Body.String(), path)
-		_, err := to.RevokeAll(t.Context(), "42")
-		require.NoError(t, err)
 	}
 }
 
@@ -582,6 +580,31 @@ func TestMigrateDone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMigrateAfterSessionsWereEnded: what has not moved yet ends with the others, before
+// a handler sees anything of it.
+func TestMigrateAfterSessionsWereEnded(t *testing.T) {
+	from, to := ginmemstore.NewStore(testSecret), memstore.New()
+	after := moveSite(from, to)
+	user := visited(t, from, "/visit", "/login").at(after)
+	other := visited(t, from, "/visit", "/login").at(after)
+	other.get("/account")
+	visitor := visited(t, from, "/visit").at(after)
+	n, err := to.RevokeAll(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	for _, b := range []*browser{user, other} {
+		assert.Equal(t, http.StatusUnauthorized, b.get("/account").Code)
+		assert.Empty(t, b.get("/").Body.String())
+	}
+	assert.JSONEq(t, `{"n":7,"ok":true}`, visitor.get("/count").Body.String(), "a visitor's stands")
+
+	visitor = visited(t, from, "/visit").at(after)
+	_, err = to.RevokeEveryone(t.Context())
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"n":0,"ok":false}`, visitor.get("/count").Body.String())
+	assert.Empty(t, after.errors())
 }
 
 func TestMigrateUnderTheSameName(t *testing.T) {

@@ -177,7 +177,7 @@ func countAndWalk(ctx context.Context, sessions *store.Store, found *walk) error
 	for range counts {
 		c, err := sessions.Count(ctx)
 		if err == nil && (c.Live != found.Sessions || c.SignedIn < found.Sessions*49/100) {
-			err = fmt.Errorf("Count found %+v of %d", c, found.Sessions)
+			err = fmt.Errorf("counting %d sessions found %+v", found.Sessions, c)
 		}
 		if err != nil {
 			return err
@@ -209,7 +209,7 @@ func walkOnce(ctx context.Context, sessions *store.Store, want int, each func(i 
 		n++
 	}
 	if n != want {
-		return fmt.Errorf("All yielded %d of %d", n, want)
+		return fmt.Errorf("going through %d sessions found %d", want, n)
 	}
 	return nil
 }

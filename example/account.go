@@ -10,14 +10,15 @@ import (
 )
 
 type accountData struct {
-	Session sessionkit.Session
-	Cart    []item
+	Session       sessionkit.Session
+	Cart          []item
+	Administrator bool
 }
 
 func showAccount(c *gin.Context) {
 	s := sessionkit.Current(c)
 	items, _ := cart.Get(c)
-	render(c, http.StatusOK, "account", "Your account", accountData{Session: s, Cart: items})
+	render(c, http.StatusOK, "account", "Your account", accountData{Session: s, Cart: items, Administrator: isAdministrator(c)})
 }
 
 // stay answers the button "Stay signed in". That the request came is enough: it

@@ -20,7 +20,7 @@ func TestMeWithoutSession(t *testing.T) {
 
 func TestMe(t *testing.T) {
 	b := newBrowser(t)
-	b.signIn("alice")
+	b.signIn("bob")
 	a := b.get("/api/me")
 	require.Equal(t, http.StatusOK, a.StatusCode)
 	assert.Equal(t, "no-store", a.Header.Get("Cache-Control"))
@@ -29,7 +29,7 @@ func TestMe(t *testing.T) {
 	var me map[string]any
 	require.NoError(t, json.Unmarshal([]byte(a.body), &me))
 	require.Len(t, me, 5)
-	assert.Equal(t, "alice", me["user"])
+	assert.Equal(t, "bob", me["user"])
 	assert.InDelta(t, time.Hour.Seconds(), me["remaining_seconds"], 5)
 	for field, after := range map[string]time.Duration{"created_at": 0, "signed_in_at": 0, "expires_at": time.Hour} {
 		text, _ := me[field].(string)

@@ -3,18 +3,22 @@ package main
 import (
 	"crypto/rand"
 	"net/http"
+	"sync"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store"
 )
 
 // app is what handlers need beside the request.
 type app struct {
 	config   sessionkit.Config
 	journal  *journal
+	sessions *store.Store  // nil: they are in a store of gin-contrib
 	stopping chan struct{} // closed when the server stops, so that streams end
+	jobs     sync.WaitGroup
 }
 
 func newApp(config sessionkit.Config) *app {
@@ -28,13 +32,15 @@ func newApp(config sessionkit.Config) *app {
 	return a
 }
 
-// router returns the application over a store. All of it but the list of devices
-// works over any store of gin-contrib/sessions.
-func (a *app) router(store sessions.Store) *gin.Engine {
+// router returns the application over a store. All of it but the list of devices, the
+// administration and the news from the kitchen works over any store of
+// gin-contrib/sessions.
+func (a *app) router(s sessions.Store) *gin.Engine {
+	a.sessions, _ = s.(*store.Store)
 	r := gin.New()
 	_ = r.SetTrustedProxies(nil) // none is in front, so nobody else says who the client is
 	r.HandleMethodNotAllowed = true
-	r.Use(gin.Recovery(), secureHeaders, limitBody, a.journal.watch, sessionkit.Sessions(store, a.config))
+	r.Use(gin.Recovery(), secureHeaders, limitBody, a.journal.watch, sessionkit.Sessions(s, a.config))
 	r.NoRoute(func(c *gin.Context) {
 		refuse(c, http.StatusNotFound, "There is no such page.")
 	})
@@ -48,6 +54,9 @@ func (a *app) router(store sessions.Store) *gin.Engine {
 	a.forEverybody(r)
 	a.forUsers(r)
 	a.forPrograms(r.Group("/api"))
+	if a.sessions != nil {
+		a.forAdministrators(r)
+	}
 	return r
 }
 
@@ -56,7 +65,7 @@ func (a *app) forEverybody(r *gin.Engine) {
 	r.POST("/cart", addToCart)
 	r.POST("/cart/remove", removeFromCart)
 	r.GET("/login", showLogin)
-	r.POST("/login", logIn)
+	r.POST("/login", a.logIn)
 	r.POST("/logout", logOut)
 	r.GET("/messages", showMessages)
 	r.POST("/messages", leaveMessage)
@@ -82,7 +91,7 @@ func (a *app) forUsers(r *gin.Engine) {
 	r.GET("/live", signedIn, showLive)
 
 	// A request that is no GET cannot be returned to, so these name the page.
-	r.POST("/cart/order", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login?next=/"}), orderCart)
+	r.POST("/cart/order", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login?next=/"}), a.orderCart)
 	again := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login?next=/codes", FreshWithin: freshWithin})
 	r.GET("/codes", again, showCodes)
 	r.POST("/codes", again, makeCodes)

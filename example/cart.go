@@ -87,7 +87,7 @@ func removeFromCart(c *gin.Context) {
 
 // orderCart takes the cart, for a user: a visitor signs in first, and finds it as
 // it was. However often the button is clicked, one request gets the cart.
-func orderCart(c *gin.Context) {
+func (a *app) orderCart(c *gin.Context) {
 	items, _ := cart.Take(c)
 	cups := 0
 	for _, i := range items {
@@ -97,6 +97,7 @@ func orderCart(c *gin.Context) {
 		sessionkit.Flash(c, sessionkit.Warning, "There is nothing to order yet.")
 	} else {
 		sessionkit.Flash(c, sessionkit.Success, fmt.Sprintf("Thank you. Cups on their way to you: %d", cups))
+		a.brew(c)
 	}
 	c.Redirect(http.StatusSeeOther, "/")
 }

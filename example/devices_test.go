@@ -50,13 +50,13 @@ func TestDevices(t *testing.T) {
 	laptop := phone.another()
 	phone.send(http.MethodPost, "/login", http.Header{
 		"Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {"Phone/1.0"},
-	}, "user=alice&password=opensesame&remember=on")
-	laptop.signIn("alice")
-	bob := phone.another()
-	bob.signIn("bob")
+	}, "user=bob&password=opensesame&remember=on")
+	laptop.signIn("bob")
+	alice := phone.another()
+	alice.signIn("alice")
 
 	list := phone.devices()
-	require.Len(t, list, 2, "bob's is not among them")
+	require.Len(t, list, 2, "alice's is not among them")
 	assert.Equal(t, []bool{false, true}, []bool{list[0].Current, list[1].Current}, "the latest sign-in comes first")
 	assert.Equal(t, "Phone/1.0", list[1].UserAgent)
 	assert.Equal(t, "127.0.0.1", list[1].IP)
@@ -65,7 +65,7 @@ func TestDevices(t *testing.T) {
 		assert.WithinDuration(t, time.Now(), at, 5*time.Second)
 	}
 	assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), list[1].ExpiresAt, time.Minute)
-	assert.Len(t, bob.devices(), 1)
+	assert.Len(t, alice.devices(), 1)
 }
 
 func TestDevicesNeedASignIn(t *testing.T) {

@@ -18,7 +18,7 @@ const idle = 3 * time.Second
 func TestIdleSessionExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: idle})
-		b.signIn("alice")
+		b.signIn("bob")
 		for range 5 { // use keeps it alive
 			time.Sleep(idle - time.Second)
 			require.Equal(t, http.StatusOK, b.get("/account").StatusCode)
@@ -32,7 +32,7 @@ func TestIdleSessionExpires(t *testing.T) {
 		assert.Equal(t, http.StatusUnauthorized, api.StatusCode)
 		assert.Contains(t, api.body, `"reason":"expired"`)
 
-		requireRedirect(t, "/account?tab=cart", b.signIn("alice", "next", "/account?tab=cart"))
+		requireRedirect(t, "/account?tab=cart", b.signIn("bob", "next", "/account?tab=cart"))
 		assert.Equal(t, http.StatusOK, b.get("/account").StatusCode)
 	})
 }
@@ -40,7 +40,7 @@ func TestIdleSessionExpires(t *testing.T) {
 func TestLifetimeEndsASessionInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: idle, Lifetime: 2 * idle})
-		b.signIn("alice")
+		b.signIn("bob")
 		for range 5 {
 			time.Sleep(time.Second)
 			require.Equal(t, http.StatusOK, b.get("/account").StatusCode)
@@ -53,7 +53,7 @@ func TestLifetimeEndsASessionInUse(t *testing.T) {
 func TestRememberedSessionHasNoIdleTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: idle, Lifetime: 2 * idle, RememberFor: time.Hour})
-		assert.Equal(t, 3600, b.signIn("alice", "remember", "on").sessionCookie(t).MaxAge)
+		assert.Equal(t, 3600, b.signIn("bob", "remember", "on").sessionCookie(t).MaxAge)
 		time.Sleep(time.Hour - time.Second)
 		require.Equal(t, http.StatusOK, b.get("/account").StatusCode)
 		time.Sleep(time.Second)
@@ -64,7 +64,7 @@ func TestRememberedSessionHasNoIdleTimeout(t *testing.T) {
 func TestAskingHowLongDoesNotProlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: time.Hour})
-		b.signIn("alice")
+		b.signIn("bob")
 		signedIn := time.Now()
 		for n := range 6 {
 			a := b.get("/api/me")
@@ -91,7 +91,7 @@ func TestCountdownAsksAndDoesNotProlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: time.Hour, Lifetime: 2 * time.Hour})
 		assert.JSONEq(t, `{"ended":"not-signed-in"}`, b.get("/api/countdown").body)
-		b.signIn("alice")
+		b.signIn("bob")
 		time.Sleep(59 * time.Minute)
 		assert.JSONEq(t, `{"remaining_seconds":60,"at_most_seconds":3660,"expires_at":"2000-01-01T01:00:00Z"}`, b.get("/api/countdown").body)
 
@@ -102,7 +102,7 @@ func TestCountdownAsksAndDoesNotProlong(t *testing.T) {
 		assert.Equal(t, http.StatusOK, a.StatusCode, "that it has ended is the answer to the question")
 		assert.JSONEq(t, `{"ended":"expired"}`, a.body)
 
-		b.signIn("alice", "remember", "on")
+		b.signIn("bob", "remember", "on")
 		assert.JSONEq(t, `{"remaining_seconds":2592000,"at_most_seconds":2592000,"expires_at":"2000-01-31T02:00:00Z"}`, b.get("/api/countdown").body)
 	})
 }
@@ -110,26 +110,26 @@ func TestCountdownAsksAndDoesNotProlong(t *testing.T) {
 func TestDangerousActionsNeedAFreshSignIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubbleBrowser(t, sessionkit.Config{})
-		b.signIn("alice")
+		b.signIn("bob")
 		time.Sleep(time.Minute)
 		require.Equal(t, http.StatusOK, b.get("/codes").StatusCode)
 		time.Sleep(time.Second)
 		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", b.get("/codes"))
 		page := b.get("/login?next=%2Fcodes&reason=stale").body
-		assert.Contains(t, page, `<input type="hidden" name="user" value="alice"`)
+		assert.Contains(t, page, `<input type="hidden" name="user" value="bob"`)
 		a := b.send(http.MethodPost, "/codes", http.Header{"Accept": {"text/html"}}, "")
 		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", a)
 
-		requireRedirect(t, "/codes", b.signIn("alice", "next", "/codes"))
+		requireRedirect(t, "/codes", b.signIn("bob", "next", "/codes"))
 		requireRedirect(t, "/codes", b.post("/codes"))
 		assert.Regexp(t, `<code>[A-Z2-7]{5}-[A-Z2-7]{5}</code>`, b.get("/codes").body)
 		assert.NotContains(t, b.get("/codes").body, "<ul class=\"codes\">", "they are shown once")
 
-		b.signIn("alice", "remember", "on")
+		b.signIn("bob", "remember", "on")
 		require.Equal(t, http.StatusOK, b.get("/codes").StatusCode, "a sign-in counts, remembered or not")
 		time.Sleep(time.Minute + time.Second)
 		requireRedirect(t, "/login?next=%2Fcodes&reason=stale", b.get("/codes"))
-		requireRedirect(t, "/codes", b.signIn("alice", "next", "/codes"))
+		requireRedirect(t, "/codes", b.signIn("bob", "next", "/codes"))
 		require.Equal(t, http.StatusOK, b.get("/codes").StatusCode)
 		time.Sleep(25 * time.Hour)
 		require.Equal(t, http.StatusOK, b.get("/account").StatusCode, "a confirmation does not cost the 30 days")

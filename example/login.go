@@ -36,7 +36,7 @@ var loginNotices = map[sessionkit.Denial]string{
 	sessionkit.NotSignedIn: "Please sign in to see this page.",
 }
 
-func logIn(c *gin.Context) {
+func (a *app) logIn(c *gin.Context) {
 	form := loginForm{
 		User:     c.PostForm("user"),
 		Remember: checked(c.PostForm("remember")),
@@ -52,7 +52,7 @@ func logIn(c *gin.Context) {
 		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
 		return
 	}
-	var options []sessionkit.LoginOption
+	options := a.signInFor(form.User)
 	if form.Remember {
 		options = append(options, sessionkit.Remember())
 	}

@@ -113,7 +113,7 @@ func TestLoginPageCarriesNext(t *testing.T) {
 
 func TestRememberKeepsTheCookie(t *testing.T) {
 	b := newBrowser(t)
-	c := b.signIn("alice", "remember", "on").sessionCookie(t)
+	c := b.signIn("bob", "remember", "on").sessionCookie(t)
 	assert.InDelta(t, 30*24*60*60, c.MaxAge, 5)
 	assert.True(t, c.HttpOnly)
 }

@@ -41,6 +41,7 @@ var views = []struct {
 	{"confirm", "/login?next=/codes&reason=stale", nil},
 	{"account", "/account", nil},
 	{"devices", "/devices", nil},
+	{"admin", "/admin", nil},
 	{"codes", "", func(b *tab) {
 		b.open("/login?next=/codes")
 		b.signIn("alice")

@@ -94,6 +94,7 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	case <-ctx.Done():
 		err = shutdown(ctx, server)
 	}
+	a.jobs.Wait()
 	return errors.Join(err, closeStore())
 }
 

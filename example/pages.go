@@ -33,7 +33,7 @@ var templates = func() map[string]*template.Template {
 		"templates/layout.html", "templates/icons.html", "templates/cart.html"))
 	pages := make(map[string]*template.Template)
 	for _, name := range []string{
-		"home", "login", "account", "devices", "codes", "messages", "preferences", "live", "events", "source", "error",
+		"home", "login", "account", "devices", "codes", "messages", "preferences", "live", "events", "source", "error", "admin",
 	} {
 		pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "templates/"+name+".html"))
 	}
@@ -97,6 +97,10 @@ func render(c *gin.Context, status int, name, title string, data any) {
 	// next: browsers ask for icons and the like by themselves.
 	if status < http.StatusBadRequest {
 		p.Flashes = sessionkit.Flashes(c)
+		all, _ := news.Take(c)
+		for _, text := range all {
+			p.Flashes = append(p.Flashes, sessionkit.FlashMessage{Level: sessionkit.Success, Text: text})
+		}
 	}
 	var body bytes.Buffer
 	if err := templates[name].ExecuteTemplate(&body, "layout", p); err != nil {

@@ -173,7 +173,7 @@ func TestCookiesAsTheBrowserStoresThem(t *testing.T) {
 
 			before := session.Value
 			b.open("/login")
-			b.signIn("alice", "[name=remember]")
+			b.signIn("bob", "[name=remember]")
 			session = b.cookies()[in.session]
 			assert.NotEqual(t, before, session.Value)
 			assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), time.Unix(int64(session.Expires), 0), time.Minute)

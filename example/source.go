@@ -10,13 +10,14 @@ import (
 
 // sources are the files of this application that it shows.
 //
-//go:embed account.go api.go app.go cart.go codes.go devices.go events.go home.go journal.go language.go live.go login.go logout.go
+//go:embed account.go admin.go api.go app.go brewing.go cart.go codes.go devices.go events.go home.go journal.go language.go live.go login.go logout.go
 //go:embed messages.go pages.go secrets.go security.go store.go theme.go
 var sources embed.FS
 
 // sourceOf names the files that a page is made of.
 var sourceOf = map[string][]string{
-	"home":        {"home.go", "cart.go"},
+	"home":        {"home.go", "cart.go", "brewing.go"},
+	"admin":       {"admin.go"},
 	"login":       {"login.go", "logout.go"},
 	"account":     {"account.go", "api.go"},
 	"devices":     {"devices.go", "logout.go"},

@@ -124,7 +124,7 @@ func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending)
 
 // Revoke ends a session of user by its ID, also one that the session had before it
 // was renewed within the last hour ([Retention]). A session that is gone
-// already, or is another user's, is ignored.
+// already, or is another user's, is ignored. For the empty user it ends a visitor's.
 func (s *Store) Revoke(ctx context.Context, user, id string) error {
 	_, err := s.revoke(ctx, user, "", id)
 	return err
@@ -134,7 +134,7 @@ func (s *Store) Revoke(ctx context.Context, user, id string) error {
 // whether it ended one.
 func (s *Store) revoke(ctx context.Context, user, name, id string) (bool, error) {
 	r, found, err := s.load(ctx, id, true)
-	if err != nil || !found || user == "" || r.User != user || name != "" && r.Name != "" && r.Name != name {
+	if err != nil || !found || r.Kind != "" || r.User != user || name != "" && r.Name != "" && r.Name != name {
 		return false, err
 	}
 	return s.endSession(ctx, id, r, Revoked)

@@ -87,8 +87,8 @@ type migratingKit struct {
 
 func (k migratingKit) UserOf() func(values map[any]any) string { return k.m.user }
 
-func (k migratingKit) Adopt(r *http.Request) (id, token string, record Record, old any, err error) {
-	o, err := k.m.adopt(r)
+func (k migratingKit) Adopt(r *http.Request, name string) (id, token string, record Record, old any, err error) {
+	o, err := k.m.adopt(r, name)
 	if o == nil || err != nil {
 		return "", "", Record{}, nil, err
 	}
@@ -96,8 +96,8 @@ func (k migratingKit) Adopt(r *http.Request) (id, token string, record Record, o
 }
 
 // adopt returns the session that an old cookie of the request names, nil if none
-// does.
-func (m *migrating) adopt(r *http.Request) (*moving, error) {
+// does. It is to have a name.
+func (m *migrating) adopt(r *http.Request, name string) (*moving, error) {
 	for i, cookie := range r.CookiesNamed(m.oldName) {
 		if i == maxCookies {
 			break
@@ -114,6 +114,9 @@ func (m *migrating) adopt(r *http.Request) (*moving, error) {
 		if !found && err == nil { // another request may just have moved it
 			_, err = o.lookUp(r.Context())
 			found = o.token != ""
+		}
+		if found && o.token == "" && err == nil {
+			found, err = o.stands(r, name)
 		}
 		if found || err != nil {
 			return o, err
@@ -192,7 +195,7 @@ func (m *migrating) New(r *http.Request, name string) (*gsessions.Session, error
 	if err := m.openHeld(r, session); err != nil || !session.IsNew {
 		return session, err
 	}
-	o, err := m.adopt(r)
+	o, err := m.adopt(r, name)
 	switch {
 	case o == nil || err != nil:
 		return session, err

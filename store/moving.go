@@ -220,6 +220,17 @@ func (o *moving) successor(ctx context.Context) (token, id string, r Record, err
 	return token, id, r, nil
 }
 
+// stands reports whether the session has not been ended with others of its user, or with
+// everybody's. If it has, it ends now.
+func (o *moving) stands(r *http.Request, name string) (bool, error) {
+	b, err := o.m.boundaries(r.Context(), o.record.User, name)
+	if err != nil || !b.ends(o.record.signIn()) {
+		return err == nil, err
+	}
+	_, err = o.put(context.WithoutCancel(r.Context()), r, mark{})
+	return false, err
+}
+
 // move creates the new session and puts a mark in place of the old one. It reports
 // false if there is a mark already: the session has moved or ended meanwhile. If
 // the user's sessions were all ended before, this one ends now.

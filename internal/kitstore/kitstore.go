@@ -75,8 +75,9 @@ type Successor interface {
 	Server
 
 	// Adopt returns the session that an old cookie of the request names: its token
-	// if it has moved, and else a [Mover]. The ID is "" if there is none.
-	Adopt(r *http.Request) (id, token string, record store.Record, old any, err error)
+	// if it has moved, and else a [Mover]. The ID is "" if there is none, or it was
+	// ended with others that have the name.
+	Adopt(r *http.Request, name string) (id, token string, record store.Record, old any, err error)
 
 	// UserOf returns the function that says who is signed in by the values of a
 	// session, nil if there is none.

@@ -107,9 +107,12 @@ func (c *census) ended(ids ...string) {
 // schedule has the changes passed on. No goroutine waits for that.
 func (c *census) schedule() {
 	if c.due == nil && !c.closed {
-		c.due = time.AfterFunc(passOnAfter, func() { c.passOn(context.Background(), lastsAfter) })
+		c.due = time.AfterFunc(passOnAfter, c.later)
 	}
 }
+
+// later passes on what is due.
+func (c *census) later() { c.passOn(context.Background(), lastsAfter) }
 
 // passOn sends what is noted: of the ends those that are so old. What fails is not sent
 // again: then a session is counted until it expires, or not counted until it is renewed.

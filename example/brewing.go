@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+)
+
+// news is what the kitchen has to say to a customer, on the next page that they open.
+var news = sessionkit.NewKey[[]string]("news")
+
+// brewing is how long an order takes.
+const brewing = 3 * time.Second
+
+// brew works on an order in the background, and then tells the customer by the ID of the
+// session. Who has signed out meanwhile is told nothing.
+func (a *app) brew(c *gin.Context) {
+	if a.sessions == nil {
+		return
+	}
+	ctx, id := context.WithoutCancel(c), sessionkit.Current(c).ID
+	a.jobs.Go(func() {
+		select {
+		case <-time.After(brewing):
+		case <-a.stopping: // then it is said early rather than never
+		}
+		_, err := news.UpdateIn(ctx, a.sessions, id, func(all []string) []string { return append(all, "Your order is ready.") })
+		if err != nil {
+			slog.WarnContext(ctx, "telling a customer", "err", err)
+		}
+	})
+}
