@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,6 +48,10 @@ const (
 const (
 	// passOnAfter is how long a change waits for others.
 	passOnAfter = 500 * time.Millisecond
+
+	// passedOnAtOnce is how many commands go out in one go, so that no request waits for
+	// long behind them.
+	passedOnAtOnce = 64
 
 	// lastsAfter is how long the end of an ID waits: longer than what was done to the
 	// session before, by any process.
@@ -131,7 +136,9 @@ func (c *census) passOn(ctx context.Context, old time.Duration) {
 		c.schedule()
 	}
 	c.mu.Unlock()
-	_ = c.client.DoMulti(ctx, c.commands(live, gone)...)
+	for some := range slices.Chunk(c.commands(live, gone), passedOnAtOnce) {
+		_ = c.client.DoMulti(ctx, some...)
+	}
 }
 
 // commands returns those that note what became of some IDs: first what lives, then what

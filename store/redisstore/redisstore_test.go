@@ -131,7 +131,7 @@ func changed(o store.Outcome, err error) (bool, error) { return o.Changed(), err
 // move returns a move to a new ID.
 func move(newID string, r store.Record, drop []string) store.Move {
 	trace := record(r.User, nil)
-	trace.Expires, trace.Ended = time.Now(), store.Renewed
+	trace.Expires, trace.Ended, trace.Next = time.Now(), store.Renewed, newID
 	return store.Move{ID: newID, Record: r, Drop: drop, Trace: trace}
 }
 
