@@ -171,9 +171,13 @@ func TestRoundTrips(t *testing.T) {
 			trips("write")
 			assert.Equal(t, 0, least(nothing, "anonymous"), "also with the cookie")
 
-			most := read
-			for began := time.Now(); time.Since(began) < idle/5; {
-				most = max(most, trips("read"))
+			most := 1000
+			for range 3 {
+				inAWhile := read
+				for began := time.Now(); time.Since(began) < idle/5; {
+					inAWhile = max(inAWhile, trips("read"))
+				}
+				most = min(most, inAWhile)
 			}
 			assert.Equal(t, read+1, most, "that a session is used is recorded now and then, by one round trip more")
 		})
