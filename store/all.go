@@ -131,12 +131,14 @@ func (s *Store) followAll(ctx context.Context, ids []string, found map[string]Re
 			return err
 		}
 		var next []string
+		early := false
 		for _, id := range ids {
 			r, there := records[id]
 			switch {
 			case !there && missing[id] == gaps: // lost with the process that moved it
 			case !there:
 				missing[id]++
+				early = true
 				next = append(next, id)
 			case r.Ended == "":
 				found[id] = r
@@ -144,7 +146,7 @@ func (s *Store) followAll(ctx context.Context, ids []string, found map[string]Re
 				next = append(next, r.Next)
 			}
 		}
-		if ids = next; len(missing) > 0 {
+		if ids = next; early {
 			time.Sleep(gap)
 		}
 	}
