@@ -143,12 +143,14 @@ func variableTime(t *testing.T, file string) (found []string, seals int) {
 // TestAttackTimingOfCompares reads the source: no secret, token or seal is compared
 // in a time that depends on how much of it is right.
 func TestAttackTimingOfCompares(t *testing.T) {
-	root, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	stores, err := filepath.Glob("store/*.go")
-	require.NoError(t, err)
+	var files []string
+	for _, pattern := range []string{"*.go", "store/*.go", "internal/*/*.go"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		files = append(files, found...)
+	}
 	checked, seals := 0, 0
-	for _, file := range append(root, stores...) {
+	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}

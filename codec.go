@@ -43,7 +43,7 @@ func newCodec[T any](call, name string) codec[T] {
 	if t.Kind() == reflect.Interface && t.NumMethod() == 0 {
 		return codec[T]{form: formAny}
 	}
-	if base := basicTypes[t.Kind()]; base != nil && !marshals(t) {
+	if base := basicTypes[t.Kind()]; base != nil && !value.Marshals(t) {
 		if base == t {
 			return codec[T]{form: formBasic}
 		}
@@ -55,19 +55,9 @@ func newCodec[T any](call, name string) codec[T] {
 	return codec[T]{form: formJSON}
 }
 
-// marshals reports whether a type brings its own JSON or text form.
-func marshals(t reflect.Type) bool {
-	return implements[json.Marshaler](t) || implements[encoding.TextMarshaler](t)
-}
-
-func implements[I any](t reflect.Type) bool {
-	i := reflect.TypeFor[I]()
-	return t.Implements(i) || reflect.PointerTo(t).Implements(i)
-}
-
 // unstorable returns why JSON cannot hold a type, or "".
 func unstorable(t reflect.Type, seen map[reflect.Type]bool) string {
-	if seen[t] || marshals(t) && (implements[json.Unmarshaler](t) || implements[encoding.TextUnmarshaler](t)) {
+	if seen[t] || value.Marshals(t) && (value.Implements[json.Unmarshaler](t) || value.Implements[encoding.TextUnmarshaler](t)) {
 		return ""
 	}
 	seen[t] = true
@@ -82,9 +72,9 @@ func unstorable(t reflect.Type, seen map[reflect.Type]bool) string {
 		return unstorable(t.Elem(), seen)
 	case reflect.Map:
 		switch kind := t.Key().Kind(); {
-		case implements[encoding.TextUnmarshaler](t.Key()) && !t.Key().Implements(reflect.TypeFor[encoding.TextMarshaler]()):
+		case value.Implements[encoding.TextUnmarshaler](t.Key()) && !t.Key().Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 			return fmt.Sprintf("JSON writes keys of type %v without their MarshalText, and cannot read them back", t.Key())
-		case kind >= reflect.Int && kind <= reflect.Uintptr, kind == reflect.String, implements[encoding.TextMarshaler](t.Key()):
+		case kind >= reflect.Int && kind <= reflect.Uintptr, kind == reflect.String, value.Implements[encoding.TextMarshaler](t.Key()):
 			return unstorable(t.Elem(), seen)
 		}
 		return fmt.Sprintf("JSON has no form for keys of type %v", t.Key())

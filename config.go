@@ -10,7 +10,10 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/session"
 )
 
 // Config adjusts [Sessions]. The zero value is safe and right for most
@@ -128,9 +131,6 @@ const (
 	defaultLifetime    = 24 * time.Hour
 	defaultRememberFor = 30 * 24 * time.Hour
 
-	// maxCookieAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
-	maxCookieAge = 400 * 24 * time.Hour
-
 	minSecretBytes = 32 // of HMAC-SHA-256 and AES-256
 )
 
@@ -155,22 +155,22 @@ func (c Config) Validate() error {
 	p := problems{prefix: "Config."}
 	c = c.withDefaults()
 	p.cookieName("Name", c.Name)
-	if hasCookiePrefix(c.Name) {
+	if cookie.HasPrefix(c.Name) {
 		p.add("Name", quote(c.Name), "the prefix is added by the kit; give the name without it")
 	}
 	p.positive("IdleTimeout", c.IdleTimeout)
 	p.positive("Lifetime", c.Lifetime)
 	p.positive("RememberFor", c.RememberFor)
-	if c.RememberFor > maxCookieAge {
+	if c.RememberFor > session.MaxCookieAge {
 		p.add("RememberFor", c.RememberFor.String(), "browsers keep no cookie over 400 days; make it shorter")
 	}
 	if c.VisitorFor != 0 {
 		p.positive("VisitorFor", c.VisitorFor)
 	}
-	if c.VisitorFor > maxCookieAge {
+	if c.VisitorFor > session.MaxCookieAge {
 		p.add("VisitorFor", c.VisitorFor.String(), "browsers keep no cookie over 400 days; make it shorter")
 	}
-	if _, err := newRoutes(c.CookielessRoutes); err != nil {
+	if _, err := client.NewRoutes(c.CookielessRoutes); err != nil {
 		p.add("CookielessRoutes", fmt.Sprintf("%q", c.CookielessRoutes), err.Error())
 	}
 	p.scope(c.Domain, c.Path, c.SameSite)
@@ -184,7 +184,7 @@ func (c Config) Validate() error {
 		p.add("MaxSessions", fmt.Sprint(c.MaxSessions), "must not be negative; 0 means no limit")
 	}
 	for _, directive := range c.ClearSiteData {
-		if directive != "*" && (directive == "" || strings.Trim(directive, asciiLetters) != "") {
+		if directive != "*" && (directive == "" || strings.Trim(directive, config.Letters) != "") {
 			p.add("ClearSiteData", quote(directive), `must be a bare directive such as "cache", "cookies", "storage" or "*"`)
 		}
 	}
@@ -194,27 +194,18 @@ func (c Config) Validate() error {
 				"must have 32 bytes or more of randomness, such as from openssl rand -base64 32")
 		}
 	}
-	if c.TokenHeader != "" && !isTokenHeader(c.TokenHeader) {
+	if c.TokenHeader != "" && !client.IsTokenHeader(c.TokenHeader) {
 		p.add("TokenHeader", quote(c.TokenHeader), `must be "Authorization", or a header that begins with X- and that neither browsers nor proxies send by themselves`)
 	}
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range c.TrustedOrigins {
-		if err := protection.AddTrustedOrigin(origin); err != nil || !isOrigin(origin) {
+		if err := protection.AddTrustedOrigin(origin); err != nil || !config.IsOrigin(origin) {
 			p.add("TrustedOrigins", quote(origin), "must be scheme://host[:port] as browsers send it: in lower case, international names as xn--…, "+
 				"without wildcards, a path or the scheme's own port")
 		}
 	}
 	return errors.Join(p.errs...)
 }
-
-// isOrigin reports whether a browser can send s as an origin.
-func isOrigin(s string) bool {
-	return s == strings.ToLower(s) && isPrintable(s) && !strings.ContainsAny(s, "*@ ") &&
-		(!strings.HasPrefix(s, "https://") || !strings.HasSuffix(s, ":443")) &&
-		(!strings.HasPrefix(s, "http://") || !strings.HasSuffix(s, ":80"))
-}
-
-const asciiLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 func (c Config) withDefaults() Config {
 	if c.Name == "" {
@@ -277,56 +268,20 @@ func (p *problems) positive(field string, d time.Duration) {
 }
 
 func (p *problems) cookieName(field, name string) {
-	if !isToken(name) {
+	if !config.IsToken(name) {
 		p.add(field, quote(name), "must be letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)")
 	}
 }
 
 // scope judges the attributes that all cookies share.
 func (p *problems) scope(domain, path string, sameSite http.SameSite) {
-	if domain != "" && !isDomain(domain) {
+	if domain != "" && !config.IsDomain(domain) {
 		p.add("Domain", quote(domain), "must be a host name such as example.com, without scheme, port or leading dot")
 	}
-	if path != "" && (path[0] != '/' || strings.ContainsAny(path, ";") || !isPrintable(path)) {
+	if path != "" && (path[0] != '/' || strings.ContainsAny(path, ";") || !config.IsPrintable(path)) {
 		p.add("Path", quote(path), "must begin with / and hold no semicolon")
 	}
 	if sameSite < 0 || sameSite > http.SameSiteNoneMode {
 		p.add("SameSite", fmt.Sprint(int(sameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")
 	}
-}
-
-// isToken reports whether s is a token of RFC 9110 section 5.6.2, as a cookie's
-// name must be.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isPrintable(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// isDomain reports whether a cookie's Domain can be s: a host name of two labels
-// or more, for browsers refuse others, and no IP address.
-func isDomain(s string) bool {
-	if len(s) > 253 || !strings.Contains(s, ".") || strings.Trim(s, "0123456789.") == "" {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, asciiLetters+"0123456789-") != "" ||
-			label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-	}
-	return true
 }

@@ -1,19 +1,17 @@
 package sessionkit
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/session"
 )
 
 // The errors of cookies. A cookie that did not come is [http.ErrNoCookie].
@@ -33,9 +31,6 @@ var (
 	// ErrCookieMalformed is the error of a cookie whose value is not of its type.
 	ErrCookieMalformed = errors.New("the cookie is malformed")
 )
-
-// maxCookieBytes is what browsers keep of a cookie's name and value.
-const maxCookieBytes = 4096
 
 // Protection says who may read and change a cookie's value.
 type Protection uint8
@@ -84,7 +79,7 @@ func (o CookieOptions) validate(name string) error {
 	if o.MaxAge < 0 {
 		p.add("MaxAge", o.MaxAge.String(), "must be positive; to delete a cookie call Delete")
 	}
-	if o.MaxAge > maxCookieAge {
+	if o.MaxAge > session.MaxCookieAge {
 		p.add("MaxAge", o.MaxAge.String(), "browsers keep no cookie over 400 days; make it shorter")
 	}
 	if o.MaxAge > 0 && o.MaxAge < time.Second {
@@ -94,11 +89,11 @@ func (o CookieOptions) validate(name string) error {
 		p.add("Protection", fmt.Sprint(uint8(o.Protection)), "must be Plain, Signed or Encrypted")
 	}
 	lower := strings.ToLower(name)
-	if strings.HasPrefix(lower, strings.ToLower(prefixHost)) && (o.Domain != "" || o.Path != "/") {
+	if strings.HasPrefix(lower, strings.ToLower(cookie.PrefixHost)) && (o.Domain != "" || o.Path != "/") {
 		p.add("Path", quote(o.Path), "the prefix __Host- excludes Domain and any Path but /; drop them or the prefix")
 	}
-	if o.ScriptReadable && (strings.HasPrefix(lower, strings.ToLower(prefixHTTP)) || strings.HasPrefix(lower, strings.ToLower(prefixHostHTTP))) {
-		p.add("ScriptReadable", "true", "the prefix "+prefixHTTP+" promises HttpOnly; drop one of them")
+	if o.ScriptReadable && (strings.HasPrefix(lower, strings.ToLower(cookie.PrefixHTTP)) || strings.HasPrefix(lower, strings.ToLower(cookie.PrefixHostHTTP))) {
+		p.add("ScriptReadable", "true", "the prefix "+cookie.PrefixHTTP+" promises HttpOnly; drop one of them")
 	}
 	return errors.Join(p.errs...)
 }
@@ -153,7 +148,7 @@ func (e callError) Unwrap() error { return e.err }
 // error is [ErrCookieTooLarge], or says that the response has begun or that
 // Config.Secrets is empty; then no cookie is sent.
 func (k Cookie[T]) Set(c *gin.Context, v T) error {
-	text, err := cookieText(v)
+	text, err := cookie.Text(v)
 	if err != nil {
 		return fmt.Errorf("sessionkit: setting cookie %q: %w", k.name, err)
 	}
@@ -166,8 +161,8 @@ func (k Cookie[T]) Set(c *gin.Context, v T) error {
 func (k Cookie[T]) Get(c *gin.Context) (T, error) {
 	var v T
 	text, err := getCookie(c, k.name, k.options.Protection)
-	if err == nil {
-		err = parseCookieText(text, &v)
+	if err == nil && cookie.Parse(text, &v) != nil {
+		err = ErrCookieMalformed
 	}
 	if err != nil {
 		var zero T
@@ -222,18 +217,18 @@ func setCookie(c *gin.Context, name, value string, o CookieOptions) error {
 	q := requestOf(c, "SetCookie")
 	q.lock()
 	defer q.unlock(c)
-	cookie, err := q.newCookie(name, o)
+	sent, err := q.newCookie(name, o)
 	if err == nil {
-		cookie.Value, err = q.kit.seal(name, value, o)
+		sent.Value, err = q.kit.seal(name, value, o)
 	}
-	if err == nil && len(name)+len(cookie.Value) > maxCookieBytes {
+	if err == nil && len(name)+len(sent.Value) > cookie.MaxBytes {
 		err = ErrCookieTooLarge
 	}
 	if err != nil {
 		return fmt.Errorf("sessionkit: setting cookie %q: %w", name, err)
 	}
-	cookie.MaxAge = int(o.MaxAge / time.Second)
-	putCookie(q.writer.Header(), cookie)
+	sent.MaxAge = int(o.MaxAge / time.Second)
+	cookie.Put(q.writer.Header(), sent)
 	return nil
 }
 
@@ -241,12 +236,12 @@ func deleteCookie(c *gin.Context, name string, o CookieOptions) {
 	q := requestOf(c, "DeleteCookie")
 	q.lock()
 	defer q.unlock(c)
-	cookie, err := q.newCookie(name, o)
+	dropped, err := q.newCookie(name, o)
 	if err != nil {
 		q.reportCookie(name, err)
 		return
 	}
-	putCookie(q.writer.Header(), expireCookie(cookie))
+	cookie.Put(q.writer.Header(), cookie.Expire(dropped))
 }
 
 // reportCookie hands to OnError why a cookie was not deleted.
@@ -257,12 +252,12 @@ func (q *request) reportCookie(name string, err error) {
 // newCookie returns a cookie without a value, fit for the connection.
 func (q *request) newCookie(name string, o CookieOptions) (*http.Cookie, error) {
 	switch {
-	case name == q.kit.cookieName(q.r):
+	case name == q.kit.site.SessionName(q.r):
 		return nil, errors.New("this is the session's own cookie; choose another name")
-	case q.writer.sent || q.writer.Written():
+	case q.writer.Begun() || q.writer.Written():
 		return nil, errors.New("the response has begun; set cookies before writing")
 	}
-	return q.kit.cookieFor(q.r, http.Cookie{
+	return q.kit.site.Fit(q.r, http.Cookie{
 		Name: name, Domain: o.Domain, Path: o.Path, SameSite: o.SameSite, Partitioned: o.Partitioned, HttpOnly: !o.ScriptReadable,
 	}), nil
 }
@@ -270,7 +265,7 @@ func (q *request) newCookie(name string, o CookieOptions) (*http.Cookie, error) 
 // seal returns what goes on the wire.
 func (k *kit) seal(name, value string, o CookieOptions) (string, error) {
 	if o.Protection == Plain {
-		return escapeCookie(value), nil
+		return cookie.Escape(value), nil
 	}
 	if len(k.sealers) == 0 {
 		return "", errNoSecrets
@@ -280,9 +275,9 @@ func (k *kit) seal(name, value string, o CookieOptions) (string, error) {
 		expiry = time.Now().Add(o.MaxAge)
 	}
 	if o.Protection == Signed {
-		return k.sealers[0].sign(name, []byte(value), expiry), nil
+		return k.sealers[0].Sign(name, []byte(value), expiry), nil
 	}
-	return k.sealers[0].encrypt(name, []byte(value), expiry), nil
+	return k.sealers[0].Encrypt(name, []byte(value), expiry), nil
 }
 
 var errNoSecrets = errors.New("signed and encrypted cookies need Config.Secrets, which is empty")
@@ -296,16 +291,16 @@ func getCookie(c *gin.Context, name string, protection Protection) (string, erro
 	}
 	err := http.ErrNoCookie
 	tried := 0
-	for raw := range cookieValues(q.r.Header["Cookie"], name) {
-		if tried++; tried > maxCookies {
+	for raw := range cookie.Values(q.r.Header["Cookie"], name) {
+		if tried++; tried > cookie.MaxTried {
 			break
 		}
-		if len(raw) > maxCookieBytes {
+		if len(raw) > cookie.MaxBytes {
 			err = ErrCookieMalformed
 			continue
 		}
 		if protection == Plain {
-			return unescapeCookie(raw)
+			return unescape(raw)
 		}
 		value, openErr := q.kit.open(name, raw, protection)
 		if openErr == nil {
@@ -320,14 +315,14 @@ func getCookie(c *gin.Context, name string, protection Protection) (string, erro
 
 // open returns the value of a sealed cookie.
 func (k *kit) open(name, raw string, protection Protection) (string, error) {
-	sealed, err := sealedText.DecodeString(raw)
-	if err != nil || strings.ContainsAny(raw, "\r\n") { // which base64 would pass over
+	sealed, ok := cookie.Decode(raw)
+	if !ok {
 		return "", ErrCookieTampered
 	}
 	for _, s := range k.sealers {
-		open := s.verify
+		open := s.Verify
 		if protection == Encrypted {
-			open = s.decrypt
+			open = s.Decrypt
 		}
 		value, expiry, ok := open(name, sealed)
 		switch {
@@ -341,86 +336,10 @@ func (k *kit) open(name, raw string, protection Protection) (string, error) {
 	return "", ErrCookieTampered
 }
 
-// escapeCookie percent-encodes what a cookie's value cannot hold, and the percent
-// sign (RFC 6265 section 4.1.1). JavaScript's decodeURIComponent reads it.
-func escapeCookie(s string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c > ' ' && c < 0x7f && strings.IndexByte(`",;\%`, c) < 0 {
-			b.WriteByte(c)
-		} else {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-		}
-	}
-	return b.String()
-}
-
-func unescapeCookie(s string) (string, error) {
-	text, err := url.PathUnescape(s)
+func unescape(raw string) (string, error) {
+	text, err := cookie.Unescape(raw)
 	if err != nil {
 		return "", ErrCookieMalformed
 	}
 	return text, nil
-}
-
-// cookieText returns the text of a value.
-func cookieText[T any](v T) (string, error) {
-	rv := reflect.ValueOf(&v).Elem()
-	switch kind := rv.Kind(); {
-	case marshals(rv.Type()):
-	case kind == reflect.String:
-		return rv.String(), nil
-	case kind == reflect.Bool:
-		return strconv.FormatBool(rv.Bool()), nil
-	case rv.CanInt():
-		return strconv.FormatInt(rv.Int(), 10), nil
-	case rv.CanUint():
-		return strconv.FormatUint(rv.Uint(), 10), nil
-	case rv.CanFloat():
-		return strconv.FormatFloat(rv.Float(), 'g', -1, rv.Type().Bits()), nil
-	case rv.CanComplex():
-		return strconv.FormatComplex(rv.Complex(), 'g', -1, rv.Type().Bits()), nil
-	}
-	j, err := json.Marshal(&v) // a method of *T counts as well
-	return string(j), err
-}
-
-// parseCookieText reads the text of a value. On an error v is of no use.
-func parseCookieText[T any](text string, v *T) error {
-	rv := reflect.ValueOf(v).Elem()
-	var err error
-	switch kind := rv.Kind(); {
-	case marshals(rv.Type()):
-		err = json.Unmarshal([]byte(text), v)
-	case kind == reflect.String:
-		rv.SetString(text)
-	case kind == reflect.Bool:
-		rv.SetBool(text == "true")
-		if text != "true" && text != "false" {
-			err = strconv.ErrSyntax
-		}
-	case rv.CanInt():
-		var n int64
-		n, err = strconv.ParseInt(text, 10, rv.Type().Bits())
-		rv.SetInt(n)
-	case rv.CanUint():
-		var n uint64
-		n, err = strconv.ParseUint(text, 10, rv.Type().Bits())
-		rv.SetUint(n)
-	case rv.CanFloat():
-		var f float64
-		f, err = strconv.ParseFloat(text, rv.Type().Bits())
-		rv.SetFloat(f)
-	case rv.CanComplex():
-		var x complex128
-		x, err = strconv.ParseComplex(text, rv.Type().Bits())
-		rv.SetComplex(x)
-	default:
-		err = json.Unmarshal([]byte(text), v)
-	}
-	if err != nil {
-		return ErrCookieMalformed
-	}
-	return nil
 }

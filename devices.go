@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
 )
 
 // errNobody is why a user's sessions cannot be told: nobody is signed in.
@@ -19,15 +22,15 @@ var errNobody = errors.New("nobody is signed in")
 func Devices(c *gin.Context) ([]Session, error) {
 	var list []Session
 	err := forUser(c, "Devices", func(ctx context.Context, q *request) (err error) {
-		if list, err = q.kit.directory.Sessions(ctx, q.user, q.kit.Name); err == nil {
+		if list, err = q.kit.directory.Sessions(ctx, q.session.User(), q.kit.Name); err == nil {
 			err = q.findAmong(list)
 		}
 		for i, s := range list {
 			switch {
-			case s.ID == q.old.id && !q.ending:
-				list[i] = q.describe()
+			case s.ID == q.session.ID() && !q.session.Ending():
+				list[i] = q.session.Describe(time.Now())
 			case !s.ExpiresAt.Equal(s.EndsAt): // it may end so much earlier, if its last use is not recorded yet
-				list[i].ExpiresAt = s.ExpiresAt.Add(-q.kit.seenEvery)
+				list[i].ExpiresAt = s.ExpiresAt.Add(-q.kit.policy.SeenEvery())
 			}
 		}
 		return err
@@ -38,13 +41,13 @@ func Devices(c *gin.Context) ([]Session, error) {
 // findAmong takes over the ID that another request has given the session, so that
 // it is known among the user's.
 func (q *request) findAmong(list []Session) error {
-	isOwn := func(s Session) bool { return s.ID == q.old.id }
-	if q.old.id == "" || q.ending || q.renewing || slices.ContainsFunc(list, isOwn) {
+	isOwn := func(s Session) bool { return s.ID == q.session.ID() }
+	if q.session.ID() == "" || q.session.Ending() || q.session.Renewing() || slices.ContainsFunc(list, isOwn) {
 		return nil
 	}
-	k, found, err := q.kit.keeper.follow(q.r, q.old)
+	k, found, err := q.kit.keeper.Follow(q.r, q.kept())
 	if found {
-		q.old.id = k.id
+		q.session.KnownAs(k.ID)
 	}
 	return err
 }
@@ -55,13 +58,13 @@ func (q *request) findAmong(list []Session) error {
 // over a store that does not know a user's sessions.
 func Revoke(c *gin.Context, id string) error {
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
-		if id != "" && id == q.old.id && !q.ending {
+		if id != "" && id == q.session.ID() && !q.session.Ending() {
 			q.signOut()
 			return nil
 		}
-		ended, err := q.kit.directory.Revoke(ctx, q.user, q.kit.Name, id)
+		ended, err := q.kit.directory.Revoke(ctx, q.session.User(), q.kit.Name, id)
 		if ended {
-			q.tell(Event{Kind: EventRevoked, User: q.user, SessionID: id})
+			q.tell(Event{Kind: EventRevoked, User: q.session.User(), SessionID: id})
 		}
 		return err
 	})
@@ -73,7 +76,7 @@ func Revoke(c *gin.Context, id string) error {
 // meanwhile, and [errors.ErrUnsupported] over a store that does not know them.
 func LogoutOthers(c *gin.Context) error {
 	return forUser(c, "LogoutOthers", func(ctx context.Context, q *request) error {
-		ended, err := q.kit.directory.RevokeOthers(ctx, q.user, q.kit.Name, q.old.id, q.since(), q.signingIn)
+		ended, err := q.kit.directory.RevokeOthers(ctx, q.session.User(), q.kit.Name, q.session.ID(), q.session.SignedIn(), q.session.SigningIn())
 		return q.afterRevoking(ctx, ended, err)
 	})
 }
@@ -84,12 +87,12 @@ func LogoutOthers(c *gin.Context) error {
 func LogoutEverywhere(c *gin.Context) error {
 	return forUser(c, "LogoutEverywhere", func(ctx context.Context, q *request) error {
 		const whateverHappens = true
-		ended, err := q.kit.directory.RevokeOthers(ctx, q.user, q.kit.Name, q.old.id, q.since(), whateverHappens)
+		ended, err := q.kit.directory.RevokeOthers(ctx, q.session.User(), q.kit.Name, q.session.ID(), q.session.SignedIn(), whateverHappens)
 		if err := q.afterRevoking(ctx, ended, err); err != nil {
 			return err
 		}
-		if q.old.id != "" && !q.ending {
-			if err := q.endOld(); err != nil { // at once, as the others
+		if q.session.ID() != "" && !q.session.Ending() {
+			if err := q.endStored(); err != nil { // at once, as the others
 				return err
 			}
 		}
@@ -107,8 +110,8 @@ func (q *request) afterRevoking(ctx context.Context, ended []Session, err error)
 	if err != nil {
 		return err
 	}
-	n := &note{user: q.user}
-	if n.epoch, err = q.kit.directory.Note(ctx, q.user, q.kit.Name); err == nil {
+	n := &note{user: q.session.User()}
+	if n.epoch, err = q.kit.directory.Note(ctx, q.session.User(), q.kit.Name); err == nil {
 		q.noted = n
 	}
 	return err
@@ -127,10 +130,10 @@ func forUser(c *gin.Context, call string, f func(context.Context, *request) erro
 		return fmt.Errorf("sessionkit: %s: %w", call, q.loadErr)
 	case q.kit.directory == nil:
 		err = fmt.Errorf("this store does not know the sessions of a user: %w", errors.ErrUnsupported)
-	case q.user == "":
+	case q.session.User() == "":
 		err = errNobody
 	default:
-		if err = f(committing(q.r), q); err != nil {
+		if err = f(keeper.Committing(q.r), q); err != nil {
 			q.report(fmt.Errorf("sessionkit: %s: %w", call, err))
 		}
 	}

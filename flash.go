@@ -1,10 +1,10 @@
 package sessionkit
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -121,7 +121,7 @@ func (q *request) takeGinFlashes() []FlashMessage {
 	var stored any
 	if q.view != nil {
 		stored = q.view.Values[ginFlashes]
-	} else if text, ok := q.text(ginFlashes); ok {
+	} else if text, ok := q.session.Text(ginFlashes); ok {
 		stored, _ = value.Decode(text) // what does not decode is not text either
 	}
 	list, _ := stored.([]any)
@@ -194,7 +194,7 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 	}
 	f := q.ownFlashes()
 	f.n++
-	random := newToken()
+	random := rand.Text()
 	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, random[:6]), text)
 	if k.latest != "" {
 		q.put(k.latest, `"`+random+`"`)
@@ -217,7 +217,7 @@ func (k FlashKey[T]) Take(c *gin.Context) []T {
 
 // read returns the values, oldest first, and removes them with the commit.
 func (k FlashKey[T]) read(q *request) []T {
-	texts := q.withPrefix(k.prefix)
+	texts := q.session.WithPrefix(k.prefix)
 	q.removeAll(texts)
 	return k.decode(texts)
 }
@@ -232,34 +232,9 @@ func (k FlashKey[T]) decode(texts map[string]string) []T {
 	return found
 }
 
-// withPrefix returns the texts of the values whose names begin with prefix.
-func (q *request) withPrefix(prefix string) (texts map[string]string) {
-	q.settle()
-	for _, from := range []map[string]string{q.base, q.set} {
-		for name, text := range from {
-			if strings.HasPrefix(name, prefix) {
-				if texts == nil {
-					texts = make(map[string]string)
-				}
-				texts[name] = text
-			}
-		}
-	}
-	for _, name := range q.drop {
-		delete(texts, name)
-	}
-	return texts
-}
-
-// removeAll drops values that are there, in time in proportion to their number.
+// removeAll drops values that are there.
 func (q *request) removeAll(texts map[string]string) {
-	for name := range texts {
-		delete(q.set, name)
-		if _, ok := q.base[name]; ok {
-			q.drop = append(q.drop, name)
-		}
-	}
-	if len(texts) > 0 {
+	if q.session.RemoveAll(texts); len(texts) > 0 {
 		q.changed()
 	}
 }

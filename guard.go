@@ -8,7 +8,10 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/address"
+	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/response"
 )
 
 // GuardConfig adjusts [RequireSession].
@@ -104,7 +107,7 @@ func (c GuardConfig) Validate() error {
 		p.positive("FreshWithin", c.FreshWithin)
 	}
 	u, err := url.Parse(c.LoginURL)
-	if c.LoginURL != "" && (err != nil || !isLocalURL(c.LoginURL) && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "")) {
+	if c.LoginURL != "" && (err != nil || !address.IsLocalURL(c.LoginURL) && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "")) {
 		p.add("LoginURL", quote(c.LoginURL), `must be a path such as "/login" or an absolute URL`)
 	}
 	return errors.Join(p.errs...)
@@ -136,7 +139,7 @@ func (g *guard) isLogin(c *gin.Context) bool {
 	if g.login == nil || g.login.Host != "" && g.login.Host != c.Request.Host {
 		return false
 	}
-	return c.Request.URL.EscapedPath() == g.loginPath || browserPath(c) == g.loginPath
+	return c.Request.URL.EscapedPath() == g.loginPath || address.BrowserPath(c) == g.loginPath
 }
 
 // judge returns why the request is refused, or "".
@@ -168,10 +171,10 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	q.lock()
 	defer q.unlock(c) // also where a store panics
 	q.guarded = true
-	q.passive = q.passive || g.Passive
+	q.session.Passive = q.session.Passive || g.Passive
 	q.load(g.FreshWithin > 0)
 	q.follow()
-	age := time.Since(q.since().Shown()) // negative if the clock that made it is ahead
+	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
 	stale = g.FreshWithin > 0 && (age > g.FreshWithin || age < -tolerated)
 	switch {
 	case q.revoked:
@@ -181,7 +184,7 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	default:
 		ended = NotSignedIn
 	}
-	return q.user, ended, stale, q.loadErr != nil
+	return q.session.User(), ended, stale, q.loadErr != nil
 }
 
 // deny answers a refused request.
@@ -194,7 +197,7 @@ func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
 	case denial == Forbidden:
 		status = http.StatusForbidden
 	case q.bearer:
-		c.Header("WWW-Authenticate", bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
+		c.Header("WWW-Authenticate", client.Bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
 	case g.login != nil && g.sendToLogin(c, &status, denial):
 		return
 	}
@@ -207,18 +210,18 @@ func (g *guard) sendToLogin(c *gin.Context, status *int, denial Denial) bool {
 	r := c.Request
 	next := ""
 	if r.Method == http.MethodGet {
-		next = browserURI(c)
+		next = address.BrowserURI(c)
 	}
 	switch {
-	case isHTMX(r):
+	case client.IsHTMX(r):
 		c.Header("HX-Redirect", g.loginURL(denial, ownPage(c, r.Header.Get("Hx-Current-Url"))))
-	case isInertia(r):
+	case client.IsInertia(r):
 		if next == "" {
 			next = ownPage(c, r.Referer())
 		}
 		c.Header("X-Inertia-Location", g.loginURL(denial, next))
 		*status = http.StatusConflict
-	case wantsPage(r):
+	case client.WantsPage(r):
 		c.Redirect(http.StatusSeeOther, g.loginURL(denial, next))
 		return true
 	}
@@ -239,7 +242,7 @@ func (g *guard) loginURL(denial Denial, next string) string {
 	u := *g.login
 	query := u.Query()
 	query.Set("reason", string(denial))
-	if isLocalURL(next) {
+	if address.IsLocalURL(next) {
 		query.Set("next", next)
 	}
 	u.RawQuery = query.Encode()
@@ -250,8 +253,43 @@ func (g *guard) loginURL(denial Denial, next string) string {
 // is not one of this site.
 func ownPage(c *gin.Context, page string) string {
 	u, err := url.Parse(page)
-	if err != nil || u.Host == "" || u.Host != c.Request.Host && (u.Host != forwardedHost(c.Request.Header) || !trustsProxy(c)) {
+	if err != nil || u.Host == "" || u.Host != c.Request.Host && (u.Host != address.Host(c.Request.Header) || !address.TrustsProxy(c)) {
 		return ""
 	}
 	return u.RequestURI()
+}
+
+// NextURL returns where to go after signing in: the next parameter of the query or
+// the form if it is an address within this site, of up to 8 kB, else fallback. It is
+// never the address of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601). As
+// c.PostForm does, it must not be called by several goroutines at the same time.
+func NextURL(c *gin.Context, fallback string) string {
+	for _, parameter := range []func(string) string{c.Query, c.PostForm} {
+		if next := parameter("next"); address.IsLocalURL(next) {
+			keepNext(c, next)
+			return next
+		}
+	}
+	return fallback
+}
+
+// keepNext notes an address that [http.Redirect] would change, as it removes what
+// looks superfluous in a path: the browser is to be sent to where it was.
+func keepNext(c *gin.Context, next string) {
+	w, ok := c.Writer.(*response.Writer)
+	if !ok || address.RedirectTo(next) == next {
+		return
+	}
+	q := w.Committer.(*request)
+	q.lock()
+	defer q.unlock(c)
+	q.returnTo = next
+}
+
+// keepLocation undoes that change.
+func (q *request) keepLocation() {
+	header := q.writer.Header()
+	if q.returnTo != "" && header.Get("Location") == address.RedirectTo(q.returnTo) {
+		header.Set("Location", address.EscapeNonASCII(q.returnTo))
+	}
 }

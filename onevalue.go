@@ -3,10 +3,11 @@ package sessionkit
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/internal/turn"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -19,9 +20,9 @@ func (q *request) updateValue(c *gin.Context, name string, f func(text string) (
 		if err != nil {
 			return err
 		}
-		if t != nil && !inTurn && (try > 0 || t.busy()) && q.inTurn.CompareAndSwap(false, true) {
+		if t != nil && !inTurn && (try > 0 || t.Busy()) && q.inTurn.CompareAndSwap(false, true) {
 			inTurn = true
-			pass := t.take(q.r.Context())
+			pass := t.Take(q.r.Context())
 			defer func() {
 				pass()
 				q.inTurn.Store(false)
@@ -40,7 +41,7 @@ func (q *request) updateValue(c *gin.Context, name string, f func(text string) (
 
 // textToUpdate returns the text of a value, "" if there is none, and the turn of its
 // session, nil if that is not stored yet.
-func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn, error) {
+func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn.Turn, error) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
@@ -49,11 +50,11 @@ func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn, erro
 		return "", nil, q.loadErr
 	}
 	q.syncView()
-	text, _ := q.text(name)
-	if q.old.id == "" {
+	text, _ := q.session.Text(name)
+	if q.session.ID() == "" {
 		return text, nil, nil
 	}
-	return text, q.kit.turns.of(q.old.id), nil
+	return text, q.kit.turns.Of(q.session.ID()), nil
 }
 
 // swapValue puts a text in place of another one. It reports false if that does not
@@ -61,7 +62,7 @@ func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn, erro
 func (q *request) swapValue(c *gin.Context, name, before, next string) (done bool, err error) {
 	q.lock()
 	defer q.unlock(c)
-	if text, _ := q.text(name); text != before { // by a goroutine of this request
+	if text, _ := q.session.Text(name); text != before { // by a goroutine of this request
 		return false, nil
 	}
 	defer q.refreshView()
@@ -72,7 +73,7 @@ func (q *request) swapValue(c *gin.Context, name, before, next string) (done boo
 		return true, err
 	}
 	change := store.Change{Set: map[string]string{name: next}}
-	if stands, own := q.standing(name); !own {
+	if stands, own := q.session.TextIn(name); !own {
 		change.If = &store.Condition{Name: name, Text: stands}
 	}
 	outcome, err := q.changeAtOnce(change)
@@ -80,12 +81,12 @@ func (q *request) swapValue(c *gin.Context, name, before, next string) (done boo
 	case err != nil:
 		return true, err
 	case outcome.Conflict:
-		q.stands(name, outcome.Text)
+		q.session.Stands(name, outcome.Text)
 		return false, nil
 	case !outcome.Found:
 		return true, store.ErrEnded
 	}
-	q.stored(name, change)
+	q.session.StoredAlone(name, change)
 	return true, nil
 }
 
@@ -95,11 +96,11 @@ func (q *request) takeValue(name string) string {
 	q.syncView()
 	defer q.refreshView()
 	for {
-		text, _ := q.text(name)
+		text, _ := q.session.Text(name)
 		if text == "" {
 			return ""
 		}
-		_, own := q.standing(name)
+		_, own := q.session.TextIn(name)
 		ready, err := q.atOnce()
 		switch {
 		case err != nil:
@@ -113,9 +114,9 @@ func (q *request) takeValue(name string) string {
 		case err != nil || !outcome.Found:
 			return ""
 		case outcome.Conflict:
-			q.stands(name, outcome.Text)
+			q.session.Stands(name, outcome.Text)
 		default:
-			q.stands(name, "")
+			q.session.Stands(name, "")
 			return text
 		}
 	}
@@ -132,10 +133,10 @@ func (q *request) takeValues(prefix, latest string) map[string]string {
 		if err != nil {
 			return nil
 		}
-		texts := q.withPrefix(prefix)
-		change := store.Change{If: &store.Condition{Name: latest, Text: q.base[latest]}}
+		texts := q.session.WithPrefix(prefix)
+		change := store.Change{If: &store.Condition{Name: latest, Text: q.session.Base()[latest]}}
 		for name := range texts {
-			if _, stored := q.base[name]; stored {
+			if _, stored := q.session.Base()[name]; stored {
 				change.Delete = append(change.Delete, name)
 			}
 		}
@@ -148,8 +149,7 @@ func (q *request) takeValues(prefix, latest string) map[string]string {
 			if outcome.Conflict {
 				continue
 			}
-			q.base = value.Apply(q.base, nil, change.Delete)
-			q.old.record.Values = q.base
+			q.session.Removed(change.Delete)
 		}
 		q.removeAll(texts) // what this request has put, and the store does not have
 		q.remove(latest)
@@ -161,10 +161,10 @@ func (q *request) takeValues(prefix, latest string) map[string]string {
 // reread loads the values again of a session that others have changed. It reports false
 // if it has ended, or the store failed.
 func (q *request) reread() bool {
-	k, err := q.kit.keeper.load(q.r, q.old.cookie, true)
-	found := err == nil && k.id == q.old.id && k.record.Ended == ""
+	k, err := q.kit.keeper.Load(q.r, q.handle.Cookie, true)
+	found := err == nil && k.ID == q.session.ID() && k.Record.Ended == ""
 	if err == nil && !found {
-		k, found, err = q.kit.keeper.follow(q.r, q.old)
+		k, found, err = q.kit.keeper.Follow(q.r, q.kept())
 	}
 	if err != nil {
 		_ = q.failedAtOnce(err) // it is reported
@@ -176,57 +176,19 @@ func (q *request) reread() bool {
 	return found
 }
 
-// goOnWith takes over a session as another request has left it.
-func (q *request) goOnWith(k kept) {
-	q.old.id, q.old.record, q.base, q.signIn = k.id, k.record, k.record.Values, nil
-}
-
-// standing returns the text of a value as the store had it, and whether this request
-// has changed it since.
-func (q *request) standing(name string) (text string, own bool) {
-	q.settle()
-	text = q.base[name]
-	now, _ := q.text(name)
-	return text, now != text
-}
-
-// stored notes that a value has been put into the store, alone, by a change.
-func (q *request) stored(name string, change store.Change) {
-	if !q.unsaved() && len(q.drop) == 0 && len(q.set) == 0 {
-		// As after a commit: most requests are about to end, and need no copy of the
-		// values.
-		q.set, q.saved = change.Set, true
-		return
-	}
-	q.stands(name, change.Set[name])
-}
-
-// stands notes that a value has a text in the store, "" if it is not there.
-func (q *request) stands(name, text string) {
-	q.settle()
-	delete(q.set, name)
-	q.undrop(name)
-	if text == "" {
-		q.base = value.Apply(q.base, nil, []string{name})
-	} else {
-		q.base = value.Apply(q.base, map[string]string{name: text}, nil)
-	}
-	q.old.record.Values = q.base
-}
-
 // atOnce reports whether a value can be changed in the store now, rather than by the
 // commit. A session that is to be moved from another store moves first.
 func (q *request) atOnce() (bool, error) {
 	switch {
-	case q.old.id == "" || q.ending || q.old.foreign != nil:
+	case q.session.ID() == "" || q.session.Ending() || !q.handle.OneByOne():
 		return false, nil
 	case q.closed:
 		q.changed()
 		return false, errors.New("the request has ended")
-	case q.old.old == nil:
+	case !q.handle.ToMove():
 		return true, nil
 	}
-	if err := q.update(!q.writer.sent); err != nil {
+	if err := q.update(q.session.PlanUpdate(time.Now()), !q.writer.Begun()); err != nil {
 		q.refuse(err)
 		return false, err
 	}
@@ -236,14 +198,14 @@ func (q *request) atOnce() (bool, error) {
 // changeAtOnce makes a change in the store now. If another request has given the
 // session a new ID, the change is made there.
 func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err error) {
-	change = q.seenBy(change)
+	change = q.session.Seen(change, time.Now())
 	followed := false
 	for tries := 0; ; tries++ {
 		outcome, err = q.changeOnce(change)
 		if err != nil || outcome.Found || tries == mostRenewals {
 			break
 		}
-		k, found, err := q.kit.keeper.follow(q.r, q.old)
+		k, found, err := q.kit.keeper.Follow(q.r, q.kept())
 		if err != nil || !found {
 			return store.Outcome{}, q.failedAtOnce(err)
 		}
@@ -251,17 +213,17 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 		followed = true
 	}
 	if err == nil && outcome.Changed() {
-		renews := !followed && !change.Seen.IsZero() && q.life().renewsCookie(&q.old.record, change.Seen)
-		q.seen(change)
-		q.sends = q.sends || renews && !q.writer.sent // the commit will find the use recorded
+		renews := !followed && q.session.RenewsCookie(change)
+		q.session.Recorded(change)
+		q.sends = q.sends || renews && !q.writer.Begun() // the commit will find the use recorded
 	}
 	return outcome, q.failedAtOnce(err)
 }
 
 func (q *request) changeOnce(change store.Change) (store.Outcome, error) {
-	held := q.old
-	held.record.Values = q.base
-	_, outcome, err := q.kit.keeper.update(q.r, held, change)
+	held := q.kept()
+	held.Record.Values = q.session.Base()
+	_, outcome, err := q.kit.keeper.Update(q.r, held, change)
 	return outcome, err
 }
 

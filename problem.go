@@ -2,12 +2,13 @@ package sessionkit
 
 import (
 	"encoding/json"
-	"html"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/client"
+	"github.com/gin-sessionkit/sessionkit/internal/response"
 )
 
 // Problem is an answer that the middleware gives in place of the handler's.
@@ -35,16 +36,16 @@ func unavailable(detail string) Problem {
 // else with a problem document.
 func (q *request) answer(c *gin.Context, p Problem) {
 	header := c.Writer.Header()
-	noStore(header)
+	response.NoStore(header)
 	header.Set("X-Content-Type-Options", "nosniff")
 	if p.Status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	switch {
-	case q.bearer || !wantsPage(c.Request):
+	case q.bearer || !client.WantsPage(c.Request):
 		writeProblem(c, p)
 	case q.kit.ErrorPage == nil:
-		writePage(c, p)
+		response.WritePage(c, p.Status, p.Title, p.Detail)
 	default:
 		q.errorPage(c, p)
 	}
@@ -55,7 +56,7 @@ func (q *request) answer(c *gin.Context, p Problem) {
 func (q *request) errorPage(c *gin.Context, p Problem) {
 	defer func() {
 		if !c.Writer.Written() {
-			writePage(c, p)
+			response.WritePage(c, p.Status, p.Title, p.Detail)
 		}
 	}()
 	c.Status(p.Status)
@@ -65,35 +66,4 @@ func (q *request) errorPage(c *gin.Context, p Problem) {
 func writeProblem(c *gin.Context, p Problem) {
 	body, _ := json.Marshal(p) // strings and an int encode
 	c.Data(p.Status, "application/problem+json", append(body, '\n'))
-}
-
-// writePage writes a page that needs nothing else, so that it fits any content
-// security policy. Browsers give it their own colors, light or dark.
-func writePage(c *gin.Context, p Problem) {
-	const page = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{detail}</p>
-{again}</main>
-</body>
-</html>
-`
-	again := ""
-	if p.Status == http.StatusServiceUnavailable && c.Request.Method == http.MethodGet {
-		again = "<p><a href=\"\">Try again</a></p>\n" // the same address
-	}
-	header := c.Writer.Header()
-	if len(header["Content-Security-Policy"]) == 0 {
-		header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	}
-	fill := strings.NewReplacer("{title}", html.EscapeString(p.Title), "{detail}", html.EscapeString(p.Detail), "{again}", again)
-	c.Data(p.Status, "text/html; charset=utf-8", []byte(fill.Replace(page)))
 }

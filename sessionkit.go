@@ -37,20 +37,25 @@ package sessionkit
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net/http"
 	"reflect"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
 	"github.com/gin-sessionkit/sessionkit/internal/inside"
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
 	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/response"
+	"github.com/gin-sessionkit/sessionkit/internal/resume"
+	"github.com/gin-sessionkit/sessionkit/internal/session"
+	"github.com/gin-sessionkit/sessionkit/internal/turn"
 )
 
 // Sessions returns the middleware. Handlers after it have a session: typed values
@@ -75,19 +80,18 @@ func Sessions(store sessions.Store, configs ...Config) gin.HandlerFunc {
 // change.
 type kit struct {
 	Config
-	keeper     keeper
+	policy     session.Policy
+	site       cookie.Site
+	keeper     keeper.Keeper
 	directory  kitstore.Directory // nil: the store does not know the sessions of a user
 	successor  kitstore.Successor // nil: the store takes over from no other
-	seenEvery  time.Duration
 	protection *http.CrossOriginProtection
-	cookieless *http.ServeMux // nil: none
-	sealers    []sealer       // one for each of Config.Secrets
-	warned     atomic.Bool
+	cookieless *http.ServeMux  // nil: none
+	sealers    []cookie.Sealer // one for each of Config.Secrets
 
-	resumable resumable
-	turns     *turns
+	resumable *resume.List
+	turns     *turn.Turns
 
-	hostName string   // the cookie's name if it is Secure
 	vary     []string // the headers in which requests bring a session
 	varyLine string   // these as one line
 }
@@ -105,34 +109,20 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 	}
 	c = c.withDefaults()
 	k := &kit{
-		Config:     c,
-		seenEvery:  life{idle: c.IdleTimeout}.seenEvery(),
+		Config: c,
+		policy: session.Policy{Name: c.Name, Idle: c.IdleTimeout, Lifetime: c.Lifetime, Remember: c.RememberFor, Visitor: c.VisitorFor},
+		site: cookie.Site{
+			Name: c.Name, Domain: c.Domain, Path: c.Path, SameSite: c.SameSite, Partitioned: c.Partitioned,
+			InsecureHTTP: c.InsecureHTTP, SecureName: cookie.SecureName(c.Name, c.Domain, c.Path),
+		},
 		protection: http.NewCrossOriginProtection(),
-		hostName:   secureCookieName(c),
-		resumable:  resumable{seed: maphash.MakeSeed()},
-		turns:      newTurns(),
+		resumable:  resume.New(),
+		turns:      turn.New(),
+		vary:       []string{"Cookie"},
 	}
-	if s, ok := kitstore.Of(store); ok {
-		k.keeper, k.directory = served{s, c.Name}, s
-		if k.successor, ok = s.(kitstore.Successor); ok {
-			k.keeper = moving{served{s, c.Name}}
-			if k.successor.UserOf() != nil {
-				if c.UserOf != nil {
-					return nil, &ConfigError{Field: "Config.UserOf", Reason: "store.Migrate was given such a function already; give it once"}
-				}
-				k.UserOf = k.successor.UserOf()
-			}
-		}
-	} else {
-		k.keeper = &foreign{store: store, name: c.Name, seenEvery: k.seenEvery}
+	if err := k.keepIn(store); err != nil {
+		return nil, err
 	}
-	if c.MaxSessions > 0 && k.directory == nil {
-		return nil, &ConfigError{
-			Field: "Config.MaxSessions", Value: fmt.Sprint(c.MaxSessions),
-			Reason: fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store),
-		}
-	}
-	k.vary = []string{"Cookie"}
 	if c.TokenHeader != "" {
 		k.vary = append(k.vary, c.TokenHeader)
 	}
@@ -142,11 +132,30 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 			return nil, err
 		}
 	}
-	k.cookieless, _ = newRoutes(c.CookielessRoutes) // Validate has seen them
+	k.cookieless, _ = client.NewRoutes(c.CookielessRoutes) // Validate has seen them
 	for _, secret := range c.Secrets {
-		k.sealers = append(k.sealers, newSealer(secret))
+		k.sealers = append(k.sealers, cookie.NewSealer(secret))
 	}
 	return k, nil
+}
+
+// keepIn has the sessions kept in a store, if it can do what Config needs.
+func (k *kit) keepIn(store sessions.Store) error {
+	k.keeper, k.directory, k.successor = keeper.Of(store, k.Name, k.policy.SeenEvery())
+	if k.successor != nil && k.successor.UserOf() != nil {
+		if k.UserOf != nil {
+			return &ConfigError{Field: "Config.UserOf", Reason: "store.Migrate was given such a function already; give it once"}
+		}
+		k.UserOf = k.successor.UserOf()
+	}
+	k.policy.ByValues = k.UserOf != nil
+	if k.MaxSessions > 0 && k.directory == nil {
+		return &ConfigError{
+			Field: "Config.MaxSessions", Value: fmt.Sprint(k.MaxSessions),
+			Reason: fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store),
+		}
+	}
+	return nil
 }
 
 // serve is the middleware.
@@ -156,12 +165,14 @@ func (k *kit) serve(c *gin.Context) {
 		c.Next() // used twice, by the engine and by a group
 		return
 	}
-	if q := k.resumable.find(c); q != nil {
+	if q, ok := k.resumable.Find(c).(*request); ok {
 		q.resume(c)
 		return
 	}
 	q := &request{kit: k, c: c, r: c.Request, began: time.Now()}
-	q.writer = writer{ResponseWriter: c.Writer, q: q, encoded: len(c.Writer.Header()["Content-Encoding"]) > 0}
+	q.session.Policy = &k.policy
+	q.entry = resume.Entry{Context: c, Request: q}
+	q.writer = response.New(c.Writer, q)
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 
@@ -207,7 +218,7 @@ func (k *kit) outer(c *gin.Context) *request {
 		return nil
 	}
 	outer := (*request)(s)
-	if outer.kit != k && outer.kit.hostName == k.hostName {
+	if outer.kit != k && outer.kit.site.SecureName == k.site.SecureName {
 		panic(&ConfigError{
 			Field: "Config.Name", Value: quote(k.Name),
 			Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",
@@ -226,16 +237,16 @@ func (q *request) giveBack(outer *request) {
 
 // checkOrigin refuses what another site makes a browser send.
 func (q *request) checkOrigin() error {
-	if q.kit.cookieless != nil && matches(q.kit.cookieless, q.r) {
+	if q.kit.cookieless != nil && client.Matches(q.kit.cookieless, q.r) {
 		q.r.Header.Del("Cookie") // so that there is nothing that another site could make use of
 		q.cookieless = true
 	}
-	_, q.bearer = q.kit.token(q.r)
+	_, q.bearer = client.Token(q.kit.TokenHeader, q.r)
 	if (q.bearer || q.cookieless) && len(q.r.Header["Cookie"]) == 0 {
 		return nil // no browser has added anything that the sender need not know
 	}
 	r := q.r
-	if r.Method == http.MethodGet && opensWebSocket(r) { // it can do what a POST can
+	if r.Method == http.MethodGet && client.OpensWebSocket(r) { // it can do what a POST can
 		asPost := *r
 		asPost.Method = http.MethodPost
 		r = &asPost
@@ -253,10 +264,10 @@ func (q *request) runInside(f func(*gin.Context)) {
 func (q *request) refuseOrigin(cause error) {
 	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins "+
 		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error): %w",
-		q.r.Method, shorten(q.r.Header.Get("Origin"), 200), cause)
+		q.r.Method, config.Shorten(q.r.Header.Get("Origin"), 200), cause)
 	q.c.Abort()
 	q.answer(q.c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))
-	q.writer.failed = err // what OnError writes does not count
+	q.writer.Failed = err // what OnError writes does not count
 	calls := pendingCalls{events: []Event{{Kind: EventCrossOrigin, Err: err}}, errs: []error{err}}
 	calls.make(q.kit, q.c)
 }
@@ -264,8 +275,8 @@ func (q *request) refuseOrigin(cause error) {
 // requestOf returns the request's session. It panics where the middleware is
 // missing, which is a programmer's error; call is what the programmer called.
 func requestOf(c *gin.Context, call string) *request {
-	if w, ok := c.Writer.(*writer); ok {
-		return w.q
+	if w, ok := c.Writer.(*response.Writer); ok {
+		return w.Committer.(*request)
 	}
 	if v, ok := c.Get(sessions.DefaultKey); ok { // another middleware has put its writer in front
 		if s, ok := v.(*ginSession); ok {
@@ -295,4 +306,18 @@ func (q *request) leaveToHandler() {
 	q.lock()
 	defer q.unlock(q.c)
 	q.asked = true
+}
+
+// resume runs the handlers once more, and saves before gin sends a header.
+func (q *request) resume(c *gin.Context) {
+	below, panicking := q.writer.ResponseWriter, true
+	defer func() {
+		q.pass(panicking)
+		q.writer.ResponseWriter = below
+	}()
+	q.writer.ResponseWriter = c.Writer
+	c.Writer = &q.writer
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	c.Next()
+	panicking = false
 }

@@ -1,16 +1,20 @@
 package sessionkit
 
 import (
-	"crypto/rand"
+	"cmp"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/client"
+	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
+	"github.com/gin-sessionkit/sessionkit/internal/session"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -57,7 +61,7 @@ func Attempt(c *gin.Context, user string) LoginOption {
 	defer q.unlock(c)
 	n := &note{user: user}
 	if q.kit.directory != nil {
-		n.epoch, n.err = q.kit.directory.Note(committing(q.r), user, q.kit.Name)
+		n.epoch, n.err = q.kit.directory.Note(keeper.Committing(q.r), user, q.kit.Name)
 	}
 	return LoginOption{note: n}
 }
@@ -65,7 +69,7 @@ func Attempt(c *gin.Context, user string) LoginOption {
 // attempt returns the sign-in that is under way.
 func (q *request) attempt() signin.Attempt {
 	a := signin.Attempt{Began: q.began, Limit: q.kit.MaxSessions}
-	if q.noted != nil && q.noted.user == q.user {
+	if q.noted != nil && q.noted.user == q.session.User() {
 		a.Noted, a.Epoch = true, q.noted.epoch
 	}
 	return a
@@ -116,7 +120,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	q.load(false)
 	if !isUser(user) {
 		q.refuse(fmt.Errorf("%w: sessionkit: Login of user %q: it must be 1 to %d bytes of UTF-8 text without NUL",
-			errMisuse, shorten(user, maxUserBytes), maxUserBytes))
+			errMisuse, config.Shorten(user, maxUserBytes), maxUserBytes))
 		return
 	}
 	if q.unreadable("Login") {
@@ -124,10 +128,10 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	}
 	q.follow()
 	var in signin.SignIn
-	switch q.user {
+	switch q.session.User() {
 	case "":
 	case user:
-		before := q.since()
+		before := q.session.SignedIn()
 		in.Line = before.Line
 		if !slices.ContainsFunc(options, LoginOption.lasting) {
 			in.Remembered, in.Idle, in.Lifetime = before.Remembered, before.Idle, before.Lifetime
@@ -135,10 +139,10 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	default:
 		q.restart()
 	}
-	q.endVisit()
+	q.session.EndVisit()
 	for _, option := range options {
 		in.Remembered = in.Remembered || option.remember
-		in.Idle, in.Lifetime = orElse(option.idle, in.Idle), orElse(option.lifetime, in.Lifetime)
+		in.Idle, in.Lifetime = cmp.Or(option.idle, in.Idle), cmp.Or(option.lifetime, in.Lifetime)
 		if option.note != nil {
 			q.note(user, option.note)
 		}
@@ -159,13 +163,10 @@ func Confirm(c *gin.Context) {
 	defer q.unlock(c)
 	q.load(false)
 	q.follow()
-	if q.unreadable("Confirm") || q.user == "" {
+	if q.unreadable("Confirm") || q.session.User() == "" {
 		return
 	}
-	in := q.since()
-	in.Confirmed = time.Now().Round(0)
-	q.signIn = &in
-	q.renewing, q.confirming = true, true
+	q.session.Confirm(time.Now())
 	q.changed()
 }
 
@@ -173,7 +174,7 @@ func Confirm(c *gin.Context) {
 func (q *request) note(user string, n *note) {
 	switch {
 	case n.user != user:
-		q.refuse(fmt.Errorf("%w: sessionkit: Login of user %q with the Attempt of another user", errMisuse, shorten(user, maxUserBytes)))
+		q.refuse(fmt.Errorf("%w: sessionkit: Login of user %q with the Attempt of another user", errMisuse, config.Shorten(user, maxUserBytes)))
 	case n.err != nil:
 		q.refuse(fmt.Errorf("sessionkit: Attempt: %w", n.err))
 	default:
@@ -196,8 +197,9 @@ func Logout(c *gin.Context) {
 }
 
 func (q *request) signOut() {
-	if q.old.id == "" && q.late != nil && q.late.record.User != "" {
-		q.old, q.late = *q.late, nil // it goes on under another ID, and ends there
+	if q.session.ID() == "" && q.late != nil && q.late.Record.User != "" { // it goes on under another ID, and ends there
+		q.session.EndInstead(q.late.Stored)
+		q.handle, q.late = q.late.Handle, nil
 	}
 	q.restart()
 	q.expired, q.revoked = false, false
@@ -214,11 +216,9 @@ func Renew(c *gin.Context) {
 	defer q.unlock(c)
 	q.load(false)
 	q.follow()
-	if q.unreadable("Renew") || q.old.id == "" || q.ending {
-		return
+	if !q.unreadable("Renew") && q.session.Renew() {
+		q.changed()
 	}
-	q.renewing = true
-	q.changed()
 }
 
 // unreadable reports whether the session could not be read. Then call cannot be
@@ -238,7 +238,7 @@ func User(c *gin.Context) (user string, ok bool) {
 	defer q.unlock(c)
 	q.load(false)
 	q.follow()
-	return q.user, q.user != ""
+	return q.session.User(), q.session.User() != ""
 }
 
 // Current describes the session. Its ID is empty until the session is stored.
@@ -250,40 +250,75 @@ func Current(c *gin.Context) Session {
 	defer q.unlock(c)
 	q.load(false)
 	q.follow()
-	return q.describe()
+	return q.session.Describe(time.Now())
 }
 
-// describe describes the session as it will be.
-func (q *request) describe() Session {
-	now := time.Now()
-	in, r, life := q.since(), q.record(), q.life()
-	s := Session{
-		Name: q.kit.Name, User: r.User, CreatedAt: r.Created, SignedInAt: in.At, ConfirmedAt: in.Shown(), LastSeenAt: r.Seen,
-		Remembered: in.Remembered, UserAgent: in.UserAgent, IP: in.IP,
-	}
-	if r.Created.IsZero() {
-		r.Created, s.CreatedAt = now, now
-	}
-	used := now
-	if q.passive && !r.Seen.IsZero() {
-		used = r.Seen
-	}
-	s.ExpiresAt, s.EndsAt = life.deadline(&r, in, used), life.ends(&r, in)
-	if !q.ending {
-		s.ID = q.old.id
-	}
-	return s
+// isUser reports whether a text can name a user.
+func isUser(user string) bool {
+	return user != "" && len(user) <= maxUserBytes && utf8.ValidString(user) && strings.IndexByte(user, 0) < 0
 }
 
-// userAgent returns the browser's name for itself, as text of bounded length.
-func userAgent(r *http.Request) string {
-	const limit = 256
-	ua := strings.ReplaceAll(strings.ToValidUTF8(r.UserAgent(), "?"), "\x00", "?")
-	if len(ua) > limit {
-		ua = strings.ToValidUTF8(ua[:limit], "")
-	}
-	return ua
+// signInAs signs a user in.
+func (q *request) signInAs(user string, in signin.SignIn) {
+	in.UserAgent, in.IP = client.UserAgent(q.r), q.c.ClientIP()
+	q.session.SignIn(user, in, time.Now())
+	q.changed()
 }
 
-// newToken returns a random name that is not secret.
-func newToken() string { return rand.Text() }
+// lastingTo checks how long a sign-in is to last.
+func lastingTo(option string, d time.Duration) error {
+	var p problems
+	switch {
+	case d <= 0:
+		p.add(option, d.String(), "must be positive; leave the option out for what Config says")
+	case d > session.MaxCookieAge:
+		p.add(option, d.String(), "browsers keep no cookie over 400 days; make it shorter")
+	default:
+		p.positive(option, d)
+	}
+	return errors.Join(p.errs...)
+}
+
+// Done returns a channel that is closed when this session ends, by [Logout],
+// revocation or expiry, and at the latest when the middleware returns. It is for
+// handlers that stay: WebSockets and server-sent events.
+//
+//	for {
+//		select {
+//		case <-c.Request.Context().Done(): // the client is gone
+//			return
+//		case <-sessionkit.Done(c):
+//			return
+//		case m := <-messages:
+//			c.SSEvent("message", m)
+//			c.Writer.Flush()
+//		}
+//	}
+//
+// The channel is closed within a second of the end, and over store/redisstore with
+// its cache within milliseconds. Waiting does not count as activity, so the session can
+// still expire. A renewed session goes on; one that nobody is signed in to ends with
+// its ID. A visitor who has no session has none that could end. All calls in one
+// request return the same channel.
+func Done(c *gin.Context) <-chan struct{} {
+	q := requestOf(c, "Done")
+	q.lock()
+	defer q.unlock(c)
+	q.load(false)
+	if q.done == nil {
+		q.watch()
+	}
+	return q.done
+}
+
+func (q *request) watch() {
+	if q.session.ID() == "" || q.session.Ending() {
+		ch := make(chan struct{})
+		q.done, q.stop = ch, func() { close(ch) }
+	} else {
+		q.done, q.stop = q.kit.keeper.Watch(q.r, q.kept())
+	}
+	if q.closed {
+		q.stop()
+	}
+}

@@ -8,7 +8,7 @@ import (
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
 
-	"github.com/gin-sessionkit/sessionkit/internal/foreign"
+	"github.com/gin-sessionkit/sessionkit/internal/storeerr"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -146,9 +146,9 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	session, err := o.open(r)
 	inCookie := session == nil || session.ID == ""
 	switch {
-	case err != nil && (foreign.Gone(err) || foreign.Undecodable(err) && inCookie):
+	case err != nil && (storeerr.Gone(err) || storeerr.Undecodable(err) && inCookie):
 		return false, nil
-	case err != nil && foreign.Undecodable(err):
+	case err != nil && storeerr.Undecodable(err):
 		return false, fmt.Errorf("store: reading a session of the old store: %T: %w: %w", o.m.from, ErrCorrupt, err)
 	case err != nil:
 		return false, fmt.Errorf("store: reading a session of the old store: %T: %w", o.m.from, err)

@@ -48,3 +48,12 @@ func (f *Fields) Add(field, value, reason string) {
 
 // Err joins what was noted, also errors from elsewhere. It is nil if there is none.
 func (f *Fields) Err(others ...error) error { return errors.Join(append(f.errs, others...)...) }
+
+// Shorten returns at most limit bytes of a text that somebody else has chosen, for a
+// message.
+func Shorten(s string, limit int) string {
+	if len(s) > limit {
+		return s[:limit] + "…"
+	}
+	return s
+}

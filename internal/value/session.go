@@ -118,3 +118,6 @@ func Apply(texts, set map[string]string, drop []string) map[string]string {
 	maps.Copy(next, set)
 	return next
 }
+
+// IsOwn reports whether the value of a name is sessionkit's own.
+func IsOwn(name string) bool { return strings.HasPrefix(name, OwnPrefix) }

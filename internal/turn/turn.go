@@ -1,4 +1,5 @@
-package sessionkit
+// Package turn has requests that change values of one session take turns.
+package turn
 
 import (
 	"context"
@@ -7,42 +8,44 @@ import (
 	"time"
 )
 
-// turns has the requests of this process that change values of one session at the
+// Turns has the requests of this process that change values of one session at the
 // same time do so one after the other, once two of them have met: if each only tried
 // again, one of many could be too late every time. What other processes do is up to
 // the store's condition.
-type turns struct {
+type Turns struct {
 	seed maphash.Seed
-	all  [128]turn
+	all  [128]Turn
 }
 
-type turn struct {
+// A Turn is had by one request at a time.
+type Turn struct {
 	taken   chan struct{} // capacity 1
 	waiting atomic.Int32  // those that have it or wait for it
 }
 
-func newTurns() *turns {
-	t := &turns{seed: maphash.MakeSeed()}
+// New returns the turns of one process.
+func New() *Turns {
+	t := &Turns{seed: maphash.MakeSeed()}
 	for i := range t.all {
 		t.all[i].taken = make(chan struct{}, 1)
 	}
 	return t
 }
 
-// of returns the turn of a session, which other sessions may share.
-func (t *turns) of(id string) *turn {
+// Of returns the turn of a session, which other sessions may share.
+func (t *Turns) Of(id string) *Turn {
 	return &t.all[maphash.String(t.seed, id)%uint64(len(t.all))]
 }
 
-// busy reports whether requests take turns just now.
-func (t *turn) busy() bool { return t.waiting.Load() > 0 }
+// Busy reports whether requests take turns just now.
+func (t *Turn) Busy() bool { return t.waiting.Load() > 0 }
 
 // longestTurn is how long a request waits at most. Whoever waits for longer may be
 // waiting for itself, by a request that its own function makes.
 const longestTurn = time.Second
 
-// take waits for the turn and returns the function that passes it on.
-func (t *turn) take(ctx context.Context) (pass func()) {
+// Take waits for the turn and returns the function that passes it on.
+func (t *Turn) Take(ctx context.Context) (pass func()) {
 	t.waiting.Add(1)
 	timer := time.NewTimer(longestTurn)
 	defer timer.Stop()

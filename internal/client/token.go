@@ -1,8 +1,10 @@
-package sessionkit
+package client
 
 import (
 	"net/http"
 	"strings"
+
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 )
 
 // A client without cookies sends the session's secret in Config.TokenHeader and is
@@ -13,25 +15,26 @@ import (
 
 // authorization is the header whose value begins with a scheme (RFC 9110 section
 // 11.6.2); other headers hold the token alone.
-const (
-	authorization = "Authorization"
-	bearer        = "Bearer" // RFC 6750 section 2.1
-)
+const authorization = "Authorization"
 
-// token returns the token that a request brings, "" if it has none yet. It is
-// false for a request of a browser, whose session is in its cookie.
-func (k *kit) token(r *http.Request) (string, bool) {
-	if k.TokenHeader == "" {
+// Bearer is the scheme of tokens (RFC 6750 section 2.1).
+const Bearer = "Bearer"
+
+// Token returns the token that a request brings in a header, "" if it has none yet. It
+// is false for a request of a browser, whose session is in its cookie, and if there is
+// no such header.
+func Token(header string, r *http.Request) (string, bool) {
+	if header == "" {
 		return "", false
 	}
-	lines := r.Header[k.TokenHeader]
+	lines := r.Header[header]
 	if len(lines) == 0 {
 		return "", false
 	}
 	value := lines[0]
-	if k.TokenHeader == authorization {
+	if header == authorization {
 		scheme, rest, _ := strings.Cut(value, " ")
-		if !strings.EqualFold(scheme, bearer) {
+		if !strings.EqualFold(scheme, Bearer) {
 			return "", false // such as Basic, which browsers send by themselves
 		}
 		value = strings.Trim(rest, " ")
@@ -42,24 +45,23 @@ func (k *kit) token(r *http.Request) (string, bool) {
 	return value, true
 }
 
-// sendToken gives a client without cookies its token, in the form in which it is
-// to be sent.
-func (k *kit) sendToken(header http.Header, secret string) {
-	if k.TokenHeader == authorization {
-		secret = bearer + " " + secret
+// SendToken gives a client without cookies its token, in the form in which it is to be
+// sent.
+func SendToken(header string, response http.Header, secret string) {
+	if header == authorization {
+		secret = Bearer + " " + secret
 	}
-	header.Set(k.TokenHeader, secret)
-	keepFromCaches(header) // RFC 6750 section 5.3
+	response.Set(header, secret)
 }
 
-// isTokenHeader reports whether a header can hold tokens: one that neither
+// IsTokenHeader reports whether a header can hold tokens: one that neither
 // browsers nor proxies send by themselves.
-func isTokenHeader(name string) bool {
+func IsTokenHeader(name string) bool {
 	switch name = http.CanonicalHeaderKey(name); name {
 	case authorization:
 		return true
 	case "X-Real-Ip", "X-Request-Id", "X-Correlation-Id", "X-Requested-With":
 		return false
 	}
-	return isToken(name) && strings.HasPrefix(name, "X-") && !strings.HasPrefix(name, "X-Forwarded-")
+	return config.IsToken(name) && strings.HasPrefix(name, "X-") && !strings.HasPrefix(name, "X-Forwarded-")
 }

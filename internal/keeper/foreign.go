@@ -1,7 +1,8 @@
-package sessionkit
+package keeper
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +14,11 @@ import (
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
 
-	outside "github.com/gin-sessionkit/sessionkit/internal/foreign"
+	"github.com/gin-sessionkit/sessionkit/internal/address"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/session"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/storeerr"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -48,24 +52,24 @@ type ledger struct {
 // browsers keep at most (RFC 6265bis section 5.6).
 const maxForeignCookie = 4096
 
-func (f *foreign) load(r *http.Request, cookie string, _ bool) (kept, error) {
+func (f *foreign) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
 	if len(cookie) > maxForeignCookie {
-		return kept{}, nil
+		return Kept{}, nil
 	}
-	session, err := f.open(r, cookie)
+	opened, err := f.open(r, cookie)
 	if err != nil {
-		return kept{}, f.judge(session, err)
+		return Kept{}, f.judge(opened, err)
 	}
-	if session.IsNew {
-		return kept{}, nil
+	if opened.IsNew {
+		return Kept{}, nil
 	}
-	l, ok := readLedger(session)
+	l, ok := readLedger(opened)
 	if !ok { // it was made by gin-contrib/sessions alone: it begins now, and is due to be marked as seen
 		now := time.Now()
-		l = ledger{ID: newToken(), Created: now, Seen: now.Add(-f.seenEvery), Expires: now.Add(store.Retention)}
+		l = ledger{ID: rand.Text(), Created: now, Seen: now.Add(-f.seenEvery), Expires: now.Add(store.Retention)}
 	}
-	values := make(map[string]string, len(session.Values))
-	for key, v := range session.Values {
+	values := make(map[string]string, len(opened.Values))
+	for key, v := range opened.Values {
 		name, nameErr := value.Name(key)
 		text, err := value.Encode(v)
 		if nameErr == nil && err == nil && key != ledgerKey {
@@ -73,25 +77,25 @@ func (f *foreign) load(r *http.Request, cookie string, _ bool) (kept, error) {
 		}
 	}
 	maps.Copy(values, l.Own)
-	return kept{
-		id: l.ID, cookie: cookie, foreign: session,
-		record: store.Record{User: l.User, Created: l.Created, Seen: l.Seen, Expires: l.Expires, Values: values},
+	return Kept{
+		Stored: session.Stored{ID: l.ID, Record: store.Record{User: l.User, Created: l.Created, Seen: l.Seen, Expires: l.Expires, Values: values}},
+		Handle: Handle{Cookie: cookie, foreign: opened},
 	}, nil
 }
 
 // open has the store read the one session that a cookie names, or begin one. A
 // type that the application gave to gob may panic on what it is to decode.
-func (f *foreign) open(r *http.Request, cookie string) (session *gsessions.Session, err error) {
+func (f *foreign) open(r *http.Request, cookie string) (opened *gsessions.Session, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			session, err = nil, fmt.Errorf("panic: %v", v)
+			opened, err = nil, fmt.Errorf("panic: %v", v)
 		}
 	}()
-	session, err = f.store.New(f.only(r, cookie), f.name)
-	if err == nil && session == nil {
+	opened, err = f.store.New(f.only(r, cookie), f.name)
+	if err == nil && opened == nil {
 		err = errors.New("the store returned no session")
 	}
-	return session, err
+	return opened, err
 }
 
 // only returns the request with no other cookie than the one that names the
@@ -109,37 +113,37 @@ func (f *foreign) only(r *http.Request, cookie string) *http.Request {
 // judge says what a store's error means: nil where there is no such session,
 // [store.ErrCorrupt] where its record cannot be decoded, and else that the store
 // could not tell.
-func (f *foreign) judge(session *gsessions.Session, err error) error {
+func (f *foreign) judge(opened *gsessions.Session, err error) error {
 	switch {
-	case outside.Gone(err):
+	case storeerr.Gone(err):
 		return nil
-	case !outside.Undecodable(err):
+	case !storeerr.Undecodable(err):
 		return fmt.Errorf("%T: %w", f.store, err)
-	case session == nil || session.ID == "": // it is the cookie
+	case opened == nil || opened.ID == "": // it is the cookie
 		return nil
 	}
 	return fmt.Errorf("%T: %w: %w", f.store, store.ErrCorrupt, err)
 }
 
-func readLedger(session *gsessions.Session) (ledger, bool) {
+func readLedger(opened *gsessions.Session) (ledger, bool) {
 	var l ledger
-	text, _ := session.Values[ledgerKey].(string)
+	text, _ := opened.Values[ledgerKey].(string)
 	if text == "" || json.Unmarshal([]byte(text), &l) != nil {
 		return ledger{}, false
 	}
 	return l, true
 }
 
-func (f *foreign) create(r *http.Request, record store.Record, _ signin.Attempt) (kept, error) {
-	session, err := f.open(r, "")
+func (f *foreign) Create(r *http.Request, record store.Record, _ signin.Attempt) (Kept, error) {
+	opened, err := f.open(r, "")
 	if err != nil {
-		return kept{}, fmt.Errorf("%T: %w", f.store, err)
+		return Kept{}, fmt.Errorf("%T: %w", f.store, err)
 	}
-	return f.write(r, session, "", newToken(), record)
+	return f.write(r, opened, "", rand.Text(), record)
 }
 
-func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, store.Outcome, error) {
-	record := k.record
+func (f *foreign) Update(r *http.Request, k Kept, change store.Change) (Kept, store.Outcome, error) {
+	record := k.Record
 	record.Values = value.Apply(record.Values, change.Set, change.Delete)
 	if !change.Expires.IsZero() {
 		record.Seen, record.Expires = change.Seen, change.Expires
@@ -150,53 +154,53 @@ func (f *foreign) update(r *http.Request, k kept, change store.Change) (kept, st
 		}
 	}
 	id := k.foreign.ID
-	next, err := f.write(r, k.foreign, k.cookie, k.id, record)
+	next, err := f.write(r, k.foreign, k.Cookie, k.ID, record)
 	if err != nil {
-		return kept{}, store.Outcome{}, err
+		return Kept{}, store.Outcome{}, err
 	}
 	if next.foreign.ID != id { // it had ended, or was not found, and the store has begun another
-		return kept{}, store.Outcome{}, f.remove(r, next)
+		return Kept{}, store.Outcome{}, f.remove(r, next)
 	}
 	return next, store.Outcome{Found: true}, nil
 }
 
-func (f *foreign) rotate(r *http.Request, k kept, record store.Record, drop []string, _ *signin.Attempt) (kept, bool, error) {
-	if now, err := f.load(r, k.cookie, true); err != nil || now.id == "" {
-		return kept{}, false, err // what ended meanwhile does not go on under a new ID
+func (f *foreign) Rotate(r *http.Request, k Kept, record store.Record, drop []string, _ *signin.Attempt) (Kept, bool, error) {
+	if now, err := f.Load(r, k.Cookie, true); err != nil || now.ID == "" {
+		return Kept{}, false, err // what ended meanwhile does not go on under a new ID
 	}
-	session, err := f.open(r, "")
+	opened, err := f.open(r, "")
 	if err != nil {
-		return kept{}, false, fmt.Errorf("%T: %w", f.store, err)
+		return Kept{}, false, fmt.Errorf("%T: %w", f.store, err)
 	}
-	maps.Copy(session.Values, k.foreign.Values) // also what the kit cannot read
+	maps.Copy(opened.Values, k.foreign.Values) // also what the kit cannot read
 	for _, name := range drop {
 		if key, err := value.Key(name); err == nil {
-			delete(session.Values, key)
+			delete(opened.Values, key)
 		}
 	}
 	changed := record.Values
-	record.Values = value.Apply(k.record.Values, changed, drop)
-	next, err := f.write(r, session, "", newToken(), record)
+	record.Values = value.Apply(k.Record.Values, changed, drop)
+	next, err := f.write(r, opened, "", rand.Text(), record)
 	if err != nil {
-		return kept{}, false, err
+		return Kept{}, false, err
 	}
-	if _, err := f.end(r, k, store.Renewed); err != nil {
-		return kept{}, false, errors.Join(err, f.remove(r, next))
+	if _, err := f.End(r, k, store.Renewed); err != nil {
+		return Kept{}, false, errors.Join(err, f.remove(r, next))
 	}
-	next.record.Values = changed
+	next.Record.Values = changed
 	return next, true, nil
 }
 
-// follow finds nothing: such a store does not know what became of a session.
-func (f *foreign) follow(*http.Request, kept) (kept, bool, error) { return kept{}, false, nil }
+// Follow finds nothing: such a store does not know what became of a session.
+func (f *foreign) Follow(*http.Request, Kept) (Kept, bool, error) { return Kept{}, false, nil }
 
-// end writes an ended session over the stored one before it has that deleted. A
+// End writes an ended session over the stored one before it has that deleted. A
 // store that cannot reach a session may take it for one that is not there, and
 // then deletes nothing and says nothing; what is to be written it does miss.
-func (f *foreign) end(r *http.Request, k kept, _ store.Ending) (bool, error) {
+func (f *foreign) End(r *http.Request, k Kept, _ store.Ending) (bool, error) {
 	ended := *k.foreign
 	ended.Values = make(map[any]any)
-	next, err := f.write(r, &ended, k.cookie, k.id, store.Record{Expires: time.Now()})
+	next, err := f.write(r, &ended, k.Cookie, k.ID, store.Record{Expires: time.Now()})
 	if err != nil {
 		return false, err
 	}
@@ -205,14 +209,14 @@ func (f *foreign) end(r *http.Request, k kept, _ store.Ending) (bool, error) {
 }
 
 // remove has the store delete a session.
-func (f *foreign) remove(r *http.Request, k kept) error {
+func (f *foreign) remove(r *http.Request, k Kept) error {
 	k.foreign.Options = &gsessions.Options{Path: "/", MaxAge: -1}
-	_, err := f.save(r, k.foreign, k.cookie)
+	_, err := f.save(r, k.foreign, k.Cookie)
 	return err
 }
 
-// watch looks at the session once a second.
-func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
+// Watch looks at the session once a second.
+func (f *foreign) Watch(r *http.Request, k Kept) (<-chan struct{}, func()) {
 	ended := make(chan struct{})
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	go func() {
@@ -225,8 +229,8 @@ func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
 			case <-timer.C:
 			}
 			timer.Stop()
-			now, err := f.load(r.WithContext(ctx), k.cookie, true)
-			if err == nil && (now.id == "" || !time.Now().Before(now.record.Expires)) {
+			now, err := f.Load(r.WithContext(ctx), k.Cookie, true)
+			if err == nil && (now.ID == "" || !time.Now().Before(now.Record.Expires)) {
 				return
 			}
 		}
@@ -239,10 +243,10 @@ func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
 
 // write saves a session with the record's values, and returns it with its new
 // cookie. old is the cookie that names it, "" for a new one.
-func (f *foreign) write(r *http.Request, session *gsessions.Session, old, id string, record store.Record) (kept, error) {
+func (f *foreign) write(r *http.Request, opened *gsessions.Session, old, id string, record store.Record) (Kept, error) {
 	l := ledger{ID: id, User: record.User, Created: record.Created, Seen: record.Seen, Expires: record.Expires}
 	for name, text := range record.Values {
-		if isOwn(name) {
+		if value.IsOwn(name) {
 			if l.Own == nil {
 				l.Own = make(map[string]string)
 			}
@@ -257,35 +261,35 @@ func (f *foreign) write(r *http.Request, session *gsessions.Session, old, id str
 		if err != nil {
 			continue // it stands in the session as it was read
 		}
-		session.Values[key] = v
+		opened.Values[key] = v
 	}
 	text, _ := json.Marshal(l) // its fields all encode
-	session.Values[ledgerKey] = string(text)
+	opened.Values[ledgerKey] = string(text)
 
 	// Stores take MaxAge for the record's life, and some delete at 0.
 	life := time.Until(record.Expires.Add(store.Retention))
-	session.Options = &gsessions.Options{Path: "/", MaxAge: max(1, int(math.Ceil(life.Seconds())))}
-	cookie, err := f.save(r, session, old)
+	opened.Options = &gsessions.Options{Path: "/", MaxAge: max(1, int(math.Ceil(life.Seconds())))}
+	sent, err := f.save(r, opened, old)
 	if err != nil {
-		return kept{}, err
+		return Kept{}, err
 	}
-	session.IsNew = false // else it would be stored a second time by a second save
-	if size := len(prefixHostHTTP) + len(f.name) + len(cookie); size > maxCookieBytes {
-		return kept{}, fmt.Errorf("%T: %w: its cookie has %d bytes, and browsers keep %d", f.store, store.ErrTooLarge, size, maxCookieBytes)
+	opened.IsNew = false // else it would be stored a second time by a second save
+	if size := len(cookie.PrefixHostHTTP) + len(f.name) + len(sent); size > cookie.MaxBytes {
+		return Kept{}, fmt.Errorf("%T: %w: its cookie has %d bytes, and browsers keep %d", f.store, store.ErrTooLarge, size, cookie.MaxBytes)
 	}
-	return kept{id: id, cookie: cookie, record: record, foreign: session}, nil
+	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: sent, foreign: opened}}, nil
 }
 
 // save has the store save a session, and returns the cookie that it would set.
 // Some stores panic on values that they cannot encode.
-func (f *foreign) save(r *http.Request, session *gsessions.Session, old string) (cookie string, err error) {
+func (f *foreign) save(r *http.Request, opened *gsessions.Session, old string) (cookie string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%T: panic: %v", f.store, v)
 		}
 	}()
-	response := headerOnly{}
-	if err := f.store.Save(f.only(r.WithContext(committing(r)), old), response, session); err != nil {
+	response := address.HeaderOnly{}
+	if err := f.store.Save(f.only(r.WithContext(Committing(r)), old), response, opened); err != nil {
 		return "", fmt.Errorf("%T: %w", f.store, err)
 	}
 	for _, line := range response.Header()["Set-Cookie"] {
@@ -295,10 +299,3 @@ func (f *foreign) save(r *http.Request, session *gsessions.Session, old string) 
 	}
 	return cookie, nil
 }
-
-// headerOnly is a response of which only the header is of interest.
-type headerOnly http.Header
-
-func (h headerOnly) Header() http.Header       { return http.Header(h) }
-func (h headerOnly) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
-func (h headerOnly) WriteHeader(int)           {}

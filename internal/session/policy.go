@@ -1,15 +1,30 @@
-package sessionkit
+package session
 
 import (
-	"errors"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
+
+// A Policy is what the configuration says about sessions. It does not change.
+type Policy struct {
+	Name     string        // of the session cookie
+	Idle     time.Duration // Config.IdleTimeout
+	Lifetime time.Duration // Config.Lifetime
+	Remember time.Duration // Config.RememberFor
+	Visitor  time.Duration // Config.VisitorFor; 0: Idle and Lifetime
+
+	// ByValues means that the application's own values say who is signed in.
+	ByValues bool
+}
+
+// MaxCookieAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
+const MaxCookieAge = 400 * day
+
+const day = 24 * time.Hour
 
 // life is how long a session may live.
 type life struct {
@@ -19,14 +34,14 @@ type life struct {
 	persistent bool          // its cookie outlives the browser
 }
 
-// life returns how long the session of a record may live.
-func (k *kit) life(r *store.Record, in signin.SignIn) life {
-	return k.lifeOf(r.User, in, r.Values[value.MaxAge], r.Values[value.Until])
+// lifeOf returns how long the session of a record may live.
+func (p *Policy) lifeOf(r *store.Record, in signin.SignIn) life {
+	return p.life(r.User, in, r.Values[value.MaxAge], r.Values[value.Until])
 }
 
-// lifeOf returns how long a session may live. maxAge and until are the texts of its
+// life returns how long a session may live. maxAge and until are the texts of its
 // values of these names, "" if it has none.
-func (k *kit) lifeOf(user string, in signin.SignIn, maxAge, until string) life {
+func (p *Policy) life(user string, in signin.SignIn, maxAge, until string) life {
 	signedIn := user != "" && !in.Values // one that is signed in by values has a visitor's deadlines
 	seconds, _ := value.Int(maxAge)
 	switch age := time.Duration(seconds) * time.Second; {
@@ -35,44 +50,18 @@ func (k *kit) lifeOf(user string, in signin.SignIn, maxAge, until string) life {
 	case age > 0:
 		return life{idle: age, persistent: true}
 	case signedIn && in.Remembered:
-		return life{idle: in.Idle, lifetime: orElse(in.Lifetime, k.RememberFor), persistent: true}
+		return life{idle: in.Idle, lifetime: orElse(in.Lifetime, p.Remember), persistent: true}
 	case signedIn:
-		return life{idle: orElse(in.Idle, k.IdleTimeout), lifetime: orElse(in.Lifetime, k.Lifetime)}
+		return life{idle: orElse(in.Idle, p.Idle), lifetime: orElse(in.Lifetime, p.Lifetime)}
 	}
-	l := life{idle: k.IdleTimeout, lifetime: k.Lifetime}
-	if k.VisitorFor > 0 {
-		l = life{idle: k.VisitorFor, persistent: true}
+	l := life{idle: p.Idle, lifetime: p.Lifetime}
+	if p.Visitor > 0 {
+		l = life{idle: p.Visitor, persistent: true}
 	}
 	if left, ok := value.Int(until); ok {
 		l.until, l.persistent = time.Unix(int64(left), 0), true
 	}
 	return l
-}
-
-// relived reports whether a change gives the session another life.
-func (q *request) relived(change store.Change) bool {
-	return change.Set[value.MaxAge] != "" || slices.Contains(change.Delete, value.MaxAge)
-}
-
-// liveFor has the session live for a number of seconds, or as the configuration
-// says if that is 0.
-func (q *request) liveFor(seconds int) {
-	q.lifeSet = true
-	if seconds == 0 {
-		q.remove(value.MaxAge)
-		return
-	}
-	text, _ := value.Encode(min(seconds, int(maxCookieAge/time.Second)))
-	q.put(value.MaxAge, text)
-}
-
-// endVisit has the deadlines of a user take the place of a visitor's, but for what
-// this request itself has said of the session's life.
-func (q *request) endVisit() {
-	q.remove(value.Until)
-	if !q.lifeSet {
-		q.remove(value.MaxAge)
-	}
 }
 
 func orElse(d, other time.Duration) time.Duration {
@@ -82,7 +71,9 @@ func orElse(d, other time.Duration) time.Duration {
 	return other
 }
 
-// seenEvery is how often the use of a session is recorded.
+// SeenEvery is how often the use of a session is recorded.
+func (p *Policy) SeenEvery() time.Duration { return life{idle: p.Idle}.seenEvery() }
+
 func (l life) seenEvery() time.Duration {
 	if l.idle > 0 {
 		return min(time.Minute, l.idle/10)
@@ -127,31 +118,37 @@ func (l life) expires(r *store.Record, in signin.SignIn, seen time.Time) time.Ti
 	return l.deadline(r, in, seen.Add(l.seenEvery()))
 }
 
-// due reports whether it is time to record that the session is used. Most often
+// Due reports whether it is time to record that the session is used. Most often
 // that can be told without a look at the sign-in.
-func (k *kit) due(r *store.Record, now time.Time) bool {
+func (p *Policy) Due(r *store.Record, now time.Time) bool {
 	unrecorded := now.Sub(r.Seen)
 	if unrecorded < min(time.Minute, r.Expires.Sub(r.Seen)/11) { // it expires a tenth later than its idle timeout
 		return false
 	}
-	return unrecorded >= k.life(r, signInOf(*r)).seenEvery()
+	return unrecorded >= p.lifeOf(r, signInOf(r)).seenEvery()
 }
 
-// live reports whether a stored session has not expired. The record says when it
-// does; the Config, which may have become stricter since, is asked as well, once a
+// Live reports whether a stored session has not expired. The record says when it
+// does; the Policy, which may have become stricter since, is checked as well, once a
 // minute.
-func (k *kit) live(r *store.Record, now time.Time) bool {
+func (p *Policy) Live(r *store.Record, now time.Time) bool {
 	if !now.Before(r.Expires) {
 		return false
 	}
-	if _, own := r.Values[value.MaxAge]; !own && now.Sub(r.Seen) < k.seenEvery {
+	if _, own := r.Values[value.MaxAge]; !own && now.Sub(r.Seen) < p.SeenEvery() {
 		return true
 	}
-	in := signInOf(*r)
-	return now.Before(k.life(r, in).expires(r, in, r.Seen))
+	in := signInOf(r)
+	return now.Before(p.lifeOf(r, in).expires(r, in, r.Seen))
 }
 
-const day = 24 * time.Hour
+// Adopt gives a record that comes from another store the times of one that begins
+// now.
+func (p *Policy) Adopt(r *store.Record, now time.Time) {
+	r.Created, r.Seen = now, now
+	in := signInOf(r)
+	r.Expires = p.lifeOf(r, in).expires(r, in, now)
+}
 
 // cookieAge returns the Max-Age of the session's cookie in seconds, 0 if it ends
 // with the browser. The server's deadlines hold either way. A cookie that goes on
@@ -162,7 +159,7 @@ func (l life) cookieAge(r *store.Record, in signin.SignIn, now time.Time) int {
 	}
 	end := l.ends(r, in)
 	if end.IsZero() {
-		end = later(now.Add(min(l.idle+day, maxCookieAge)), l.until)
+		end = later(now.Add(min(l.idle+day, MaxCookieAge)), l.until)
 	}
 	return max(1, int(math.Ceil(end.Sub(now).Seconds())))
 }
@@ -174,16 +171,11 @@ func (l life) renewsCookie(r *store.Record, seen time.Time) bool {
 	return l.persistent && l.lifetime <= 0 && seen.Sub(r.Created)/day != r.Seen.Sub(r.Created)/day
 }
 
-// lastingTo checks how long a sign-in is to last.
-func lastingTo(option string, d time.Duration) error {
-	var p problems
-	switch {
-	case d <= 0:
-		p.add(option, d.String(), "must be positive; leave the option out for what Config says")
-	case d > maxCookieAge:
-		p.add(option, d.String(), "browsers keep no cookie over 400 days; make it shorter")
-	default:
-		p.positive(option, d)
+// signInOf returns what a record keeps of the sign-in, the zero value if nobody is
+// signed in.
+func signInOf(r *store.Record) signin.SignIn {
+	if r.User == "" {
+		return signin.SignIn{}
 	}
-	return errors.Join(p.errs...)
+	return signin.Of(r.Values)
 }

@@ -1,4 +1,4 @@
-package sessionkit
+package address
 
 import (
 	"net/http"
@@ -8,9 +8,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// browserURI returns the path and query of the request as the browser shows them,
+// BrowserURI returns the path and query of the request as the browser shows them,
 // also if [http.StripPrefix] or a proxy that gin trusts has taken a prefix away.
-func browserURI(c *gin.Context) string {
+func BrowserURI(c *gin.Context) string {
 	uri := c.Request.RequestURI
 	if !strings.HasPrefix(uri, "/") { // in the form for proxies, which tests use as well, or empty
 		u, err := url.Parse(uri)
@@ -20,21 +20,21 @@ func browserURI(c *gin.Context) string {
 		uri = u.RequestURI()
 	}
 	prefix := strings.TrimSuffix(c.Request.Header.Get("X-Forwarded-Prefix"), "/")
-	if prefix != "" && isLocalURL(prefix) && !strings.ContainsAny(prefix, "?#") && trustsProxy(c) {
+	if prefix != "" && IsLocalURL(prefix) && !strings.ContainsAny(prefix, "?#") && TrustsProxy(c) {
 		uri = prefix + uri
 	}
 	return uri
 }
 
-// browserPath is the path of [browserURI], as it is written there.
-func browserPath(c *gin.Context) string {
-	path, _, _ := strings.Cut(browserURI(c), "?")
+// BrowserPath is the path of [BrowserURI], as it is written there.
+func BrowserPath(c *gin.Context) string {
+	path, _, _ := strings.Cut(BrowserURI(c), "?")
 	return path
 }
 
-// trustsProxy reports whether gin believes what the sender of the request says of
+// TrustsProxy reports whether gin believes what the sender of the request says of
 // the client (see [gin.Engine.SetTrustedProxies]).
-func trustsProxy(c *gin.Context) bool {
+func TrustsProxy(c *gin.Context) bool {
 	const somebody = "2001:db8:6e6f:6f6e:65::1" // RFC 3849: nobody has it
 	asked := c.Copy()
 	asked.Request = &http.Request{RemoteAddr: c.Request.RemoteAddr, Header: http.Header{

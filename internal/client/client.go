@@ -1,4 +1,5 @@
-package sessionkit
+// Package client tells what a request says of its sender.
+package client
 
 import (
 	"mime"
@@ -7,9 +8,9 @@ import (
 	"strings"
 )
 
-// wantsPage reports whether a request asks for a page to show: it navigates, or it
+// WantsPage reports whether a request asks for a page to show: it navigates, or it
 // prefers HTML to JSON, as those of Turbo and Unpoly do.
-func wantsPage(r *http.Request) bool {
+func WantsPage(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") == "navigate" || prefersHTML(r)
 }
 
@@ -38,22 +39,21 @@ func prefersHTML(r *http.Request) bool {
 	return html > 0 && html >= other
 }
 
-// isHTMX, isInertia, prefetches and opensWebSocket report what a request is, by
-// what the browser or the script in the page says of it.
+// IsHTMX reports whether a request comes from HTMX.
+func IsHTMX(r *http.Request) bool { return r.Header.Get("Hx-Request") == "true" }
 
-func isHTMX(r *http.Request) bool { return r.Header.Get("Hx-Request") == "true" }
+// IsInertia reports whether a request comes from Inertia.
+func IsInertia(r *http.Request) bool { return r.Header.Get("X-Inertia") == "true" }
 
-func isInertia(r *http.Request) bool { return r.Header.Get("X-Inertia") == "true" }
-
-// prefetches reports whether a page is loaded before the user asks for it, if they
+// Prefetches reports whether a page is loaded before the user asks for it, if they
 // ever do (the Sec-Purpose header; Purpose in older browsers).
-func prefetches(r *http.Request) bool {
+func Prefetches(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch"
 }
 
-// opensWebSocket reports whether a request is the handshake of a WebSocket over
+// OpensWebSocket reports whether a request is the handshake of a WebSocket over
 // HTTP/1.1, a GET (RFC 6455 section 4.1).
-func opensWebSocket(r *http.Request) bool {
+func OpensWebSocket(r *http.Request) bool {
 	for _, line := range r.Header["Upgrade"] {
 		for protocol := range strings.SplitSeq(line, ",") {
 			if strings.EqualFold(strings.TrimSpace(protocol), "websocket") {
@@ -62,4 +62,14 @@ func opensWebSocket(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// UserAgent returns the browser's name for itself, as text of bounded length.
+func UserAgent(r *http.Request) string {
+	const limit = 256
+	ua := strings.ReplaceAll(strings.ToValidUTF8(r.UserAgent(), "?"), "\x00", "?")
+	if len(ua) > limit {
+		ua = strings.ToValidUTF8(ua[:limit], "")
+	}
+	return ua
 }

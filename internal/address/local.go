@@ -1,4 +1,4 @@
-package sessionkit
+package address
 
 import (
 	"fmt"
@@ -6,34 +6,18 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/gin-gonic/gin"
 )
 
-// NextURL returns where to go after signing in: the next parameter of the query or
-// the form if it is an address within this site, of up to 8 kB, else fallback. It is
-// never the address of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601). As
-// c.PostForm does, it must not be called by several goroutines at the same time.
-func NextURL(c *gin.Context, fallback string) string {
-	for _, parameter := range []func(string) string{c.Query, c.PostForm} {
-		if next := parameter("next"); isLocalURL(next) {
-			keepNext(c, next)
-			return next
-		}
-	}
-	return fallback
-}
-
-// maxNextBytes bounds a return address, which travels in URLs and headers: servers
+// maxURLBytes bounds a return address, which travels in URLs and headers: servers
 // take a request line of that length.
-const maxNextBytes = 8 << 10
+const maxURLBytes = 8 << 10
 
-// isLocalURL reports whether a browser that is sent to s stays on this site. That
+// IsLocalURL reports whether a browser that is sent to s stays on this site. That
 // is decided by what comes before the query. It refuses more than it must: the path
 // is judged as it is and as it is after each round of percent-decoding, for somebody
 // on the way may decode it.
-func isLocalURL(s string) bool {
-	if u, err := url.Parse(s); err != nil || u.Scheme != "" || u.Host != "" || len(s) > maxNextBytes || holdsControl(s) {
+func IsLocalURL(s string) bool {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "" || u.Host != "" || len(s) > maxURLBytes || holdsControl(s) {
 		return false
 	}
 	path, _, _ := strings.Cut(s, "?")
@@ -91,33 +75,15 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// keepNext notes an address that [http.Redirect] would change, as it removes what
-// looks superfluous in a path: the browser is to be sent to where it was.
-func keepNext(c *gin.Context, next string) {
-	if w, ok := c.Writer.(*writer); ok && redirectTo(next) != next {
-		w.q.lock()
-		defer w.q.unlock(c)
-		w.q.returnTo = next
-	}
-}
-
-// keepLocation undoes that change.
-func (q *request) keepLocation() {
-	header := q.writer.Header()
-	if q.returnTo != "" && header.Get("Location") == redirectTo(q.returnTo) {
-		header.Set("Location", escapeNonASCII(q.returnTo))
-	}
-}
-
-// redirectTo returns where [http.Redirect] sends a browser.
-func redirectTo(address string) string {
-	w := headerOnly{}
+// RedirectTo returns where [http.Redirect] sends a browser.
+func RedirectTo(address string) string {
+	w := HeaderOnly{}
 	http.Redirect(w, &http.Request{Method: http.MethodPost, URL: &url.URL{Path: "/"}}, address, http.StatusSeeOther)
 	return w.Header().Get("Location")
 }
 
-// escapeNonASCII has a header hold an address as [http.Redirect] does.
-func escapeNonASCII(address string) string {
+// EscapeNonASCII has a header hold an address as [http.Redirect] does.
+func EscapeNonASCII(address string) string {
 	var b strings.Builder
 	for i := range len(address) {
 		if c := address[i]; c < utf8.RuneSelf {
@@ -128,3 +94,15 @@ func escapeNonASCII(address string) string {
 	}
 	return b.String()
 }
+
+// HeaderOnly is a response of which only the header is of interest.
+type HeaderOnly http.Header
+
+// Header returns the header.
+func (h HeaderOnly) Header() http.Header { return http.Header(h) }
+
+// Write fails.
+func (h HeaderOnly) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
+
+// WriteHeader does nothing.
+func (h HeaderOnly) WriteHeader(int) {}

@@ -1,4 +1,4 @@
-package sessionkit
+package cookie
 
 import (
 	"crypto/aes"
@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -28,15 +29,15 @@ const (
 
 var sealedText = base64.RawURLEncoding.Strict()
 
-// sealer seals cookies with the keys of one secret. It does not change.
-type sealer struct {
+// Sealer seals cookies with the keys of one secret. It does not change.
+type Sealer struct {
 	signing []byte
 	aead    cipher.AEAD
 }
 
-// newSealer derives a key for each purpose (RFC 5869), so that no signature helps
+// NewSealer derives a key for each purpose (RFC 5869), so that no signature helps
 // against an encryption.
-func newSealer(secret []byte) sealer {
+func NewSealer(secret []byte) Sealer {
 	derive := func(purpose string) []byte {
 		key, err := hkdf.Key(sha256.New, secret, nil, "sessionkit cookie, version 1: "+purpose, sha256.Size)
 		if err != nil {
@@ -52,17 +53,17 @@ func newSealer(secret []byte) sealer {
 	if err != nil {
 		panic(err) // only for a cipher of another block size
 	}
-	return sealer{signing: derive("signed"), aead: aead}
+	return Sealer{signing: derive("signed"), aead: aead}
 }
 
-// sign seals a value that may be read and must not be changed.
-func (s sealer) sign(name string, value []byte, expiry time.Time) string {
+// Sign seals a value that may be read and must not be changed.
+func (s Sealer) Sign(name string, value []byte, expiry time.Time) string {
 	b := appendExpiry([]byte{versionSigned}, expiry)
 	b = append(b, value...)
 	return sealedText.EncodeToString(append(b, s.mac(name, b)...))
 }
 
-func (s sealer) mac(name string, b []byte) []byte {
+func (s Sealer) mac(name string, b []byte) []byte {
 	h := hmac.New(sha256.New, s.signing)
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(name)))) // where the name ends is a part of it
 	h.Write([]byte(name))
@@ -70,8 +71,8 @@ func (s sealer) mac(name string, b []byte) []byte {
 	return h.Sum(nil)
 }
 
-// verify opens what sign sealed. It is false for anything else.
-func (s sealer) verify(name string, b []byte) (value []byte, expiry time.Time, ok bool) {
+// Verify opens what Sign sealed. It is false for anything else.
+func (s Sealer) Verify(name string, b []byte) (value []byte, expiry time.Time, ok bool) {
 	if len(b) < 1+expiryBytes+sha256.Size || b[0] != versionSigned {
 		return nil, time.Time{}, false
 	}
@@ -82,8 +83,8 @@ func (s sealer) verify(name string, b []byte) (value []byte, expiry time.Time, o
 	return body[1+expiryBytes:], readExpiry(body[1:]), true
 }
 
-// encrypt seals a value that must not be read either.
-func (s sealer) encrypt(name string, value []byte, expiry time.Time) string {
+// Encrypt seals a value that must not be read either.
+func (s Sealer) Encrypt(name string, value []byte, expiry time.Time) string {
 	b := make([]byte, 1+s.aead.NonceSize(), 1+s.aead.NonceSize()+expiryBytes+len(value)+s.aead.Overhead())
 	b[0] = versionEncrypted
 	_, _ = rand.Read(b[1:]) // it never fails: the program ends instead
@@ -92,8 +93,8 @@ func (s sealer) encrypt(name string, value []byte, expiry time.Time) string {
 	return sealedText.EncodeToString(s.aead.Seal(b, nonce, plain, append([]byte{versionEncrypted}, name...))) // #nosec G407 -- the nonce is random
 }
 
-// decrypt opens what encrypt sealed. It is false for anything else.
-func (s sealer) decrypt(name string, b []byte) (value []byte, expiry time.Time, ok bool) {
+// Decrypt opens what Encrypt sealed. It is false for anything else.
+func (s Sealer) Decrypt(name string, b []byte) (value []byte, expiry time.Time, ok bool) {
 	if len(b) < 1+s.aead.NonceSize() || b[0] != versionEncrypted {
 		return nil, time.Time{}, false
 	}
@@ -119,4 +120,13 @@ func readExpiry(b []byte) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), 0) // #nosec G115 -- it was authenticated, so it came from appendExpiry
+}
+
+// Decode returns what a cookie holds that was sealed. It is false for anything else.
+func Decode(raw string) (sealed []byte, ok bool) {
+	if strings.ContainsAny(raw, "\r\n") { // which base64 would pass over
+		return nil, false
+	}
+	sealed, err := sealedText.DecodeString(raw)
+	return sealed, err == nil
 }

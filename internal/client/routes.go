@@ -1,12 +1,12 @@
-package sessionkit
+package client
 
 import (
 	"fmt"
 	"net/http"
 )
 
-// newRoutes returns what finds the requests of some patterns, nil for no pattern.
-func newRoutes(patterns []string) (routes *http.ServeMux, err error) {
+// NewRoutes returns what finds the requests of some patterns, nil for no pattern.
+func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
 	if len(patterns) == 0 {
 		return nil, nil //nolint:nilnil // there is none
 	}
@@ -28,7 +28,8 @@ type found struct{}
 
 func (found) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-func matches(routes *http.ServeMux, r *http.Request) bool {
+// Matches reports whether a request is one of the routes.
+func Matches(routes *http.ServeMux, r *http.Request) bool {
 	handler, _ := routes.Handler(r)
 	return handler == found{}
 }

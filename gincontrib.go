@@ -2,6 +2,7 @@ package sessionkit
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime"
 	"sync"
@@ -9,6 +10,11 @@ import (
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
 
+	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
+	"github.com/gin-sessionkit/sessionkit/internal/response"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -65,7 +71,7 @@ func (g *ginSession) Delete(key any) {
 func (g *ginSession) Clear() {
 	g.change(func(view *gsessions.Session) {
 		clear(view.Values)
-		if q := (*request)(g); q.user != "" {
+		if q := (*request)(g); q.session.User() != "" {
 			q.signOut()
 		}
 	})
@@ -111,8 +117,8 @@ func (g *ginSession) Options(o sessions.Options) {
 		q := (*request)(g)
 		if view.Options = o.ToGorillaOptions(); o.MaxAge < 0 {
 			q.signOut()
-		} else {
-			q.liveFor(o.MaxAge)
+		} else if q.session.LiveFor(o.MaxAge) {
+			q.changed()
 		}
 	})
 }
@@ -125,7 +131,7 @@ func (g *ginSession) Save() error {
 	q := (*request)(g)
 	q.lock()
 	defer q.unlock(q.c)
-	if q.writer.sent {
+	if q.writer.Begun() {
 		return q.commit(false)
 	}
 	return q.createEarly()
@@ -134,13 +140,13 @@ func (g *ginSession) Save() error {
 // createEarly stores a session that is new. The response may still fail: then it is
 // removed again.
 func (q *request) createEarly() error {
-	if ready := q.loaded && q.loadErr == nil && q.bad == nil && q.old.id == ""; !ready {
+	if ready := q.loaded && q.loadErr == nil && q.bad == nil && q.session.ID() == ""; !ready {
 		return nil
 	}
 	if err := q.commit(!q.writer.Written()); err != nil {
 		return err
 	}
-	if q.early = q.old.id != ""; q.early && onStack(serve()) {
+	if q.early = q.session.ID() != ""; q.early && response.OnStack(serve()) {
 		q.setCookie()
 	}
 	return nil
@@ -154,19 +160,19 @@ var serve = sync.OnceValue(func() *runtime.Func {
 
 // undoEarly removes what createEarly has stored: nobody is told of it.
 func (q *request) undoEarly() {
-	if !q.early || q.old.id == "" {
+	if !q.early || q.session.ID() == "" {
 		return
 	}
 	q.early = false
-	if err := q.endOld(); err != nil {
+	if err := q.endStored(); err != nil {
 		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
 	}
 	if q.bearer {
 		q.writer.Header().Del(q.kit.TokenHeader)
 	} else {
-		withdrawCookie(q.writer.Header(), q.kit.cookieName(q.r))
+		cookie.Withdraw(q.writer.Header(), q.kit.site.SessionName(q.r))
 	}
-	q.start(kept{})
+	q.start(keeper.Kept{}, false)
 }
 
 // refreshView makes the view show what the session holds now.
@@ -175,12 +181,12 @@ func (q *request) refreshView() {
 		return
 	}
 	clear(q.view.Values)
-	value.Unpack(q.texts(), q.view.Values)
-	q.view.ID, q.view.IsNew = q.old.id, q.old.id == ""
+	value.Unpack(q.session.Texts(), q.view.Values)
+	q.view.ID, q.view.IsNew = q.session.ID(), q.session.ID() == ""
 	q.view.Options = &gsessions.Options{
 		Path: q.kit.Path, Domain: q.kit.Domain, HttpOnly: true, Secure: true, SameSite: q.kit.SameSite, Partitioned: q.kit.Partitioned,
 	}
-	if q.ending {
+	if q.session.Ending() {
 		q.view.ID, q.view.IsNew = "", true
 	}
 }
@@ -190,16 +196,8 @@ func (q *request) viewUntouched() bool {
 	if q.view == nil {
 		return true
 	}
-	set, drop, err := value.Diff(q.texts(), q.view.Values)
+	set, drop, err := value.Diff(q.session.Texts(), q.view.Values)
 	return err == nil && len(set) == 0 && len(drop) == 0
-}
-
-// texts returns the texts of all values. They must not be changed.
-func (q *request) texts() map[string]string {
-	if len(q.set) == 0 && len(q.drop) == 0 {
-		return q.base
-	}
-	return value.Apply(q.base, q.set, q.drop)
 }
 
 // syncView takes over what was changed through the view.
@@ -207,7 +205,7 @@ func (q *request) syncView() {
 	if q.view == nil {
 		return
 	}
-	set, drop, err := value.Diff(q.texts(), q.view.Values)
+	set, drop, err := value.Diff(q.session.Texts(), q.view.Values)
 	if err != nil {
 		q.refuse(fmt.Errorf("sessionkit: %w", err))
 		return
@@ -219,3 +217,78 @@ func (q *request) syncView() {
 		q.remove(name)
 	}
 }
+
+// An application that signs in by values of its own says by Config.UserOf who that
+// is. It is asked again whenever it matters, so that what these values say and what
+// the kit says never differ: what they say counts, and [Login] counts as long as they
+// say nothing or the same.
+
+// byValues returns who is signed in according to the values, "" for nobody.
+func (q *request) byValues() string {
+	values := make(map[any]any)
+	if q.view != nil {
+		maps.Copy(values, q.view.Values)
+	} else {
+		value.Unpack(q.session.Texts(), values)
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	user := q.kit.UserOf(values)
+	if user != "" && !isUser(user) {
+		q.report(fmt.Errorf("sessionkit: Config.UserOf returned %q: it must be 1 to %d bytes of UTF-8 text without NUL",
+			config.Shorten(user, maxUserBytes), maxUserBytes))
+		return ""
+	}
+	return user
+}
+
+// agree takes over what the values of a stored session say.
+func (q *request) agree() {
+	if q.kit.UserOf == nil {
+		return
+	}
+	q.valuesUser = q.byValues()
+	q.session.Agree(q.valuesUser)
+}
+
+// follow has a sign-in or sign-out take effect that this request has made by values.
+func (q *request) follow() {
+	if q.kit.UserOf == nil || q.loadErr != nil {
+		return
+	}
+	q.syncView()
+	user := q.byValues()
+	if user == q.valuesUser {
+		return
+	}
+	if q.session.User() != "" && q.session.User() != user {
+		q.signOutByValues()
+	}
+	if q.valuesUser = user; user != "" && q.session.User() != user {
+		q.signInAs(user, signin.SignIn{Values: true})
+	}
+}
+
+// signOutByValues ends the session. What the application has left of its values is
+// a visitor's.
+func (q *request) signOutByValues() {
+	left := make(map[string]string)
+	for name, text := range q.session.Texts() {
+		if !value.IsOwn(name) {
+			left[name] = text
+		}
+	}
+	q.signOut()
+	q.session.Leave(left)
+	q.refreshView()
+}
+
+const redacted = "sessionkit: not shown"
+
+// Format implements [fmt.Formatter]: what a program gets hold of in a request leads to
+// the session's secret, and a log line of it must not show that, whatever the verb.
+func (q *request) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, redacted) }
+
+// Format implements [fmt.Formatter]: see request.
+func (g *ginSession) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, redacted) }

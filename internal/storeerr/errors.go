@@ -1,6 +1,6 @@
-// Package foreign tells what the errors of stores mean that know sessions.Store
+// Package storeerr tells what the errors of stores mean that know sessions.Store
 // and no more.
-package foreign
+package storeerr
 
 import (
 	"database/sql"

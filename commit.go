@@ -1,0 +1,473 @@
+package sessionkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/client"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/inside"
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
+	"github.com/gin-sessionkit/sessionkit/internal/response"
+	"github.com/gin-sessionkit/sessionkit/internal/session"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// BeforeHeader implements [response.Committer]: it commits the session and sets the
+// header's fields, or notes that the commit failed, before OnError is called: it may
+// try to write.
+func (q *request) BeforeHeader(header bool) {
+	q.lock()
+	defer q.unlock(q.c)
+	q.writer.Begin()
+	if q.writer.Panicked(q.c) {
+		q.discard()
+	}
+	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
+		q.undoEarly()
+	}
+	q.early = false
+	if header {
+		if q.writer.Failed == nil {
+			q.setCookie()
+			q.retire()
+			q.keepLocation()
+		}
+		q.setHeader()
+	}
+}
+
+// AfterHeader implements [response.Committer]: it commits what was changed after the
+// header went out.
+func (q *request) AfterHeader() {
+	q.lock()
+	defer q.unlock(q.c)
+	_ = q.commit(false) // it is reported
+}
+
+// Answer implements [response.Committer].
+func (q *request) Answer(below gin.ResponseWriter, failed error) {
+	c := q.c
+	defer func(above gin.ResponseWriter) { c.Writer = above }(c.Writer)
+	c.Writer = below
+	q.answer(c, problemOf(failed))
+}
+
+// commit saves what the request changed. With header it also sets the header's
+// fields; without, the header has gone out already.
+func (q *request) commit(header bool) error {
+	if !q.loaded {
+		return nil
+	}
+	q.syncView()
+	q.follow()
+	if !q.session.Changed() && !q.clearing && q.bad == nil {
+		if q.loadErr != nil && !q.asked {
+			return fmt.Errorf("%w: %w", errUnreadable, q.loadErr) // it is reported already
+		}
+		q.touch(header)
+		return nil
+	}
+	if err := q.save(header); err != nil {
+		q.saveErr = fmt.Errorf("sessionkit: saving the session: %w", err)
+		if !q.reported {
+			q.report(q.saveErr)
+		}
+		return q.saveErr
+	}
+	q.clears = q.clears || q.clearing && header
+	q.clearing = false
+	return nil
+}
+
+// touch records that the session was used, once a minute. The response does not
+// depend on it: a failure is reported and no more.
+func (q *request) touch(header bool) {
+	plan := q.session.Plan(time.Now())
+	if q.loadErr != nil || plan.Act != session.Touch {
+		return
+	}
+	err := q.update(plan, header)
+	q.session.NotRecorded()
+	if err != nil && !errors.Is(err, store.ErrEnded) {
+		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
+	}
+}
+
+// save carries out what the request wants done.
+func (q *request) save(header bool) error {
+	if q.bad != nil {
+		return fmt.Errorf("%w: %w", errBadChange, q.bad)
+	}
+	if q.loadErr != nil {
+		return fmt.Errorf("%w before: %w", errUnreadable, q.loadErr)
+	}
+	switch plan := q.session.Plan(time.Now()); plan.Act {
+	case session.Create:
+		if q.late != nil && !q.session.SigningIn() {
+			return fmt.Errorf("another request has given it a new ID, and a new session would take its place in the browser: %w", store.ErrEnded)
+		}
+		return q.create(plan, header)
+	case session.Replace:
+		return q.create(plan, header)
+	case session.Rotate:
+		return q.rotate(plan, header)
+	case session.Update, session.Touch:
+		return q.update(plan, header)
+	case session.End:
+		return q.end(header)
+	case session.None:
+	}
+	return nil
+}
+
+// create stores a new session, and ends the one that it replaces.
+func (q *request) create(plan session.Plan, header bool) error {
+	if err := q.canSendCookie(header); err != nil {
+		return err
+	}
+	k, err := q.kit.keeper.Create(q.r, plan.Record, q.attempt())
+	if err != nil {
+		return err
+	}
+	if plan.Act == session.Replace {
+		if err := q.endStored(); err != nil {
+			_, undoErr := q.kit.keeper.End(q.r, k, store.SignedOut)
+			return errors.Join(err, undoErr)
+		}
+	}
+	q.tell(Event{Kind: EventCreated, User: k.Record.User, SessionID: k.ID})
+	i := q.issuing()
+	q.session.Committed(k.Stored)
+	q.issued(i, k)
+	return nil
+}
+
+// rotate moves the session to a new ID.
+func (q *request) rotate(plan session.Plan, header bool) error {
+	if err := q.canSendCookie(header); err != nil {
+		return err
+	}
+	var attempt *signin.Attempt
+	if plan.Attempt {
+		a := q.attempt()
+		attempt = &a
+	}
+	k, found, err := q.kit.keeper.Rotate(q.r, q.kept(), plan.Record, plan.Change.Delete, attempt)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		i := q.issuing()
+		q.session.Rotated(k.Stored)
+		q.issued(i, k)
+		return nil
+	case !q.session.SigningIn(): // if another request has renewed it, that will do
+		return q.updateRenewed(plan.Change)
+	}
+	q.session.ByItself()
+	return q.create(q.session.Plan(time.Now()), header)
+}
+
+// issuing is why a session gets a new ID.
+type issuing struct {
+	signedIn, renewed bool
+	before            string // the ID that it had, "" if it is a new session
+}
+
+func (q *request) issuing() issuing {
+	i := issuing{signedIn: q.session.SigningIn(), renewed: q.session.Renewing(), before: q.session.ID()}
+	if q.session.Ending() {
+		i.before = "" // that one has ended
+	}
+	return i
+}
+
+// issued goes on with a session that was stored under a new ID: the client gets its
+// secret, and OnEvent is told.
+func (q *request) issued(i issuing, k keeper.Kept) {
+	q.sends = true
+	q.goOn(k.Handle)
+	switch {
+	case i.signedIn:
+		q.tell(Event{Kind: EventSignedIn, User: k.Record.User, SessionID: k.ID, PreviousID: i.before})
+	case i.renewed:
+		q.tell(Event{Kind: EventRenewed, User: k.Record.User, SessionID: k.ID, PreviousID: i.before})
+	}
+	if i.signedIn && q.kit.MaxSessions > 0 {
+		q.trim(k)
+	}
+}
+
+// goOn makes the saved session the one that the request goes on with.
+func (q *request) goOn(h keeper.Handle) {
+	q.handle = h
+	if q.view != nil {
+		q.view.ID, q.view.IsNew = q.session.ID(), false
+	}
+}
+
+// update changes the session in place.
+func (q *request) update(plan session.Plan, header bool) error {
+	if q.handle.NeedsCookie() {
+		if err := q.canSendCookie(header); err != nil {
+			return err
+		}
+	}
+	k, outcome, err := q.kit.keeper.Update(q.r, q.kept(), plan.Change)
+	if err != nil {
+		return err
+	}
+	if !outcome.Found {
+		return q.updateRenewed(plan.Change)
+	}
+	again := plan.Cookie || k.Cookie != ""
+	if k.Cookie == "" { // the one that the browser has is still good
+		k.Cookie = q.handle.Cookie
+	}
+	q.sends = q.sends || again && header
+	q.session.Updated(k.Stored, plan.Change)
+	q.goOn(k.Handle)
+	return nil
+}
+
+// mostRenewals is how many times a change follows a session that other requests give one
+// new ID after another.
+const mostRenewals = 100
+
+// updateRenewed applies a change to a session that another request has given a new
+// ID. The browser gets the cookie from that one.
+func (q *request) updateRenewed(change store.Change) error {
+	for range mostRenewals {
+		k, found, err := q.kit.keeper.Follow(q.r, q.kept())
+		if err != nil {
+			return err
+		}
+		if !found {
+			return store.ErrEnded
+		}
+		change := q.session.ChangeOf(change, &k.Record)
+		next, outcome, err := q.kit.keeper.Update(q.r, k, change)
+		if err != nil {
+			return err
+		}
+		if outcome.Changed() {
+			next.Record.Values = value.Apply(k.Record.Values, change.Set, change.Delete)
+			q.session.Followed(next.Stored)
+			q.goOn(next.Handle)
+			q.agree()
+			return nil
+		}
+	}
+	return store.ErrEnded
+}
+
+// end ends the session, and nothing follows it.
+func (q *request) end(header bool) error {
+	if q.handle.NeedsCookie() {
+		if err := q.canSendCookie(header); err != nil {
+			return err
+		}
+	}
+	if err := q.endStored(); err != nil {
+		return err
+	}
+	q.start(keeper.Kept{}, false)
+	return nil
+}
+
+// endStored ends the stored session. Another request may have done so.
+func (q *request) endStored() error {
+	k := q.kept()
+	ended, err := q.kit.keeper.End(q.r, k, store.SignedOut)
+	if ended && err == nil && k.Record.User != "" {
+		q.tell(Event{Kind: EventSignedOut, User: k.Record.User, SessionID: k.ID})
+	}
+	return err
+}
+
+// canSendCookie returns an error if a new cookie would not reach the browser, or not
+// come back: the header has gone out, the client is gone, or the cookie's path or
+// domain is another. Without it a new session would
+// be nobody's, and a renewed one nobody's any more.
+func (q *request) canSendCookie(header bool) error {
+	if !header {
+		return fmt.Errorf("%w: the response has begun; change the session before writing", errNoCookie)
+	}
+	if err := context.Cause(q.r.Context()); err != nil {
+		return fmt.Errorf("%w: the client is gone: %w", errNoCookie, err)
+	}
+	if reason := q.unreachable(); reason != "" {
+		return fmt.Errorf("%w: %s", errUnreachable, reason)
+	}
+	return nil
+}
+
+// trim ends the oldest sign-ins past MaxSessions. Its failure does not undo the
+// sign-in; the next one tries again.
+func (q *request) trim(k keeper.Kept) {
+	ended, err := q.kit.directory.Trim(keeper.Committing(q.r), k.Record.User, q.kit.Name, q.kit.MaxSessions)
+	for _, id := range ended {
+		q.tell(Event{Kind: EventRevoked, User: k.Record.User, SessionID: id})
+	}
+	if err != nil {
+		q.report(fmt.Errorf("sessionkit: ending sessions past MaxSessions: %w", err))
+	}
+}
+
+// unreachable returns why a session cookie that is set by the response would not come
+// back, and the remedy; "" if it will, or nothing tells. One whose browser has sent
+// such a cookie before is right.
+func (q *request) unreachable() string {
+	switch {
+	case q.bearer || q.secureCookie || q.plainCookie || inside.From(q.r.Context()) != nil:
+		return ""
+	case q.cookieless:
+		return "the route is one of Config.CookielessRoutes, which have no session but by Config.TokenHeader: do not store anything there"
+	}
+	return q.kit.site.Unreachable(q.c)
+}
+
+// setCookie tells the client what became of its session.
+func (q *request) setCookie() {
+	if q.clears {
+		q.clearBrowser()
+	}
+	if q.session.ID() != "" && (q.sends || q.moved()) {
+		q.sendCookie()
+	}
+	q.clears, q.sends = false, false
+}
+
+// clearBrowser tells the browser of a sign-out.
+func (q *request) clearBrowser() {
+	if q.bearer {
+		return
+	}
+	if q.session.ID() == "" {
+		q.dropCookies(q.kit.site.SessionName(q.r))
+		q.dropOtherCookie()
+	}
+	if directives := q.kit.ClearSiteData; len(directives) > 0 {
+		q.writer.Header().Set("Clear-Site-Data", `"`+strings.Join(directives, `", "`)+`"`)
+	}
+}
+
+// dropCookies has the browser drop the session cookie of a name, if it has one.
+func (q *request) dropCookies(name string) {
+	if name == q.kit.site.SecureName && q.secureCookie || name == q.kit.Name && q.plainCookie {
+		expired := q.kit.site.Session(q.r)
+		expired.Name, expired.Secure = name, expired.Secure || name == q.kit.site.SecureName
+		cookie.Put(q.writer.Header(), cookie.Expire(expired))
+		response.KeepFromCaches(q.writer.Header())
+	}
+}
+
+// dropOtherCookie has the browser drop the session cookie of the name that this
+// connection does not write.
+func (q *request) dropOtherCookie() {
+	if q.kit.site.SessionName(q.r) == q.kit.site.SecureName {
+		q.dropCookies(q.kit.Name)
+	} else {
+		q.dropCookies(q.kit.site.SecureName)
+	}
+}
+
+// sendCookie gives the client the session's secret.
+func (q *request) sendCookie() {
+	response.KeepFromCaches(q.writer.Header()) // RFC 6750 section 5.3
+	if q.bearer {
+		client.SendToken(q.kit.TokenHeader, q.writer.Header(), q.handle.Cookie)
+		return
+	}
+	sent := q.kit.site.Session(q.r)
+	sent.Value, sent.MaxAge = q.handle.Cookie, q.session.CookieAge(time.Now())
+	cookie.Put(q.writer.Header(), sent)
+	q.dropOtherCookie()
+}
+
+// setHeader tells caches that the response is not for everybody (RFC 9111, OWASP
+// ASVS 5.0 section 14.3.2).
+func (q *request) setHeader() {
+	header := q.writer.Header()
+	if q.loaded {
+		q.setVary(header)
+	}
+	if q.guarded && header.Get("Cache-Control") == "" {
+		response.NoStore(header)
+	}
+}
+
+func (q *request) setVary(header http.Header) {
+	if len(header["Vary"]) == 0 {
+		q.vary[0] = q.kit.varyLine
+		header["Vary"] = q.vary[:] // of the request itself: nobody else's to change, and no allocation
+		return
+	}
+	for _, field := range q.kit.vary {
+		if !response.Varies(header["Vary"], field) {
+			header["Vary"] = append(header["Vary"], field)
+		}
+	}
+}
+
+// problemOf returns what the client is told of a failed commit.
+func problemOf(failed error) Problem {
+	switch {
+	case errors.Is(failed, errMisuse): // to try again does not help
+		return newProblem(http.StatusInternalServerError, "error", "The request could not be carried out.")
+	case errors.Is(failed, errUnreadable):
+		return unavailable("Your session could not be read.")
+	}
+	return unavailable("Your session could not be saved.")
+}
+
+// finish ends the request's part in the session. A handler that panicked saves
+// nothing.
+func (q *request) finish(panicking bool) {
+	defer q.close()
+	q.pass(panicking)
+}
+
+// pass ends a pass through the handlers.
+func (q *request) pass(panicking bool) {
+	if panicking {
+		q.mu.Lock()
+		q.discard()
+		q.mu.Unlock()
+		q.writer.Abandon()
+		return
+	}
+	q.writer.Finish()
+}
+
+// close notes that the request has ended, and ends the watch that [Done] has begun.
+func (q *request) close() {
+	q.mu.Lock()
+	q.closed = true
+	stop := q.stop
+	if q.listed {
+		q.kit.resumable.Remove(&q.entry)
+	}
+	q.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
+// discard forgets what the request changed.
+func (q *request) discard() {
+	q.bad, q.view, q.clearing = nil, nil, false
+	q.undoEarly()
+	q.session.Discard()
+	q.agree()
+	q.asked = true
+}

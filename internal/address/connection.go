@@ -1,0 +1,121 @@
+// Package address tells how a browser has reached this server, and where it may be sent.
+package address
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// IsLocal reports whether a host, with or without a port, is this machine
+// (RFC 6761 section 6.3 for names under localhost).
+func IsLocal(hostport string) bool {
+	host, _, _ := strings.Cut(hostport, ":")
+	if inner, ok := strings.CutPrefix(hostport, "["); ok { // IPv6
+		host, _, _ = strings.Cut(inner, "]")
+	}
+	const name = "localhost"
+	if n := len(host) - len(name); n >= 0 && strings.EqualFold(host[n:], name) {
+		return n == 0 || host[n-1] == '.'
+	}
+	if !strings.HasPrefix(host, "127.") && !strings.Contains(host, ":") {
+		return false // most hosts: no address to parse
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// Forwarded reports whether a proxy has passed the request on.
+func Forwarded(header http.Header) bool {
+	for field := range header {
+		switch field {
+		case "Forwarded", "Via", "X-Real-Ip", "Cf-Connecting-Ip", "True-Client-Ip":
+			return true
+		}
+		if strings.HasPrefix(field, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
+}
+
+// Proto returns the scheme by which the browser has reached the first
+// proxy, in lower case, "" if no proxy says so. Each proxy adds its own after those
+// before it (RFC 7239 section 4).
+func Proto(header http.Header) string {
+	first, _, _ := strings.Cut(header.Get("X-Forwarded-Proto"), ",")
+	if first == "" {
+		first = forwardedParameter(header, "proto")
+	}
+	return strings.ToLower(strings.TrimSpace(first))
+}
+
+// Host returns the host by which the browser has reached the first proxy,
+// "" if no proxy says so.
+func Host(header http.Header) string {
+	first, _, _ := strings.Cut(header.Get("X-Forwarded-Host"), ",")
+	if first == "" {
+		first = forwardedParameter(header, "host")
+	}
+	return strings.TrimSpace(first)
+}
+
+// forwardedParameter returns a parameter of the first element of a Forwarded header.
+func forwardedParameter(header http.Header, name string) string {
+	element, _, _ := cutUnquoted(header.Get("Forwarded"), ',')
+	for more := element != ""; more; {
+		var pair string
+		pair, element, more = cutUnquoted(element, ';')
+		key, value, _ := strings.Cut(pair, "=")
+		if !strings.EqualFold(strings.TrimSpace(key), name) {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if unquoted, err := strconv.Unquote(value); err == nil && strings.HasPrefix(value, `"`) {
+			return unquoted
+		}
+		return value
+	}
+	return ""
+}
+
+// cutUnquoted is [strings.Cut] at a byte that stands outside of quotes.
+func cutUnquoted(s string, separator byte) (before, after string, found bool) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == separator && !quoted:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// HostOf returns the host of a URL, "" if there is none.
+func HostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// Within reports whether a cookie of a path is sent to another one (RFC 6265bis
+// section 5.1.4).
+func Within(cookie, path string) bool {
+	rest, ok := strings.CutPrefix(path, cookie)
+	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(cookie, "/"))
+}
+
+// InDomain reports whether a host, with or without a port, is a domain or within it.
+func InDomain(hostport, domain string) bool {
+	host, _, _ := strings.Cut(hostport, ":")
+	n := len(host) - len(domain)
+	return n >= 0 && strings.EqualFold(host[n:], domain) && (n == 0 || host[n-1] == '.')
+}

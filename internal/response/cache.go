@@ -1,0 +1,66 @@
+package response
+
+import (
+	"net/http"
+	"strings"
+)
+
+// NoStore keeps a response out of all caches, also of those that go by a header of
+// their own (RFC 9213 section 2).
+func NoStore(header http.Header) {
+	header.Set("Cache-Control", "no-store")
+	dropTargeted(header)
+}
+
+// dropTargeted removes what tells shared caches more than Cache-Control does.
+func dropTargeted(header http.Header) {
+	for field := range header {
+		if targetsCaches(field) {
+			delete(header, field)
+		}
+	}
+}
+
+func targetsCaches(field string) bool {
+	const suffix = "CDN-Cache-Control" // also with the name of a CDN before it
+	n := len(field) - len(suffix)
+	return n >= 0 && strings.EqualFold(field[n:], suffix) ||
+		strings.EqualFold(field, "Surrogate-Control") || strings.EqualFold(field, "X-Accel-Expires")
+}
+
+// KeepFromCaches keeps a response out of caches that sets the session's cookie. A
+// handler that lets everybody's caches have the page does not mean that: whoever
+// they gave it to would be in the session of another.
+func KeepFromCaches(header http.Header) {
+	dropTargeted(header)
+	for _, line := range header["Cache-Control"] {
+		for directive := range strings.SplitSeq(strings.ToLower(line), ",") {
+			if d := strings.TrimSpace(directive); d == "no-store" || d == "private" {
+				return
+			}
+		}
+	}
+	header.Set("Cache-Control", "no-store")
+}
+
+// Varies reports whether a Vary header names a field already.
+func Varies(vary []string, name string) bool {
+	for _, line := range vary {
+		for field := range strings.SplitSeq(line, ",") {
+			if field = strings.TrimSpace(field); field == "*" || strings.EqualFold(field, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// describesAnswer reports whether a header field is a part of the handler's
+// answer, rather than of the connection or the site.
+func describesAnswer(field string) bool {
+	switch field {
+	case "Location", "Refresh", "X-Accel-Redirect", "X-Sendfile", "Set-Cookie", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
+		return true
+	}
+	return targetsCaches(field) || strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")
+}

@@ -1,0 +1,229 @@
+// Package response is the response of a request with a session: it commits the session
+// before the first byte, and withholds what the handler writes if that fails.
+package response
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// A Committer commits the session of a [Writer].
+type Committer interface {
+	// BeforeHeader commits the session. It calls [Writer.Begin] first, and sets
+	// Writer.Failed before anything else can write. header says whether the header's
+	// fields can still be set.
+	BeforeHeader(header bool)
+
+	// AfterHeader commits what was changed after the header went out.
+	AfterHeader()
+
+	// Answer answers in the handler's stead, through the writer below.
+	Answer(below gin.ResponseWriter, failed error)
+}
+
+// Writer saves the session right before the first byte of the response, in
+// whichever way that comes. If the session cannot be saved it answers in the
+// handler's stead.
+type Writer struct {
+	gin.ResponseWriter
+	Committer Committer
+	Failed    error // the session could not be saved: what the handler writes is withheld
+
+	status   int32 // the handler's, until the session is saved; 0: none
+	sent     bool  // the header has gone out, or is about to
+	ended    bool  // the middleware has returned: the status is another's
+	panicked bool  // the status was set by a recovery middleware behind this one
+	encoded  bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
+}
+
+// New returns a writer in front of another one.
+func New(below gin.ResponseWriter, c Committer) Writer {
+	return Writer{ResponseWriter: below, Committer: c, encoded: len(below.Header()["Content-Encoding"]) > 0}
+}
+
+// Format implements [fmt.Formatter]: the session's secret is not shown.
+func (w *Writer) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "sessionkit: not shown") }
+
+// Begin notes that the header is about to go out.
+func (w *Writer) Begin() { w.sent = true }
+
+// Begun reports whether the header has gone out, or is about to.
+func (w *Writer) Begun() bool { return w.sent }
+
+// Abandon passes on the status of a handler that panicked, and saves nothing.
+func (w *Writer) Abandon() {
+	w.ended = true
+	w.passStatus()
+}
+
+var (
+	_ gin.ResponseWriter = (*Writer)(nil)
+	_ io.ReaderFrom      = (*Writer)(nil)
+)
+
+// before runs ahead of each thing that may send the first byte.
+func (w *Writer) before() error {
+	if w.sent {
+		return w.Failed
+	}
+	if w.Committer.BeforeHeader(!w.Written()); w.Failed != nil {
+		w.answerFailure()
+	} else {
+		w.passStatus()
+	}
+	return w.Failed
+}
+
+// WriteHeader keeps the status back until the session is saved: the writer below
+// may be one for which the first status stands.
+func (w *Writer) WriteHeader(code int) {
+	switch {
+	case w.Failed != nil || code <= 0:
+	case w.sent || w.ended:
+		w.ResponseWriter.WriteHeader(code)
+	default:
+		w.panicked = code >= http.StatusInternalServerError && Panicking()
+		w.status = int32(code) // #nosec G115 -- it has three digits
+	}
+}
+
+// Status returns the handler's status, also before it is passed on.
+func (w *Writer) Status() int {
+	if w.status > 0 {
+		return int(w.status)
+	}
+	return w.ResponseWriter.Status()
+}
+
+func (w *Writer) passStatus() {
+	if w.status > 0 {
+		w.ResponseWriter.WriteHeader(int(w.status))
+		w.status = 0
+	}
+}
+
+// Finish saves what is not saved yet, when the handlers have returned.
+func (w *Writer) Finish() {
+	if !w.sent {
+		_ = w.before() // it answers by itself
+		return
+	}
+	if w.Failed == nil {
+		w.Committer.AfterHeader()
+	}
+}
+
+// answerFailure withholds the handler's answer and gives another one instead.
+func (w *Writer) answerFailure() {
+	w.status = 0
+	header := w.Header()
+	for field := range header {
+		if w.encoded && field == "Content-Encoding" {
+			continue
+		}
+		if describesAnswer(field) {
+			header.Del(field)
+		}
+	}
+	if w.Written() {
+		return
+	}
+	w.Committer.Answer(w.ResponseWriter, w.Failed)
+}
+
+func (w *Writer) Write(b []byte) (int, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// WriteString commits, and writes.
+func (w *Writer) WriteString(s string) (int, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.WriteString(s)
+}
+
+// ReadFrom is what io.Copy and http.ServeContent call.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	if err := w.before(); err != nil {
+		return 0, err
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
+// WriteHeaderNow commits, and sends the header.
+func (w *Writer) WriteHeaderNow() {
+	if w.before() == nil {
+		w.ResponseWriter.WriteHeaderNow()
+	}
+}
+
+// Flush commits, and sends what is there.
+func (w *Writer) Flush() {
+	if w.before() == nil {
+		w.ResponseWriter.Flush()
+	}
+}
+
+// Hijack saves the session first. A new cookie can be sent along with the
+// handshake only by a handler that writes its header before (WriteHeaderNow).
+func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !w.sent && !w.Written() {
+		if w.Committer.BeforeHeader(false); w.Failed != nil {
+			w.answerFailure()
+		}
+	}
+	if w.Failed != nil {
+		return nil, nil, w.Failed
+	}
+	return w.ResponseWriter.Hijack()
+}
+
+// Pusher returns nil where the connection cannot push.
+func (w *Writer) Pusher() http.Pusher {
+	if p := w.ResponseWriter.Pusher(); p != nil {
+		return pusher{p, w}
+	}
+	return nil
+}
+
+// pusher saves the session before the first promise goes out.
+type pusher struct {
+	http.Pusher
+	w *Writer
+}
+
+func (p pusher) Push(target string, opts *http.PushOptions) error {
+	if err := p.w.before(); err != nil {
+		return err
+	}
+	return p.Pusher.Push(target, opts)
+}
+
+// Unwrap is for http.ResponseController. It finds Flush and Hijack here and the
+// rest below.
+func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Panicked reports whether the response is being written because the handler
+// panicked: by a recovery middleware that stands between this one and the
+// handler. Only a response that says failure is looked at; a handler that recovers
+// by itself and goes on is not one that panicked.
+func (w *Writer) Panicked(c *gin.Context) bool {
+	switch {
+	case w.panicked:
+		return true
+	case w.Status() >= http.StatusInternalServerError:
+		return Panicking()
+	case c.IsAborted():
+		return Panicking() || ConnectionLost(c.Errors.Last())
+	}
+	return false
+}

@@ -1,0 +1,202 @@
+package session
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// An Act is what the commit does to the store.
+type Act uint8
+
+// The acts.
+const (
+	None    Act = iota
+	Touch       // record that the session was used
+	Create      // store a new one
+	Update      // change it
+	Rotate      // give it a new ID
+	End         // end it
+	Replace     // end it, and store a new one
+)
+
+// String returns the name of the act.
+func (a Act) String() string {
+	return [...]string{"none", "touch", "create", "update", "rotate", "end", "replace"}[a]
+}
+
+// A Plan is what the commit has to do.
+type Plan struct {
+	Act    Act
+	Record store.Record // of the session that is stored, by Create, Rotate and Replace
+	Change store.Change // what changes, by Touch, Update and Rotate
+
+	// Attempt means that a Rotate is by a sign-in.
+	Attempt bool
+
+	// Cookie means that the browser gets a cookie, whether or not its value is another
+	// one: one that outlives the browser is sent anew as the session lives on.
+	Cookie bool
+}
+
+// Plan returns what the commit has to do now.
+func (s *Session) Plan(now time.Time) Plan {
+	if !s.Changed() {
+		if s.stored.ID == "" || !s.due || s.Passive {
+			return Plan{}
+		}
+		s.settle()
+		return s.update(Touch, now)
+	}
+	s.settle()
+	follows := len(s.values.set) > 0 || s.user != ""
+	switch {
+	case s.Ending() && !follows:
+		return Plan{Act: End}
+	case s.Ending():
+		return Plan{Act: Replace, Record: s.next(now), Cookie: true}
+	case s.stored.ID == "" && !follows: // what was put was dropped again
+		return Plan{}
+	case s.stored.ID == "":
+		return Plan{Act: Create, Record: s.next(now), Cookie: true}
+	case s.intent != toStay:
+		return s.rotate(now)
+	}
+	return s.update(Update, now)
+}
+
+// PlanUpdate returns the Plan of an Update, also if nothing has changed.
+func (s *Session) PlanUpdate(now time.Time) Plan {
+	s.settle()
+	return s.update(Update, now)
+}
+
+func (s *Session) rotate(now time.Time) Plan {
+	p := Plan{Act: Rotate, Change: store.Change{Set: s.values.set, Delete: s.values.drop}, Cookie: true}
+	if p.Attempt = s.intent == toSignIn || s.user != s.stored.Record.User; p.Attempt { // as Config.UserOf says, and the store does not know yet
+		if in := s.SignedIn(); in.Line == "" {
+			in.Line = rand.Text()
+			s.signIn = &in
+		}
+	}
+	p.Record = s.next(now)
+	return p
+}
+
+func (s *Session) update(act Act, now time.Time) Plan {
+	p := Plan{Act: act, Change: s.Seen(store.Change{Set: s.values.set, Delete: s.values.drop}, now)}
+	p.Cookie = s.RenewsCookie(p.Change) || relived(p.Change)
+	return p
+}
+
+// next returns the record of the session as it will be.
+func (s *Session) next(now time.Time) store.Record {
+	r := s.record()
+	if r.Created.IsZero() {
+		r.Created = now
+	}
+	r.Seen = now
+	in := s.SignedIn()
+	r.Expires = s.life().expires(&r, in, now)
+	r.Name, r.Values = s.Policy.Name, s.values.set
+	if r.User != "" {
+		r.Values = value.Apply(r.Values, map[string]string{signin.Name: in.Text()}, nil)
+	}
+	return r
+}
+
+// Seen adds to a change that the session is used, if that is to be recorded.
+func (s *Session) Seen(c store.Change, now time.Time) store.Change {
+	if s.due && !s.Passive || relived(c) {
+		c.Seen = now
+		c.Expires = s.life().expires(&s.stored.Record, s.SignedIn(), c.Seen)
+	}
+	return c
+}
+
+// Recorded takes over what a change has recorded of the session's use.
+func (s *Session) Recorded(c store.Change) {
+	if !c.Seen.IsZero() {
+		s.stored.Record.Seen, s.stored.Record.Expires, s.due = c.Seen, c.Expires, false
+	}
+}
+
+// NotRecorded notes that the use could not be recorded: to try once is enough.
+func (s *Session) NotRecorded() { s.due = false }
+
+// RenewsCookie reports whether a change has the browser get its cookie anew, as the
+// session lives on.
+func (s *Session) RenewsCookie(c store.Change) bool {
+	return !c.Seen.IsZero() && s.life().renewsCookie(&s.stored.Record, c.Seen)
+}
+
+// ByItself makes a sign-in one of its own: the session that it was to take over has
+// ended, or somebody else has signed in there. The user has shown who they are, so the
+// sign-in stands. It takes along what a visitor had, and nothing that a signed-in
+// session held. The next Plan is a Create.
+func (s *Session) ByItself() {
+	s.stored.ID = ""
+	s.signIn.Line = rand.Text()
+	if s.stored.Record.User == "" {
+		s.values.set = s.values.all()
+	}
+	s.values.base, s.values.drop = nil, nil
+}
+
+// ChangeOf returns a change as it is to be made in the session that another request has
+// given a new ID, and left as r.
+func (s *Session) ChangeOf(c store.Change, r *store.Record) store.Change {
+	if s.intent == toConfirm { // what else the sign-in says may be another's by now
+		in := signInOf(r)
+		in.Confirmed = s.SignedIn().Confirmed
+		c.Set = value.Apply(c.Set, map[string]string{signin.Name: in.Text()}, nil)
+		c.If = &store.Condition{Name: signin.Name, Text: r.Values[signin.Name]}
+	}
+	return c
+}
+
+// Committed goes on with a session that was stored.
+func (s *Session) Committed(stored Stored) {
+	s.stored, s.intent, s.due = stored, toStay, false
+	s.values = values{base: stored.Record.Values}
+	if !s.Policy.ByValues {
+		s.user = stored.Record.User
+	}
+}
+
+// Updated goes on with the session after a change of its values.
+func (s *Session) Updated(stored Stored, c store.Change) {
+	if !c.Seen.IsZero() {
+		stored.Record.Seen, stored.Record.Expires = c.Seen, c.Expires
+	}
+	stored.Record.Values = s.values.base
+	set, drop := s.values.set, s.values.drop
+	s.Committed(stored)
+	s.values.set, s.values.drop, s.values.saved = set, drop, true
+}
+
+// Rotated goes on with the session under its new ID. stored has the values that the plan
+// has changed.
+func (s *Session) Rotated(stored Stored) {
+	stored.Record.Values = value.Apply(s.values.base, stored.Record.Values, s.values.drop)
+	s.Committed(stored)
+}
+
+// Followed goes on with a session to which a change was made after another request had
+// given it a new ID.
+func (s *Session) Followed(stored Stored) {
+	s.Committed(stored)
+	s.user, s.signIn = stored.Record.User, nil
+}
+
+// CookieAge returns the Max-Age of the session's cookie in seconds, 0 if it ends with
+// the browser.
+func (s *Session) CookieAge(now time.Time) int {
+	r := s.stored.Record
+	r.Values = s.values.all()
+	in := signInOf(&r)
+	return s.Policy.lifeOf(&r, in).cookieAge(&r, in, now)
+}
