@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -107,7 +108,7 @@ func TestConfigThatWorks(t *testing.T) {
 		{InsecureHTTP: true, SameSite: http.SameSiteStrictMode, RememberFor: 400 * 24 * time.Hour},
 		{
 			Name: "sid", IdleTimeout: time.Second, Lifetime: time.Hour, MaxSessions: 1, ClearSiteData: []string{"cache", "*"},
-			Secrets: [][]byte{secretA, secretB}, TrustedOrigins: []string{"https://app.example.com:8443"},
+			Secrets: [][]byte{kittest.SecretA, kittest.SecretB}, TrustedOrigins: []string{"https://app.example.com:8443"},
 		},
 	} {
 		require.NoError(t, config.Validate())
@@ -122,9 +123,9 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"needs a store":                 func() { sessionkit.Sessions(nil) },
 		"needs a store; memstore.New()": func() { sessionkit.Sessions(nothing) },
 		"Config.UserOf": func() {
-			sessionkit.Sessions(store.Migrate(memstore.New(), memstore.New(), "old", userOf), sessionkit.Config{UserOf: userOf})
+			sessionkit.Sessions(store.Migrate(memstore.New(), memstore.New(), "old", kittest.UserOf), sessionkit.Config{UserOf: kittest.UserOf})
 		},
-		"Migrate takes one function":                                                 func() { store.Migrate(memstore.New(), memstore.New(), "old", userOf, userOf) },
+		"Migrate takes one function":                                                 func() { store.Migrate(memstore.New(), memstore.New(), "old", kittest.UserOf, kittest.UserOf) },
 		"the store that the sessions move from":                                      func() { store.Migrate(nil, memstore.New(), "old") },
 		"memstore: New takes one Config":                                             func() { memstore.New(memstore.Config{}, memstore.Config{}) },
 		"store: New takes one Config":                                                func() { store.New(memstore.NewBackend(), store.Config{}, store.Config{}) },
@@ -134,7 +135,7 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"store: Config.Timeout is 1ns: no server answers so soon":                    func() { store.New(memstore.NewBackend(), store.Config{MaxBytes: -1, Timeout: 1}) },
 		"RequireSession takes one GuardConfig":                                       func() { sessionkit.RequireSession(sessionkit.GuardConfig{}, sessionkit.GuardConfig{}) },
 		`NewCookie("x") takes one CookieOptions`:                                     func() { sessionkit.NewCookie[int]("x", sessionkit.CookieOptions{}, sessionkit.CookieOptions{}) },
-		"Config.MaxSessions":                                                         func() { sessionkit.Sessions(gincookie.NewStore(testSecret), sessionkit.Config{MaxSessions: 1}) },
+		"Config.MaxSessions":                                                         func() { sessionkit.Sessions(gincookie.NewStore(kittest.TestSecret), sessionkit.Config{MaxSessions: 1}) },
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() { assert.Contains(t, fmt.Sprint(recover()), want) }()
@@ -167,8 +168,8 @@ func TestWarnsOfACookieThatDoesNotArrive(t *testing.T) {
 		before := slog.Default()
 		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 		defer slog.SetDefault(before)
-		a := newSite(memstore.New(), config)
-		a.on("/", increment)
+		a := kittest.NewSite(memstore.New(), config)
+		a.On("/", kittest.Increment)
 		for _, r := range requests {
 			a.ServeHTTP(httptest.NewRecorder(), r)
 		}
@@ -245,10 +246,10 @@ func TestCookieThatWouldNotComeBack(t *testing.T) {
 		{"the same, by the standard", "http://backend/", sessionkit.Config{Domain: "example.com"}, []string{"Forwarded", `for=1.2.3.4;host="www.example.com:443"`}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newBackend()
-			a := newSite(storeOver(s), test.config)
+			s := kittest.NewBackend()
+			a := kittest.NewSite(kittest.StoreOver(s), test.config)
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, test.url, nil)
-			a.GET(r.URL.Path, signIn("42"))
+			a.GET(r.URL.Path, kittest.SignIn("42"))
 			for i := 0; i < len(test.headers); i += 2 {
 				r.Header.Set(test.headers[i], test.headers[i+1])
 			}
@@ -256,14 +257,14 @@ func TestCookieThatWouldNotComeBack(t *testing.T) {
 			a.ServeHTTP(w, r)
 			if test.remedy == "" {
 				assert.Equal(t, http.StatusOK, w.Code)
-				assert.Len(t, setCookies(w), 1)
-				assert.Empty(t, a.errors())
+				assert.Len(t, kittest.SetCookies(w), 1)
+				assert.Empty(t, a.Errors())
 				return
 			}
 			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-			assert.Empty(t, setCookies(w))
-			assert.NotContains(t, s.called(), "create", "no session is left behind")
-			errs := a.errors()
+			assert.Empty(t, kittest.SetCookies(w))
+			assert.NotContains(t, s.Called(), "create", "no session is left behind")
+			errs := a.Errors()
 			require.Len(t, errs, 1)
 			assert.ErrorContains(t, errs[0], test.remedy)
 		})
@@ -271,18 +272,18 @@ func TestCookieThatWouldNotComeBack(t *testing.T) {
 }
 
 func TestUnsupportedByTheStore(t *testing.T) {
-	for _, s := range []ginsessions.Store{gincookie.NewStore(testSecret)} {
-		a := newSite(s, sessionkit.Config{})
-		a.on("/login", signIn("42"))
-		a.on("/", func(c *gin.Context) {
+	for _, s := range []ginsessions.Store{gincookie.NewStore(kittest.TestSecret)} {
+		a := kittest.NewSite(s, sessionkit.Config{})
+		a.On("/login", kittest.SignIn("42"))
+		a.On("/", func(c *gin.Context) {
 			_, err := sessionkit.Devices(c)
 			for _, err := range []error{err, sessionkit.LogoutOthers(c), sessionkit.LogoutEverywhere(c), sessionkit.Revoke(c, "x")} {
 				assert.ErrorIs(t, err, errors.ErrUnsupported)
 			}
-			whoami(c)
+			kittest.Whoami(c)
 		})
-		b := newBrowser(t, a)
-		b.get("/login")
-		assert.Equal(t, "42", b.get("/").Body.String())
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		assert.Equal(t, "42", b.Get("/").Body.String())
 	}
 }

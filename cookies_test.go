@@ -2,9 +2,7 @@ package sessionkit_test
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,29 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
-	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
-
-var (
-	secretA = []byte(strings.Repeat("a", 32))
-	secretB = []byte(strings.Repeat("b", 40))
-)
-
-// within runs a handler in a request that carries cookies.
-func within(tb testing.TB, config sessionkit.Config, cookies map[string]string, handler gin.HandlerFunc) *httptest.ResponseRecorder {
-	tb.Helper()
-	a := newSite(memstore.New(), config)
-	a.on("/", handler)
-	b := newBrowser(tb, a)
-	maps.Copy(b.cookies, cookies)
-	return b.get("/")
-}
 
 // setLine returns the Set-Cookie line that a handler causes.
 func setLine(tb testing.TB, config sessionkit.Config, handler gin.HandlerFunc) string {
 	tb.Helper()
-	lines := within(tb, config, nil, handler).Header()["Set-Cookie"]
+	lines := kittest.Within(tb, config, nil, handler).Header()["Set-Cookie"]
 	require.Len(tb, lines, 1)
 	return lines[0]
 }
@@ -79,7 +62,7 @@ func TestCookieAttributes(t *testing.T) {
 
 func TestOneCookieOfAName(t *testing.T) {
 	theme := sessionkit.NewCookie[string]("theme")
-	w := within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+	w := kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
 		c.SetCookie("other", "x", 0, "/", "", true, true)
 		assert.NoError(t, theme.Set(c, "light"))
 		assert.NoError(t, theme.Set(c, "dark"))
@@ -98,12 +81,12 @@ func roundTripCookie[T any](t *testing.T, want T) {
 	t.Helper()
 	for _, protection := range []sessionkit.Protection{sessionkit.Plain, sessionkit.Signed, sessionkit.Encrypted} {
 		cookie := sessionkit.NewCookie[T]("c", sessionkit.CookieOptions{Protection: protection})
-		config := sessionkit.Config{Secrets: [][]byte{secretA}}
-		w := within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, want)) })
-		cookies := setCookies(w)
+		config := sessionkit.Config{Secrets: [][]byte{kittest.SecretA}}
+		w := kittest.Within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, want)) })
+		cookies := kittest.SetCookies(w)
 		require.Len(t, cookies, 1)
 		require.NoError(t, cookies[0].Valid())
-		within(t, config, map[string]string{"c": cookies[0].Value}, func(c *gin.Context) {
+		kittest.Within(t, config, map[string]string{"c": cookies[0].Value}, func(c *gin.Context) {
 			got, err := cookie.Get(c)
 			assert.NoError(t, err)
 			assert.Equal(t, want, got)
@@ -111,15 +94,12 @@ func roundTripCookie[T any](t *testing.T, want T) {
 	}
 }
 
-// cookieTexts are values that a cookie cannot hold as they are, and some that it can.
-var cookieTexts = []string{"", "plain", "with space", `"quoted"`, "semi;colon,comma", "日本語", "nul\x00", "%", "%41", "a=b", "+", "\\", "a b;c\"\\%\x00\xff"}
-
 func TestCookieRoundTrip(t *testing.T) {
 	every := make([]byte, 256)
 	for i := range every {
 		every[i] = byte(i)
 	}
-	for _, v := range append(cookieTexts, string(every)) {
+	for _, v := range append(kittest.CookieTexts, string(every)) {
 		roundTripCookie(t, v)
 	}
 	roundTripCookie(t, 7)
@@ -127,23 +107,23 @@ func TestCookieRoundTrip(t *testing.T) {
 	roundTripCookie(t, -1.5)
 	roundTripCookie(t, true)
 	roundTripCookie(t, complex(1, 2))
-	roundTripCookie(t, userID("x y"))
-	roundTripCookie(t, level(4))
+	roundTripCookie(t, kittest.UserID("x y"))
+	roundTripCookie(t, kittest.Level(4))
 	roundTripCookie(t, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC))
-	roundTripCookie(t, []item{{"tea; \"x\"", 1}})
+	roundTripCookie(t, []kittest.Item{{Name: "tea; \"x\"", N: 1}})
 	roundTripCookie(t, map[string]int{"a": 1})
 }
 
 func TestCookieErrors(t *testing.T) {
 	plain := sessionkit.NewCookie[int]("c")
 	for value, want := range map[string]error{"x": sessionkit.ErrCookieMalformed, "5%": sessionkit.ErrCookieMalformed, "": sessionkit.ErrCookieMalformed, "99999999999999999999": sessionkit.ErrCookieMalformed, strings.Repeat("1", 5000): sessionkit.ErrCookieMalformed} {
-		within(t, sessionkit.Config{}, map[string]string{"c": value}, func(c *gin.Context) {
+		kittest.Within(t, sessionkit.Config{}, map[string]string{"c": value}, func(c *gin.Context) {
 			v, err := plain.Get(c)
 			assert.ErrorIs(t, err, want, "%.20q", value)
 			assert.Zero(t, v)
 		})
 	}
-	within(t, sessionkit.Config{}, map[string]string{"c": "a%20b", "d": "%zz"}, func(c *gin.Context) {
+	kittest.Within(t, sessionkit.Config{}, map[string]string{"c": "a%20b", "d": "%zz"}, func(c *gin.Context) {
 		v, err := sessionkit.GetCookie(c, "c")
 		assert.NoError(t, err)
 		assert.Equal(t, "a b", v)
@@ -154,25 +134,25 @@ func TestCookieErrors(t *testing.T) {
 		_, err = plain.Get(c)
 		assert.ErrorIs(t, err, sessionkit.ErrCookieMalformed)
 	})
-	within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+	kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
 		err := sessionkit.NewCookie[map[string]any]("c").Set(c, map[string]any{"f": func() {}})
 		assert.ErrorContains(t, err, `setting cookie "c"`)
 		assert.Empty(t, c.Writer.Header()["Set-Cookie"])
 	})
 	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})
-	w := within(t, sessionkit.Config{}, map[string]string{"c": "x"}, func(c *gin.Context) {
+	w := kittest.Within(t, sessionkit.Config{}, map[string]string{"c": "x"}, func(c *gin.Context) {
 		assert.ErrorContains(t, signed.Set(c, "x"), "Config.Secrets", "a signed cookie is never sent unsigned")
 		_, err := signed.Get(c)
 		assert.ErrorContains(t, err, "Config.Secrets")
 	})
 	assert.Empty(t, w.Header()["Set-Cookie"])
 
-	w = within(t, sessionkit.Config{Secrets: [][]byte{secretA}}, nil, func(c *gin.Context) {
+	w = kittest.Within(t, sessionkit.Config{Secrets: [][]byte{kittest.SecretA}}, nil, func(c *gin.Context) {
 		assert.NoError(t, sessionkit.SetCookie(c, "c", strings.Repeat("x", 4095)))
 		assert.ErrorIs(t, sessionkit.SetCookie(c, "d", strings.Repeat("x", 4096)), sessionkit.ErrCookieTooLarge)
 		assert.ErrorIs(t, sessionkit.SetCookie(c, "d", strings.Repeat("ä", 1000)), sessionkit.ErrCookieTooLarge, "as it is on the wire")
 		assert.ErrorIs(t, signed.Set(c, strings.Repeat("x", 3100)), sessionkit.ErrCookieTooLarge)
-		assert.ErrorContains(t, sessionkit.SetCookie(c, sessionCookie, "x"), "session's own")
+		assert.ErrorContains(t, sessionkit.SetCookie(c, kittest.SessionCookie, "x"), "session's own")
 		c.String(http.StatusOK, "begun")
 		assert.ErrorContains(t, sessionkit.SetCookie(c, "late", "x"), "before writing")
 	})
@@ -206,7 +186,7 @@ func TestCookiesThatCannotWork(t *testing.T) {
 		"__Http- promises":           {"__host-HTTP-a", sessionkit.CookieOptions{ScriptReadable: true}},
 	} {
 		t.Run(want, func(t *testing.T) {
-			within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+			kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
 				err := sessionkit.SetCookie(c, bad.name, "x", bad.options)
 				assert.ErrorContains(t, err, want)
 				var problem *sessionkit.ConfigError
@@ -237,8 +217,8 @@ func TestCookiesThatCannotWork(t *testing.T) {
 
 // TestPrefixedCookieOnLocalhost: the prefix demands Secure, also there.
 func TestPrefixedCookieOnLocalhost(t *testing.T) {
-	a := newSite(memstore.New(), sessionkit.Config{})
-	a.on("/", func(c *gin.Context) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/", func(c *gin.Context) {
 		assert.NoError(t, sessionkit.SetCookie(c, "__Host-a", "x"))
 		assert.NoError(t, sessionkit.SetCookie(c, "b", "x"))
 	})
@@ -252,10 +232,10 @@ func TestSealedCookies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cookie := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: protection})
 			other := sessionkit.NewCookie[string]("d", sessionkit.CookieOptions{Protection: protection})
-			config := sessionkit.Config{Secrets: [][]byte{secretA}}
-			sealed := setCookies(within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "top secret")) }))[0].Value
+			config := sessionkit.Config{Secrets: [][]byte{kittest.SecretA}}
+			sealed := kittest.SetCookies(kittest.Within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "top secret")) }))[0].Value
 			open := func(config sessionkit.Config, cookies map[string]string, k sessionkit.Cookie[string]) (v string, err error) {
-				within(t, config, cookies, func(c *gin.Context) { v, err = k.Get(c) })
+				kittest.Within(t, config, cookies, func(c *gin.Context) { v, err = k.Get(c) })
 				return v, err
 			}
 			raw, err := base64.RawURLEncoding.DecodeString(sealed)
@@ -264,12 +244,12 @@ func TestSealedCookies(t *testing.T) {
 
 			_, err = open(config, map[string]string{"d": sealed}, other)
 			require.ErrorIs(t, err, sessionkit.ErrCookieTampered, "the name is bound in")
-			_, err = open(sessionkit.Config{Secrets: [][]byte{secretB}}, map[string]string{"c": sealed}, cookie)
+			_, err = open(sessionkit.Config{Secrets: [][]byte{kittest.SecretB}}, map[string]string{"c": sealed}, cookie)
 			require.ErrorIs(t, err, sessionkit.ErrCookieTampered)
-			v, err := open(sessionkit.Config{Secrets: [][]byte{secretB, secretA}}, map[string]string{"c": sealed}, cookie)
+			v, err := open(sessionkit.Config{Secrets: [][]byte{kittest.SecretB, kittest.SecretA}}, map[string]string{"c": sealed}, cookie)
 			require.NoError(t, err, "all secrets read")
 			assert.Equal(t, "top secret", v)
-			rotated := setCookies(within(t, sessionkit.Config{Secrets: [][]byte{secretB, secretA}}, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0].Value
+			rotated := kittest.SetCookies(kittest.Within(t, sessionkit.Config{Secrets: [][]byte{kittest.SecretB, kittest.SecretA}}, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0].Value
 			_, err = open(config, map[string]string{"c": rotated}, cookie)
 			require.ErrorIs(t, err, sessionkit.ErrCookieTampered, "the first secret writes")
 
@@ -297,13 +277,13 @@ func TestSealedCookies(t *testing.T) {
 			}
 
 			// A sibling domain has put its own before the right one.
-			a := newSite(memstore.New(), config)
-			a.on("/", func(c *gin.Context) {
+			a := kittest.NewSite(memstore.New(), config)
+			a.On("/", func(c *gin.Context) {
 				v, err := cookie.Get(c)
 				assert.NoError(t, err)
 				assert.Equal(t, "top secret", v)
 			})
-			r := newBrowser(t, a).request(http.MethodGet, "/")
+			r := kittest.NewBrowser(t, a).Request(http.MethodGet, "/")
 			r.Header.Set("Cookie", "c=planted; c="+sealed)
 			a.ServeHTTP(httptest.NewRecorder(), r)
 		})
@@ -315,10 +295,10 @@ func TestSealedCookieExpires(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(900 * time.Millisecond) // at no whole second
 			cookie := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: protection, MaxAge: time.Hour})
-			config := sessionkit.Config{Secrets: [][]byte{secretA}}
-			sealed := setCookies(within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0].Value
+			config := sessionkit.Config{Secrets: [][]byte{kittest.SecretA}}
+			sealed := kittest.SetCookies(kittest.Within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0].Value
 			get := func() (err error) {
-				within(t, config, map[string]string{"c": sealed}, func(c *gin.Context) { _, err = cookie.Get(c) })
+				kittest.Within(t, config, map[string]string{"c": sealed}, func(c *gin.Context) { _, err = cookie.Get(c) })
 				return err
 			}
 			time.Sleep(time.Hour - time.Millisecond)
@@ -331,86 +311,14 @@ func TestSealedCookieExpires(t *testing.T) {
 
 // TestPurposesAreApart: a signed cookie is not taken for an encrypted one.
 func TestPurposesAreApart(t *testing.T) {
-	config := sessionkit.Config{Secrets: [][]byte{secretA}}
+	config := sessionkit.Config{Secrets: [][]byte{kittest.SecretA}}
 	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})
 	encrypted := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Encrypted})
 	for _, pair := range [][2]sessionkit.Cookie[string]{{signed, encrypted}, {encrypted, signed}} {
-		sealed := setCookies(within(t, config, nil, func(c *gin.Context) { assert.NoError(t, pair[0].Set(c, "x")) }))[0].Value
-		within(t, config, map[string]string{"c": sealed}, func(c *gin.Context) {
+		sealed := kittest.SetCookies(kittest.Within(t, config, nil, func(c *gin.Context) { assert.NoError(t, pair[0].Set(c, "x")) }))[0].Value
+		kittest.Within(t, config, map[string]string{"c": sealed}, func(c *gin.Context) {
 			_, err := pair[1].Get(c)
 			assert.ErrorIs(t, err, sessionkit.ErrCookieTampered)
 		})
 	}
-}
-
-// FuzzSealedCookie checks that nothing opens but what was sealed. The genuine
-// encrypted cookie differs from process to process, so it is known by its value
-// and its length.
-func FuzzSealedCookie(f *testing.F) {
-	config := sessionkit.Config{Secrets: [][]byte{secretA}}
-	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})
-	encrypted := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Encrypted})
-	seal := func(k sessionkit.Cookie[string]) string {
-		return setCookies(within(f, config, nil, func(c *gin.Context) { assert.NoError(f, k.Set(c, "value")) }))[0].Value
-	}
-	sealedSigned, sealedEncrypted := seal(signed), seal(encrypted)
-	for _, seed := range sealedSeeds(sealedSigned, sealedEncrypted) {
-		f.Add(seed)
-	}
-	var text string
-	var now testing.TB // the run that is under way
-	a := newSite(memstore.New(), config)
-	a.on("/", func(c *gin.Context) {
-		if v, err := signed.Get(c); err == nil {
-			assert.Equal(now, sealedSigned, text)
-			assert.Equal(now, "value", v)
-		} else {
-			assert.Empty(now, v, "an error leaves the zero value")
-		}
-		if v, err := encrypted.Get(c); err == nil {
-			assert.Len(now, text, len(sealedEncrypted))
-			assert.Equal(now, "value", v)
-		} else {
-			assert.Empty(now, v, "an error leaves the zero value")
-			assert.True(now, errors.Is(err, sessionkit.ErrCookieTampered) || errors.Is(err, http.ErrNoCookie) || errors.Is(err, sessionkit.ErrCookieMalformed))
-		}
-	})
-	f.Fuzz(func(t *testing.T, cookie string) {
-		if strings.ContainsAny(cookie, "; \t\"") {
-			return // what ends or trims a value is for FuzzSessionCookie
-		}
-		text, now = cookie, t
-		var w *httptest.ResponseRecorder
-		alloctest.Check(t, len(cookie), func() { w = withCookies(a, "/", "c="+cookie) })
-		require.Equal(t, http.StatusOK, w.Code)
-	})
-}
-
-// FuzzPlainCookie checks that any bytes come back as they were, through a header
-// that net/http accepts.
-func FuzzPlainCookie(f *testing.F) {
-	for _, seed := range cookieTexts {
-		f.Add(seed)
-	}
-	a := newSite(memstore.New(), sessionkit.Config{})
-	var value string
-	var now testing.TB // the run that is under way
-	a.on("/set", func(c *gin.Context) {
-		if err := sessionkit.SetCookie(c, "c", value); err != nil {
-			assert.ErrorIs(now, err, sessionkit.ErrCookieTooLarge)
-			c.Status(http.StatusTeapot)
-		}
-	})
-	a.on("/get", func(c *gin.Context) {
-		got, err := sessionkit.GetCookie(c, "c")
-		assert.NoError(now, err)
-		assert.Equal(now, value, got)
-	})
-	f.Fuzz(func(t *testing.T, v string) {
-		value, now = v, t
-		b := newBrowser(t, a)
-		if b.get("/set").Code == http.StatusOK {
-			b.get("/get")
-		}
-	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -82,7 +83,7 @@ func newVisitor(handler http.Handler) func(method, path string) {
 		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
-		for _, c := range setCookies(w) {
+		for _, c := range kittest.SetCookies(w) {
 			cookies[c.Name] = c.Value
 		}
 		fmt.Printf("%s %s: %d", method, path, w.Code)

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -16,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
-	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -64,15 +65,15 @@ func TestGuard(t *testing.T) {
 			if config.LoginURL == "" && config.FreshWithin == 0 {
 				config.LoginURL = "/login"
 			}
-			a := newSite(memstore.New(), sessionkit.Config{})
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 			ran := false
 			a.Any("/account", sessionkit.RequireSession(config), func(*gin.Context) { ran = true })
-			b := newBrowser(t, a)
+			b := kittest.NewBrowser(t, a)
 			method := test.method
 			if method == "" {
 				method = http.MethodGet
 			}
-			w := b.do(b.request(method, "/account?a=1", test.headers...))
+			w := b.Do(b.Request(method, "/account?a=1", test.headers...))
 			assert.Equal(t, test.code, w.Code)
 			assert.Equal(t, test.location, w.Header().Get("Location"))
 			assert.Equal(t, test.htmx, w.Header().Get("HX-Redirect"))
@@ -92,100 +93,15 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-func TestGuardReasons(t *testing.T) {
-	eachStore(t, func(t *testing.T, s sessions.Store) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			a := newSite(s, sessionkit.Config{IdleTimeout: 30 * time.Minute})
-			a.on("/visit", increment)
-			a.on("/login", signIn("42"))
-			a.on("/remember", signIn("42", sessionkit.Remember()))
-			a.on("/confirm", sessionkit.Confirm)
-			a.on("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
-			a.on("/account", sessionkit.RequireSession(), whoami)
-			a.on("/danger", sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: 5 * time.Minute}), whoami)
-			b := newBrowser(t, a)
-			reason := func(path string) string {
-				w := b.get(path)
-				if w.Code == http.StatusOK {
-					return w.Body.String()
-				}
-				var problem struct{ Reason string }
-				require.NoError(t, json.Unmarshal(w.Body.Bytes(), &problem))
-				return problem.Reason
-			}
-			assert.Equal(t, "not-signed-in", reason("/account"))
-			b.get("/visit")
-			assert.Equal(t, "not-signed-in", reason("/account"))
-			time.Sleep(31 * time.Minute)
-			assert.Equal(t, "not-signed-in", reason("/account"), "a visitor's session that ran out was no sign-in")
-
-			b.get("/login")
-			assert.Equal(t, "42", reason("/account"))
-			assert.Equal(t, "42", reason("/danger"))
-			time.Sleep(5 * time.Minute)
-			assert.Equal(t, "42", reason("/danger"))
-			time.Sleep(time.Second)
-			assert.Equal(t, "stale", reason("/danger"))
-			b.get("/login")
-			assert.Equal(t, "42", reason("/danger"), "signing in again is recent")
-
-			b.get("/remember")
-			assert.Equal(t, "42", reason("/account"))
-			assert.Equal(t, "42", reason("/danger"), "a sign-in with Remember is as recent as any")
-			time.Sleep(5*time.Minute + time.Second)
-			assert.Equal(t, "stale", reason("/danger"), "to come back with a remembered cookie is no sign-in")
-			id := b.session()
-			b.get("/confirm")
-			assert.NotEqual(t, id, b.session(), "a confirmation changes the ID")
-			assert.Equal(t, "42", reason("/danger"))
-			time.Sleep(5*time.Minute + time.Second)
-			assert.Equal(t, "stale", reason("/danger"))
-			time.Sleep(29 * 24 * time.Hour)
-			assert.Equal(t, "42", reason("/account"), "and Remember is not lost by it")
-			time.Sleep(24 * time.Hour)
-			assert.Equal(t, "expired", reason("/account"), "nor is it made longer")
-
-			b.get("/login")
-			time.Sleep(31 * time.Minute)
-			assert.Equal(t, "expired", reason("/account"))
-			assert.Equal(t, "expired", reason("/account"), "also the second time")
-			if _, own := s.(*store.Store); own {
-				b.get("/login")
-				time.Sleep(31 * time.Minute)
-				a.kinds()
-				time.Sleep(14 * time.Hour)
-				assert.Equal(t, "expired", reason("/account"), "the next morning, when no store knows it any more")
-				assert.Equal(t, []sessionkit.EventKind{sessionkit.EventExpired}, a.kinds(), "nobody has made that cookie up")
-				b.get("/visit")
-				assert.Equal(t, "not-signed-in", reason("/account"), "a visitor's session has taken its place")
-				time.Sleep(14 * time.Hour)
-				assert.Equal(t, "not-signed-in", reason("/account"))
-
-				b.get("/login")
-				_, err := s.(*store.Store).RevokeAll(t.Context(), "42")
-				require.NoError(t, err)
-				a.kinds()
-				time.Sleep(59 * time.Minute)
-				assert.Equal(t, "revoked", reason("/account"), "as long as the record is kept")
-				assert.Empty(t, a.kinds())
-			}
-			b.get("/login")
-			b.get("/logout")
-			assert.Equal(t, "not-signed-in", reason("/account"))
-		})
-	})
-}
-
 func TestGuardCheckAndOnDenied(t *testing.T) {
-	s := newBackend()
-	a := newSite(storeOver(s), sessionkit.Config{})
-	a.on("/visit", increment)
-	a.on("/login", signIn("42"))
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/visit", kittest.Increment)
+	a.On("/login", kittest.SignIn("42"))
 	var denied []sessionkit.Denial
 	guard := sessionkit.RequireSession(sessionkit.GuardConfig{
 		LoginURL: "/login",
-		Check:    func(c *gin.Context) bool { n, _ := count.Get(c); return n > 0 },
+		Check:    func(c *gin.Context) bool { n, _ := kittest.Count.Get(c); return n > 0 },
 		OnDenied: func(c *gin.Context, d sessionkit.Denial) {
 			denied = append(denied, d)
 			c.String(http.StatusTeapot, "denied")
@@ -193,58 +109,28 @@ func TestGuardCheckAndOnDenied(t *testing.T) {
 	})
 	silent := sessionkit.RequireSession(sessionkit.GuardConfig{OnDenied: func(*gin.Context, sessionkit.Denial) {}})
 	ran := 0
-	a.on("/", guard, func(*gin.Context) { ran++ })
-	a.on("/silent", silent, func(*gin.Context) { ran++ })
-	b := newBrowser(t, a)
-	assert.Equal(t, http.StatusTeapot, b.get("/").Code)
-	b.get("/login")
-	assert.Equal(t, http.StatusTeapot, b.get("/").Code, "Check decides in place of the user")
-	b.get("/visit")
-	assert.Equal(t, http.StatusOK, b.get("/").Code)
+	a.On("/", guard, func(*gin.Context) { ran++ })
+	a.On("/silent", silent, func(*gin.Context) { ran++ })
+	b := kittest.NewBrowser(t, a)
+	assert.Equal(t, http.StatusTeapot, b.Get("/").Code)
+	b.Get("/login")
+	assert.Equal(t, http.StatusTeapot, b.Get("/").Code, "Check decides in place of the user")
+	b.Get("/visit")
+	assert.Equal(t, http.StatusOK, b.Get("/").Code)
 	assert.Equal(t, 1, ran)
-	s.failing(errors.New("down"), "load")
-	w := b.get("/")
+	s.Failing(errors.New("down"), "load")
+	w := b.Get("/")
 	assert.Equal(t, http.StatusTeapot, w.Code, "who answers that the session could not be read has been told")
 	assert.Equal(t, []sessionkit.Denial{sessionkit.NotSignedIn, sessionkit.Forbidden, sessionkit.Unavailable}, denied)
-	newBrowser(t, a).get("/silent")
+	kittest.NewBrowser(t, a).Get("/silent")
 	assert.Equal(t, 1, ran, "handlers after the guard do not run in any case")
-}
-
-func TestPassive(t *testing.T) {
-	eachStore(t, func(t *testing.T, s sessions.Store) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			const idle = 30 * time.Minute
-			a := newSite(s, sessionkit.Config{IdleTimeout: idle})
-			a.on("/login", signIn("42"))
-			a.on("/me", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), func(c *gin.Context) {
-				c.String(http.StatusOK, time.Until(sessionkit.Current(c).ExpiresAt).String())
-			})
-			a.on("/use", sessionkit.RequireSession(), func(c *gin.Context) {
-				c.String(http.StatusOK, time.Until(sessionkit.Current(c).ExpiresAt).String())
-			})
-			b := newBrowser(t, a)
-			b.get("/login")
-			time.Sleep(10 * time.Minute)
-			assert.Equal(t, "20m0s", b.get("/me").Body.String())
-			time.Sleep(10 * time.Minute)
-			assert.Equal(t, "10m0s", b.get("/me").Body.String(), "asking is no use")
-			assert.Equal(t, "30m0s", b.get("/use").Body.String())
-			for range 4 {
-				time.Sleep(idle / 4)
-				b.get("/me")
-			}
-			time.Sleep(time.Minute)
-			assert.Equal(t, http.StatusUnauthorized, b.get("/me").Code)
-		})
-	})
 }
 
 // TestGuardOfTheWholeSite: the page that signs in passes, however it is reached, and
 // nothing else.
 func TestGuardOfTheWholeSite(t *testing.T) {
-	newApp := func(login string) *site {
-		a := newSite(memstore.New(), sessionkit.Config{})
+	newApp := func(login string) *kittest.Site {
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 		require.NoError(t, a.SetTrustedProxies([]string{"192.0.2.1"})) // as httptest has it
 		a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: login}))
 		a.Any("/login", func(c *gin.Context) {
@@ -253,8 +139,8 @@ func TestGuardOfTheWholeSite(t *testing.T) {
 			}
 			c.String(http.StatusOK, "the form")
 		})
-		a.on("/account", whoami)
-		a.on("/account/login", whoami)
+		a.On("/account", kittest.Whoami)
+		a.On("/account/login", kittest.Whoami)
 		return a
 	}
 	for login, handler := range map[string]http.Handler{
@@ -262,22 +148,22 @@ func TestGuardOfTheWholeSite(t *testing.T) {
 		"/login?lang=de":            newApp("/login?lang=de"),
 		"https://example.com/login": newApp("https://example.com/login"),
 	} {
-		b := newBrowser(t, handler)
-		w := b.get("/account?tab=1", "Accept", asPage)
+		b := kittest.NewBrowser(t, handler)
+		w := b.Get("/account?tab=1", "Accept", asPage)
 		require.Equal(t, http.StatusSeeOther, w.Code)
 		at, err := w.Result().Location()
 		require.NoError(t, err)
 		assert.Equal(t, "/account?tab=1", at.Query().Get("next"), login)
-		assert.Equal(t, "the form", b.get(at.RequestURI(), "Accept", asPage).Body.String(), login)
+		assert.Equal(t, "the form", b.Get(at.RequestURI(), "Accept", asPage).Body.String(), login)
 		for _, target := range []string{"/account/login", "/login/", "//login", "/LOGIN", "/x/../login"} {
-			assert.NotContains(t, b.get(target).Body.String(), "form", target)
+			assert.NotContains(t, b.Get(target).Body.String(), "form", target)
 		}
-		assert.Equal(t, http.StatusUnauthorized, b.get("/account/login").Code)
-		b.post("/login", nil)
-		assert.Equal(t, "42", b.get("/account").Body.String())
+		assert.Equal(t, http.StatusUnauthorized, b.Get("/account/login").Code)
+		b.Post("/login", nil)
+		assert.Equal(t, "42", b.Get("/account").Body.String())
 	}
 	elsewhere := newApp("https://sso.example.org/login")
-	assert.Equal(t, http.StatusUnauthorized, newBrowser(t, elsewhere).get("/login").Code, "that is another site's")
+	assert.Equal(t, http.StatusUnauthorized, kittest.NewBrowser(t, elsewhere).Get("/login").Code, "that is another site's")
 
 	// The application may stand under a prefix, of which it does not know.
 	prefixed := http.StripPrefix("/shop", newApp("/shop/login"))
@@ -290,118 +176,82 @@ func TestGuardOfTheWholeSite(t *testing.T) {
 		"proxy":       {newApp("/shop/login"), "", []string{"X-Forwarded-Prefix", "/shop"}},
 		"proxy /":     {newApp("/shop/login"), "", []string{"X-Forwarded-Prefix", "/shop/"}},
 	} {
-		b := newBrowser(t, test.handler)
-		w := b.get(test.prefix+"/account?tab=1", append(test.headers, "Accept", asPage)...)
+		b := kittest.NewBrowser(t, test.handler)
+		w := b.Get(test.prefix+"/account?tab=1", append(test.headers, "Accept", asPage)...)
 		require.Equal(t, http.StatusSeeOther, w.Code, name)
 		assert.Equal(t, "/shop/login?next=%2Fshop%2Faccount%3Ftab%3D1&reason=not-signed-in", w.Header().Get("Location"), name)
-		assert.Equal(t, "the form", b.get(test.prefix+"/login", append(test.headers, "Accept", asPage)...).Body.String(), name)
+		assert.Equal(t, "the form", b.Get(test.prefix+"/login", append(test.headers, "Accept", asPage)...).Body.String(), name)
 	}
 	distrusting := newApp("/shop/login")
 	require.NoError(t, distrusting.SetTrustedProxies(nil))
-	w := newBrowser(t, distrusting).get("/account", "X-Forwarded-Prefix", "/shop", "Accept", asPage)
+	w := kittest.NewBrowser(t, distrusting).Get("/account", "X-Forwarded-Prefix", "/shop", "Accept", asPage)
 	assert.Equal(t, "/shop/login?next=%2Faccount&reason=not-signed-in", w.Header().Get("Location"), "somebody may have made that header up")
 	for _, prefix := range []string{"//evil.example", "https://evil.example", "/x?y", "/x#y", "shop", "/\\evil.example"} {
-		w := newBrowser(t, newApp("/login")).get("/account", "X-Forwarded-Prefix", prefix, "Accept", asPage)
+		w := kittest.NewBrowser(t, newApp("/login")).Get("/account", "X-Forwarded-Prefix", prefix, "Accept", asPage)
 		assert.Equal(t, "/login?next=%2Faccount&reason=not-signed-in", w.Header().Get("Location"), prefix)
 	}
 }
 
 // TestGuardForbids: a user who may not is told so, and is not sent to sign in again.
 func TestGuardForbids(t *testing.T) {
-	a := newSite(memstore.New(), sessionkit.Config{})
-	a.on("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
-	a.on("/admin", sessionkit.RequireSession(sessionkit.GuardConfig{
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
+	a.On("/admin", sessionkit.RequireSession(sessionkit.GuardConfig{
 		LoginURL: "/login", FreshWithin: time.Hour,
 		Check: func(c *gin.Context) bool { user, _ := sessionkit.User(c); return user == "root" },
-	}), whoami)
-	b := newBrowser(t, a)
-	assert.Equal(t, http.StatusSeeOther, b.get("/admin", "Accept", asPage).Code)
-	b.get("/login?user=42")
-	w := b.get("/admin", "Accept", asPage)
+	}), kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	assert.Equal(t, http.StatusSeeOther, b.Get("/admin", "Accept", asPage).Code)
+	b.Get("/login?user=42")
+	w := b.Get("/admin", "Accept", asPage)
 	assert.Equal(t, http.StatusForbidden, w.Code)
 	assert.Empty(t, w.Header().Get("Location"))
 	assert.Contains(t, w.Body.String(), "not allowed")
-	w = b.get("/admin")
+	w = b.Get("/admin")
 	assert.Contains(t, w.Body.String(), `"reason":"forbidden"`)
-	assert.Empty(t, b.get("/admin", "HX-Request", "true").Header().Get("HX-Redirect"))
-	assert.Equal(t, http.StatusForbidden, b.get("/admin", "X-Inertia", "true").Code)
-	b.get("/login?user=root")
-	assert.Equal(t, "root", b.get("/admin").Body.String())
-}
-
-// TestPrefetch: a page that nobody has asked for yet takes no message away, and is no
-// use of the session.
-func TestPrefetch(t *testing.T) {
-	notes := sessionkit.NewFlash[int]("notes")
-	eachStore(t, func(t *testing.T, s sessions.Store) {
-		t.Helper()
-		synctest.Test(t, func(t *testing.T) {
-			a := newSite(s, sessionkit.Config{IdleTimeout: 30 * time.Minute})
-			a.on("/login", signIn("42"), func(c *gin.Context) {
-				sessionkit.Flash(c, sessionkit.Info, "hello")
-				sessions.Default(c).AddFlash("old hello")
-				notes.Add(c, 7)
-			})
-			a.on("/", func(c *gin.Context) {
-				user, _ := sessionkit.User(c)
-				sessionkit.FlashNow(c, sessionkit.Info, "now")
-				c.JSON(http.StatusOK, gin.H{
-					"user": user, "flashes": len(sessionkit.Flashes(c)), "notes": notes.Take(c), "old": sessions.Default(c).Flashes("other"),
-				})
-			})
-			b := newBrowser(t, a)
-			b.get("/login")
-			for _, header := range [][]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}} {
-				assert.JSONEq(t, `{"user":"42","flashes":1,"notes":null,"old":null}`, b.get("/", header...).Body.String())
-			}
-			assert.JSONEq(t, `{"user":"42","flashes":3,"notes":[7],"old":null}`, b.get("/").Body.String())
-			for range 3 {
-				time.Sleep(10*time.Minute + time.Second)
-				b.get("/", "Sec-Purpose", "prefetch")
-			}
-			time.Sleep(3 * time.Minute)
-			assert.Contains(t, b.get("/").Body.String(), `"user":""`, "it has not been used")
-		})
-	})
+	assert.Empty(t, b.Get("/admin", "HX-Request", "true").Header().Get("HX-Redirect"))
+	assert.Equal(t, http.StatusForbidden, b.Get("/admin", "X-Inertia", "true").Code)
+	b.Get("/login?user=root")
+	assert.Equal(t, "root", b.Get("/admin").Body.String())
 }
 
 // TestGuardOverAStoreThatPanics: the panic comes through to the recovery.
 func TestGuardOverAStoreThatPanics(t *testing.T) {
-	s := newBackend()
-	a := newSite(storeOver(s), sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
-	a.on("/login", signIn("42"))
-	a.on("/", sessionkit.RequireSession(), whoami)
-	b := newBrowser(t, a)
-	b.get("/login")
-	s.before = func(string) { panic("oops") }
-	assert.Equal(t, http.StatusInternalServerError, b.get("/").Code)
-	s.before = nil
-	assert.Equal(t, "42", b.get("/").Body.String())
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/", sessionkit.RequireSession(), kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	s.Before = func(string) { panic("oops") }
+	assert.Equal(t, http.StatusInternalServerError, b.Get("/").Code)
+	s.Before = nil
+	assert.Equal(t, "42", b.Get("/").Body.String())
 }
 
 // TestStorePanicIsNotSignedOut: a handler that recovers by itself does not go on
 // with an empty session, which would take the place of the stored one.
 func TestStorePanicIsNotSignedOut(t *testing.T) {
-	s := newBackend()
-	a := newSite(storeOver(s), sessionkit.Config{})
-	a.on("/login", signIn("42"))
-	a.on("/", whoami)
-	a.on("/flash", func(c *gin.Context) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/", kittest.Whoami)
+	a.On("/flash", func(c *gin.Context) {
 		func() {
 			defer func() { assert.NotNil(t, recover()) }()
-			count.Get(c)
+			kittest.Count.Get(c)
 		}()
 		assert.ErrorContains(t, sessionkit.Err(c), "the store panicked")
 		sessionkit.Flash(c, sessionkit.Error, "oops")
 	})
-	b := newBrowser(t, a)
-	b.get("/login")
-	s.before = func(string) { panic("oops") }
-	w := b.get("/flash")
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	s.Before = func(string) { panic("oops") }
+	w := b.Get("/flash")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-	assert.Empty(t, setCookies(w))
-	s.before = nil
-	assert.Equal(t, "42", b.get("/").Body.String())
+	assert.Empty(t, kittest.SetCookies(w))
+	s.Before = nil
+	assert.Equal(t, "42", b.Get("/").Body.String())
 }
 
 func TestGuardThatCannotWork(t *testing.T) {
@@ -418,4 +268,268 @@ func TestGuardThatCannotWork(t *testing.T) {
 		assert.Panics(t, func() { sessionkit.RequireSession(config...) })
 	}
 	assert.NotPanics(t, func() { sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "https://sso.example.com/"}) })
+}
+
+func TestNextURL(t *testing.T) {
+	r := gin.New()
+	r.Any("/", func(c *gin.Context) { c.String(http.StatusOK, sessionkit.NextURL(c, "/fallback")) })
+	b := kittest.NewBrowser(t, r)
+	for _, test := range kittest.NextURLs {
+		want := "/fallback"
+		if test.Ok {
+			want = test.Next
+		}
+		assert.Equal(t, want, b.Get("/?next="+url.QueryEscape(test.Next)).Body.String(), "query: %q", test.Next)
+		assert.Equal(t, want, b.Post("/", url.Values{"next": {test.Next}}).Body.String(), "form: %q", test.Next)
+	}
+	assert.Equal(t, "/fallback", b.Get("/").Body.String())
+}
+
+// TestNextIsKeptAsItWas: a redirect goes to where the browser was, to the byte.
+func TestNextIsKeptAsItWas(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.POST("/login", func(c *gin.Context) {
+		sessionkit.Login(c, "42")
+		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
+	})
+	a.GET("/login", func(c *gin.Context) { c.Status(http.StatusOK) })
+	a.NoRoute(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}))
+	for _, uri := range []string{
+		"/", "/a", "/a/", "/a//b", "/a/b//", "/a/./b/../c/", "/a?", "/a?x=1&x=2", "/a?x=%0A%0D%09%7F", "/a%20b?c+d", "/%C3%A4",
+		"/sso?SAMLRequest=" + strings.Repeat("fVLL%2B", 1000) + "&RelayState=//x", "/a?next=%2Fb%3Fnext%3D%252Fc", "/a;b=c", "/a:b", "/~a/(b)",
+	} {
+		b := kittest.NewBrowser(t, a)
+		w := b.Get(uri, "Accept", asPage)
+		require.Equal(t, http.StatusSeeOther, w.Code, uri)
+		to, err := w.Result().Location()
+		require.NoError(t, err)
+		w = b.Post(to.RequestURI(), nil)
+		assert.Equal(t, uri, w.Header().Get("Location"))
+		w = b.Post("/login", url.Values{"next": {to.Query().Get("next")}})
+		assert.Equal(t, uri, w.Header().Get("Location"))
+	}
+	w := kittest.NewBrowser(t, a).Post("/login?next=/ä//b", nil)
+	assert.Equal(t, "/%C3%A4//b", w.Header().Get("Location"))
+	w = kittest.NewBrowser(t, a).Post("/login?next=/a//b", url.Values{})
+	require.Equal(t, "/a//b", w.Header().Get("Location"))
+}
+
+const (
+	asPage    = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	asProgram = "application/json"
+)
+
+// failures are the ways in which the middleware answers in place of a handler, with
+// the status and the reason.
+var failures = []struct {
+	name   string
+	status int
+	reason string
+	do     func(s *kittest.Backend, b *kittest.Browser, accept string) (code int, header http.Header, body string)
+}{
+	{"load", 503, "unavailable", func(s *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		s.Failing(errors.New("down"), "load")
+		return answered(b.Get("/who", "Accept", accept))
+	}},
+	{"guarded load", 503, "unavailable", func(s *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		s.Failing(errors.New("down"), "load")
+		return answered(b.Get("/guarded", "Accept", accept))
+	}},
+	{"save", 503, "unavailable", func(s *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		s.Failing(errors.New("down"), "update")
+		return answered(b.Get("/change", "Accept", accept))
+	}},
+	{"mistake", 500, "error", func(_ *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		return answered(b.Get("/mistake", "Accept", accept))
+	}},
+	{"cross-origin", 403, "cross-origin", func(_ *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		return answered(b.Post("/who", nil, "Accept", accept, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"))
+	}},
+	{"forbidden", 403, "forbidden", func(_ *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		return answered(b.Get("/admin", "Accept", accept))
+	}},
+	{"not signed in", 401, "not-signed-in", func(_ *kittest.Backend, b *kittest.Browser, accept string) (int, http.Header, string) {
+		return answered(kittest.NewBrowser(b.T, b.Handler).Get("/guarded", "Accept", accept))
+	}},
+}
+
+func answered(w *httptest.ResponseRecorder) (int, http.Header, string) {
+	r := w.Result()
+	body, _ := io.ReadAll(r.Body) // of a recorder
+	_ = r.Body.Close()
+	return r.StatusCode, r.Header, string(body)
+}
+
+// newFailing returns a site in which everything can fail, and a browser that is
+// signed in.
+func newFailing(t *testing.T, config sessionkit.Config) (*kittest.Backend, *kittest.Browser) {
+	t.Helper()
+	s := kittest.NewBackend()
+	r := gin.New()
+	r.Use(gin.RecoveryWithWriter(io.Discard), sessionkit.Sessions(kittest.StoreOver(s), config))
+	shown := func(c *gin.Context) {
+		c.SetCookie("handlers", "x", 0, "/", "", true, true)
+		c.Header("Location", "/handlers")
+		kittest.Whoami(c)
+		c.String(http.StatusOK, "the handler's page")
+	}
+	r.GET("/login", kittest.SignIn("42"))
+	r.Any("/who", shown)
+	r.GET("/change", kittest.Increment, shown)
+	r.GET("/mistake", func(c *gin.Context) { sessionkit.Login(c, "") }, shown)
+	r.GET("/guarded", sessionkit.RequireSession(), shown)
+	r.GET("/admin", sessionkit.RequireSession(sessionkit.GuardConfig{
+		LoginURL: "/login", Check: func(*gin.Context) bool { return false },
+	}), shown)
+	b := kittest.NewBrowser(t, r)
+	b.Get("/login")
+	return s, b
+}
+
+// TestPagesForPeople: who navigates gets a page and a program gets a problem
+// document, whatever it is that the middleware answers, and once.
+func TestPagesForPeople(t *testing.T) {
+	own := func(c *gin.Context, p sessionkit.Problem) {
+		c.Header("X-Own", "1")
+		c.Data(p.Status, "text/html", []byte("<h1>own page: "+p.Reason+"</h1>"))
+	}
+	writes := func(c *gin.Context, err error) { c.String(http.StatusTeapot, "OnError: "+err.Error()) }
+	quiet := func(*gin.Context, error) {}
+	for _, failure := range failures {
+		for name, test := range map[string]struct {
+			accept string
+			config sessionkit.Config
+			want   string // of the body
+		}{
+			"program":                          {asProgram, sessionkit.Config{OnError: quiet}, `"reason":"` + failure.reason + `"`},
+			"program, with an ErrorPage":       {asProgram, sessionkit.Config{OnError: quiet, ErrorPage: own}, `"reason":"` + failure.reason + `"`},
+			"page":                             {asPage, sessionkit.Config{OnError: quiet}, "<h1>" + http.StatusText(failure.status) + "</h1>"},
+			"page, with an ErrorPage":          {asPage, sessionkit.Config{OnError: quiet, ErrorPage: own}, "<h1>own page: " + failure.reason + "</h1>"},
+			"page, and OnError writes":         {asPage, sessionkit.Config{OnError: writes}, "<h1>" + http.StatusText(failure.status) + "</h1>"},
+			"program, and OnError writes":      {asProgram, sessionkit.Config{OnError: writes}, `"reason":"` + failure.reason + `"`},
+			"ErrorPage and OnError write":      {asPage, sessionkit.Config{OnError: writes, ErrorPage: own}, "<h1>own page: " + failure.reason + "</h1>"},
+			"an ErrorPage that writes nothing": {asPage, sessionkit.Config{OnError: quiet, ErrorPage: func(*gin.Context, sessionkit.Problem) {}}, "<h1>" + http.StatusText(failure.status) + "</h1>"},
+			"an ErrorPage that panics":         {asPage, sessionkit.Config{OnError: quiet, ErrorPage: func(*gin.Context, sessionkit.Problem) { panic("oops") }}, "<h1>" + http.StatusText(failure.status) + "</h1>"},
+			"an ErrorPage without a status": {asPage, sessionkit.Config{OnError: quiet, ErrorPage: func(c *gin.Context, _ sessionkit.Problem) {
+				_, _ = c.Writer.WriteString("without a status")
+			}}, "without a status"},
+			"an ErrorPage that uses the session": {asPage, sessionkit.Config{OnError: quiet, ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+				_, _ = sessionkit.User(c)
+				own(c, p)
+			}}, "<h1>own page: " + failure.reason + "</h1>"},
+		} {
+			t.Run(failure.name+", "+name, func(t *testing.T) {
+				s, b := newFailing(t, test.config)
+				code, header, body := failure.do(s, b, test.accept)
+				assert.Equal(t, failure.status, code)
+				assert.Contains(t, body, test.want)
+				assert.NotContains(t, body, "handler's page")
+				assert.NotContains(t, body, "OnError")
+				assert.Equal(t, 1, strings.Count(body, "<h1>")+strings.Count(body, `"title"`)+strings.Count(body, "without a status"), "one answer: %s", body)
+				assert.Equal(t, "no-store", header.Get("Cache-Control"))
+				assert.Empty(t, header.Get("Location"), "nothing of the handler's goes out")
+				assert.NotContains(t, strings.Join(header["Set-Cookie"], ""), "handlers=")
+				assert.Equal(t, failure.status == http.StatusServiceUnavailable, header.Get("Retry-After") != "")
+				if test.accept == asProgram {
+					assert.Equal(t, "application/problem+json", header.Get("Content-Type"))
+				}
+			})
+		}
+	}
+}
+
+// TestDefaultPage: it needs nothing else, so that a strict policy leaves it whole.
+func TestDefaultPage(t *testing.T) {
+	s, b := newFailing(t, sessionkit.Config{OnError: func(*gin.Context, error) {}})
+	s.Failing(errors.New("down"), "load")
+	code, header, body := answered(b.Get("/who", "Sec-Fetch-Mode", "navigate"))
+	assert.Equal(t, http.StatusServiceUnavailable, code)
+	assert.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))
+	assert.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
+	for _, active := range []string{"<script", "<style", "style=", "src=", "http:", "https:", "onclick"} {
+		assert.NotContains(t, body, active)
+	}
+	assert.Contains(t, body, `content="light dark"`)
+	assert.Contains(t, body, `<a href="">Try again</a>`)
+	_, _, body = answered(b.Post("/who", nil, "Sec-Fetch-Mode", "navigate"))
+	assert.NotContains(t, body, "<a ", "the same address asked for again is not the form sent again")
+}
+
+// TestUnreadableSession: what was asked of a session that could not be read was not
+// answered, so the handler's page does not go out, unless it has asked Err.
+func TestUnreadableSession(t *testing.T) {
+	asks := map[string]gin.HandlerFunc{
+		"User":             func(c *gin.Context) { sessionkit.User(c) },
+		"Current":          func(c *gin.Context) { sessionkit.Current(c) },
+		"Key.Get":          func(c *gin.Context) { kittest.Count.Get(c) },
+		"Key.Take":         func(c *gin.Context) { kittest.Count.Take(c) },
+		"Flashes":          func(c *gin.Context) { sessionkit.Flashes(c) },
+		"sessions.Default": func(c *gin.Context) { sessions.Default(c).Get("x") },
+		"sessions.Flashes": func(c *gin.Context) { sessions.Default(c).Flashes() },
+		"Devices":          func(c *gin.Context) { _, _ = sessionkit.Devices(c) },
+		"Done":             func(c *gin.Context) { sessionkit.Done(c) },
+		"Renew":            func(c *gin.Context) { sessionkit.Renew(c) },
+		"Key.Update":       func(c *gin.Context) { _, _ = kittest.Count.Update(c, func(n int) int { return n + 1 }) },
+	}
+	changes := map[string]bool{"Renew": true, "Key.Update": true} // cannot be carried out, whoever is told
+	for name, ask := range asks {
+		for told, headers := range map[string][]string{"before": {"X-Err", "before"}, "after": {"X-Err", "after"}, "not": nil} {
+			s := kittest.NewBackend()
+			a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/", func(c *gin.Context) {
+				if c.GetHeader("X-Err") == "before" {
+					assert.Error(t, sessionkit.Err(c))
+				}
+				ask(c)
+				c.String(http.StatusOK, "Sign in")
+				if c.GetHeader("X-Err") == "after" {
+					assert.Error(t, sessionkit.Err(c))
+				}
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			before := b.Session()
+			a.Errors()
+			s.Failing(errors.New("down"), "load", "load fresh")
+			w := b.Get("/", headers...)
+			if told == "before" && !changes[name] {
+				assert.Equal(t, http.StatusOK, w.Code, name)
+			} else {
+				assert.Equal(t, http.StatusServiceUnavailable, w.Code, "%s, Err: %s", name, told)
+				assert.NotContains(t, w.Body.String(), "Sign in")
+			}
+			assert.NotEmpty(t, a.Errors())
+			assert.Equal(t, before, b.Session(), "the cookie stays")
+			s.Failing(nil)
+			assert.Equal(t, http.StatusOK, b.Get("/").Code)
+		}
+	}
+}
+
+// TestUnreadableSessionOverAStream: a connection is not taken over for somebody who
+// is not known.
+func TestUnreadableSessionOverAStream(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	var flushed, hijacked error
+	a.On("/flush", func(c *gin.Context) {
+		sessionkit.User(c)
+		c.Writer.Flush()
+		_, flushed = c.Writer.WriteString("data: hello\n\n")
+	})
+	a.On("/hijack", func(c *gin.Context) {
+		sessionkit.User(c)
+		_, _, hijacked = c.Writer.Hijack()
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	s.Failing(errors.New("down"), "load")
+	for path, err := range map[string]*error{"/flush": &flushed, "/hijack": &hijacked} {
+		w := b.Get(path)
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code, path)
+		require.Error(t, *err, path)
+		assert.NotContains(t, w.Body.String(), "hello")
+	}
 }

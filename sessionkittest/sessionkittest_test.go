@@ -18,7 +18,7 @@ import (
 
 	"github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
-	ginmemstore "github.com/gin-contrib/sessions/memstore"
+	ginfilesystem "github.com/gin-contrib/sessions/filesystem"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -89,9 +89,9 @@ func TestAs(t *testing.T) {
 		site   string
 		cookie string
 	}{
-		"no configuration":     {router: newRouter(memstore.New()), cookie: "__Host-Http-session"},
-		"gin-contrib memstore": {router: newRouter(ginmemstore.NewStore(secret)), cookie: "__Host-Http-session"},
-		"gin-contrib cookie":   {router: newRouter(gincookie.NewStore(secret)), cookie: "__Host-Http-session"},
+		"no configuration":   {router: newRouter(memstore.New()), cookie: "__Host-Http-session"},
+		"gin-contrib files":  {router: newRouter(ginfilesystem.NewStore(t.TempDir(), secret)), cookie: "__Host-Http-session"},
+		"gin-contrib cookie": {router: newRouter(gincookie.NewStore(secret)), cookie: "__Host-Http-session"},
 		"other name and path": {
 			router: newRouter(memstore.New(), sessionkit.Config{Name: "sid", Path: "/cart"}),
 			cookie: "__Secure-sid",

@@ -1,74 +1,36 @@
 package sqlstore_test
 
 import (
-	"path/filepath"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
 
-// TestLockedFile has another process keep the lock of the file.
-func TestLockedFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "sessions.db") + "?_pragma=busy_timeout(200)"
-	b, _ := newBackend(t, openSQLite(t, file))
-	id := newID()
-	_, err := b.Create(t.Context(), id, record("alice", nil))
-	require.NoError(t, err)
-
-	other, err := openSQLite(t, file).Conn(t.Context())
-	require.NoError(t, err)
-	defer func() { assert.NoError(t, other.Close()) }()
-	_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
-	require.NoError(t, err)
-	began := time.Now()
-	var writers sync.WaitGroup
-	for range 30 { // if each waited for those before it: 6 s
-		writers.Go(func() {
-			_, err := b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `1`}})
-			assert.Error(t, err)
-		})
+// TestOldSQLite: before 3.38 it lacks what the statements need, and would fail at the
+// first request.
+func TestOldSQLite(t *testing.T) {
+	for version, old := range map[string]bool{
+		"3.7.17": true, "3.36.0": true, "3.37.2": true, "3.38.0": false, "3.53.1": false, "4.0.0": false, "2.8.17": true, "unknown": false,
+	} {
+		err := sqlstore.CheckVersion(version)
+		assert.Equal(t, old, err != nil, version)
+		if old {
+			assert.ErrorContains(t, err, "SQLite "+version+" is too old: it needs 3.38 or later")
+		}
 	}
-	_, found, err := b.Load(t.Context(), id)
-	require.NoError(t, err, "readers wait for nobody")
-	assert.True(t, found)
-	writers.Wait()
-	assert.Less(t, time.Since(began), 2*time.Second, "a write waits for the lock, and no longer for other writes than that")
-
-	_, err = other.ExecContext(t.Context(), "ROLLBACK")
-	require.NoError(t, err)
-	found, err = changed(b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `1`}}))
-	require.NoError(t, err)
-	assert.True(t, found)
 }
 
-// TestNoConnectionLeft has a handler keep the only connection and use the session:
-// without an end to the waiting it would wait for itself for ever.
-func TestNoConnectionLeft(t *testing.T) {
-	db := openSQLite(t, filepath.Join(t.TempDir(), "sessions.db")+"?_pragma=busy_timeout(200)")
-	db.SetMaxOpenConns(1)
-	b, _ := newBackend(t, db)
-	id := newID()
-	_, err := b.Create(t.Context(), id, record("alice", nil))
-	require.NoError(t, err)
-	held, err := db.Conn(t.Context())
-	require.NoError(t, err)
-	for name, operation := range map[string]func() error{
-		"load":   func() error { _, _, err := b.Load(t.Context(), id); return err },
-		"list":   func() error { _, err := b.List(t.Context(), "alice"); return err },
-		"update": func() error { _, err := b.Update(t.Context(), id, store.Change{Seen: time.Now()}); return err },
-		"delete": func() error { _, err := b.Delete(t.Context(), id); return err },
+func TestSQLiteDSN(t *testing.T) {
+	for path, want := range map[string]string{
+		"a.db": "a.db?_pragma=busy_timeout%285000%29&_pragma=journal_mode%28WAL%29&_pragma=synchronous%28NORMAL%29&_txlock=immediate",
+		"a.db?_pragma=synchronous(full)&_txlock=deferred&_timeout=1":              "a.db?_pragma=synchronous%28full%29&_pragma=journal_mode%28WAL%29&_timeout=1&_txlock=deferred",
+		"file:a.db?_journal_mode=DELETE&_pragma=BUSY_TIMEOUT=3&_sync=OFF&mode=rw": "file:a.db?_journal_mode=DELETE&_pragma=BUSY_TIMEOUT%3D3&_sync=OFF&_txlock=immediate&mode=rw",
 	} {
-		began := time.Now()
-		assert.ErrorContains(t, operation(), "a handler must not hold one while it uses the session", name)
-		assert.Less(t, time.Since(began), 2*time.Second, name)
+		got, err := sqlstore.SQLiteDSN(path)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
 	}
-	require.NoError(t, held.Close())
-	_, found, err := b.Load(t.Context(), id)
-	require.NoError(t, err)
-	assert.True(t, found)
 }

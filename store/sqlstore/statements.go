@@ -138,3 +138,20 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	}
 	return s
 }
+
+// Statements returns the texts that a backend runs, by what they do: tests look at how a
+// database carries them out.
+func (b *sqlBackend) Statements() map[string]string {
+	s := b.texts
+	texts := map[string]string{
+		"load": s.load, "load many": s.loadMany, "change": s.change, "change if": s.changeIf, "touch": s.touch, "rotate": s.rotate,
+		"end": s.end, "remove": s.remove, "list": s.list, "sweep": s.sweep,
+	}
+	d := b.dialect
+	texts["end three"] = d.withIDs(s.endMany, 3, 3)
+	if d == MySQL {
+		texts["lock three"] = d.withIDs(s.lockMany, 1, 3)
+		texts["remove three"] = removeAll(s.remove, 3)
+	}
+	return texts
+}

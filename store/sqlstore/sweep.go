@@ -32,7 +32,7 @@ func (b *sqlBackend) sweepUntil(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		n, err := b.removeBatch(ctx)
+		n, err := b.RemoveBatch(ctx)
 		if n == batch && err == nil {
 			// There may be more. Requests get at least half of the database's time.
 			timer.Reset(time.Since(began))
@@ -44,9 +44,9 @@ func (b *sqlBackend) sweepUntil(ctx context.Context) {
 	}
 }
 
-// removeBatch removes some of the rows that expired longer than [store.Retention]
+// RemoveBatch removes some of the rows that expired longer than [store.Retention]
 // ago, and returns how many it found.
-func (b *sqlBackend) removeBatch(ctx context.Context) (int64, error) {
+func (b *sqlBackend) RemoveBatch(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	limit := time.Now().Add(-store.Retention).UnixMilli()

@@ -1,0 +1,94 @@
+package cost_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// discard is a response that costs next to nothing.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header { return d.header }
+
+func (d discard) Write(b []byte) (int, error) { return len(b), nil }
+
+func (d discard) WriteHeader(int) {}
+
+var (
+	benchCount = sessionkit.NewKey[int]("count")
+	benchName  = sessionkit.NewKey[string]("name")
+)
+
+// newBenchRouter returns a router with a handler for each kind of work, and a
+// request of a visitor who is signed in and has two values.
+func newBenchRouter(tb testing.TB) (*gin.Engine, func(path string) *http.Request) {
+	tb.Helper()
+	r := gin.New()
+	r.GET("/bare", func(c *gin.Context) {
+		if _, err := c.Cookie("__Host-Http-session"); err != nil {
+			panic(err)
+		}
+		c.Status(http.StatusNoContent)
+	})
+	g := r.Group("", sessionkit.Sessions(memstore.New()))
+	g.GET("/anonymous", func(c *gin.Context) { c.Status(http.StatusNoContent) })
+	g.GET("/start", func(c *gin.Context) {
+		sessionkit.Login(c, "42")
+		benchCount.Set(c, 1)
+		benchName.Set(c, "tea")
+	})
+	g.GET("/read", func(c *gin.Context) {
+		n, ok := benchCount.Get(c)
+		name, named := benchName.Get(c)
+		if n == 0 || !ok || name != "tea" || !named {
+			panic("the values are not there")
+		}
+		c.Status(http.StatusNoContent)
+	})
+	written := 1000 // Go keeps small numbers without allocating
+	g.GET("/write", func(c *gin.Context) {
+		written++
+		benchCount.Set(c, written)
+		c.Status(http.StatusNoContent)
+	})
+	g.GET("/update", func(c *gin.Context) {
+		written++
+		if _, err := benchCount.Update(c, func(int) int { return written }); err != nil {
+			panic(err)
+		}
+		c.Status(http.StatusNoContent)
+	})
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/start", nil))
+	cookies := kittest.SetCookies(w)
+	return r, func(path string) *http.Request {
+		req := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
+		for _, cookie := range cookies {
+			req.AddCookie(cookie)
+		}
+		return req
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	r, request := newBenchRouter(b)
+	for _, work := range []string{"bare", "anonymous", "read", "write", "update"} {
+		b.Run(work, func(b *testing.B) {
+			req := request("/" + work)
+			w := discard{http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				r.ServeHTTP(w, req)
+			}
+		})
+	}
+}

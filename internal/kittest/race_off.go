@@ -1,0 +1,6 @@
+//go:build !race
+
+package kittest
+
+// RaceEnabled says whether the race detector runs.
+const RaceEnabled = false

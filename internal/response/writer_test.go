@@ -1,0 +1,184 @@
+package response_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// holding is a writer that holds the response back until the handlers have
+// returned, as those of middlewares for timeouts do.
+type holding struct {
+	gin.ResponseWriter
+	status int
+	last   bool // the last status counts, not the first
+	body   []byte
+}
+
+func (w *holding) WriteHeader(code int) {
+	if w.status == 0 || w.last {
+		w.status = code
+	}
+}
+
+func (w *holding) Write(b []byte) (int, error) {
+	w.body = append(w.body, b...)
+	return len(b), nil
+}
+
+func (w *holding) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+func (w *holding) WriteHeaderNow() {}
+
+func (w *holding) Written() bool { return false }
+
+func holdBack(last bool) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		w := &holding{ResponseWriter: c.Writer, last: last}
+		c.Writer = w
+		c.Next()
+		w.ResponseWriter.WriteHeader(w.status)
+		_, _ = w.ResponseWriter.Write(w.body)
+	}
+}
+
+// TestFailureThroughAWriterThatHoldsBack: whichever status counts there, that of a
+// failed save is the 503.
+func TestFailureThroughAWriterThatHoldsBack(t *testing.T) {
+	for _, last := range []bool{false, true} {
+		t.Run(fmt.Sprintf("last status counts: %v", last), func(t *testing.T) {
+			s := kittest.NewBackend()
+			a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, holdBack(last))
+			a.On("/", kittest.SignIn("42"), func(c *gin.Context) {
+				c.Header("X-Accel-Redirect", "/protected/file")
+				c.JSON(http.StatusOK, "welcome")
+				c.String(http.StatusOK, "welcome")
+				c.Status(http.StatusOK)
+			})
+			a.On("/created", func(c *gin.Context) { c.Status(http.StatusCreated) })
+			s.Failing(kittest.ErrDown, "create")
+			w := kittest.NewBrowser(t, a).Get("/")
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.NotContains(t, w.Body.String(), "welcome")
+			assert.Empty(t, w.Header().Get("X-Accel-Redirect"), "a server in front would send that in place of the 503")
+			assert.Equal(t, http.StatusCreated, kittest.NewBrowser(t, a).Get("/created").Code)
+			s.Failing(nil)
+			assert.Equal(t, http.StatusOK, kittest.NewBrowser(t, a).Get("/").Code)
+		})
+	}
+}
+
+func TestStatusIsSeenBeforeItIsSent(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, func(c *gin.Context) {
+		c.Next()
+		assert.Equal(t, http.StatusTeapot, c.Writer.Status(), "by a logger before the kit")
+	})
+	a.On("/", func(c *gin.Context) {
+		assert.Equal(t, http.StatusOK, c.Writer.Status())
+		c.Status(http.StatusTeapot)
+		c.Status(-1) // as c.Render is given to leave it
+		assert.Equal(t, http.StatusTeapot, c.Writer.Status())
+		assert.False(t, c.Writer.Written())
+	})
+	assert.Equal(t, http.StatusTeapot, kittest.NewBrowser(t, a).Get("/").Code)
+}
+
+// TestRecoveriesBehindTheKit: a handler that panicked saves nothing,
+// whatever they make of it.
+func TestRecoveriesBehindTheKit(t *testing.T) {
+	custom := func(f func(c *gin.Context)) gin.HandlerFunc {
+		return gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { f(c) })
+	}
+	var deep func(c *gin.Context, n int)
+	deep = func(c *gin.Context, n int) {
+		if n == 0 {
+			c.String(http.StatusInternalServerError, "sorry")
+			return
+		}
+		deep(c, n-1)
+	}
+	for name, test := range map[string]struct {
+		recovery gin.HandlerFunc
+		value    any
+	}{
+		"gin's":                      {gin.RecoveryWithWriter(io.Discard), "oops"},
+		"gin's, aborted":             {gin.RecoveryWithWriter(io.Discard), http.ErrAbortHandler},
+		"gin's, connection closed":   {gin.RecoveryWithWriter(io.Discard), fmt.Errorf("write: %w", syscall.EPIPE)},
+		"gin's, connection reset":    {gin.RecoveryWithWriter(io.Discard), fmt.Errorf("write: %w", syscall.ECONNRESET)},
+		"a status":                   {custom(func(c *gin.Context) { c.Status(http.StatusInternalServerError) }), "oops"},
+		"a status, aborted":          {custom(func(c *gin.Context) { c.Status(http.StatusBadGateway); c.Abort() }), "oops"},
+		"a page":                     {custom(func(c *gin.Context) { c.String(http.StatusInternalServerError, "sorry") }), "oops"},
+		"a page by a deep call":      {custom(func(c *gin.Context) { deep(c, 200) }), "oops"},
+		"a page of another status":   {custom(func(c *gin.Context) { c.Abort(); c.String(http.StatusTeapot, "sorry") }), "oops"},
+		"before the kit, not behind": {func(*gin.Context) {}, "oops"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{}, custom(func(c *gin.Context) { c.Status(http.StatusInternalServerError) }))
+			a.Use(test.recovery)
+			a.On("/", kittest.SignIn("42"), func(*gin.Context) { panic(test.value) })
+			b := kittest.NewBrowser(t, a)
+			w := b.Get("/")
+			assert.Empty(t, b.Session())
+			assert.Empty(t, a.Heard())
+			if test.value == "oops" {
+				assert.GreaterOrEqual(t, w.Code, http.StatusBadRequest)
+			}
+		})
+	}
+}
+
+// TestUsedTwice: by the engine and again by a group.
+func TestUsedTwice(t *testing.T) {
+	kit := sessionkit.Sessions(memstore.New())
+	r := gin.New()
+	r.Use(kit, func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Info, "seen")
+		c.Next()
+	})
+	group := r.Group("/", kit)
+	group.GET("/login", kittest.SignIn("42"), kittest.Whoami)
+	group.GET("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, r)
+	assert.Len(t, kittest.SetCookies(b.Get("/login")), 1)
+	assert.Equal(t, "42", b.Get("/").Body.String())
+}
+
+func TestTwoOfOneName(t *testing.T) {
+	r := gin.New()
+	r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, err any) { c.String(http.StatusInternalServerError, fmt.Sprint(err)) }))
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.GET("/same", sessionkit.Sessions(memstore.New()), kittest.SignIn("42"))
+	r.GET("/other", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), kittest.SignIn("root"), kittest.Whoami)
+	r.GET("/", kittest.Whoami)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://example.com/same", nil))
+	assert.Contains(t, w.Body.String(), `sessionkit: Config.Name is "session": another Sessions of this name runs in the same request`)
+	b := kittest.NewBrowser(t, r)
+	assert.Equal(t, "root", b.Get("/other").Body.String())
+	assert.Empty(t, b.Get("/").Body.String())
+}
+
+// TestOneInsideAnother: a middleware before the inner one goes on with the session
+// that it knows.
+func TestOneInsideAnother(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()), func(c *gin.Context) {
+		c.Next()
+		kittest.Increment(c)
+	})
+	r.GET("/admin", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), kittest.SignIn("root"))
+	r.GET("/count", kittest.ShowCount)
+	b := kittest.NewBrowser(t, r)
+	b.Get("/admin")
+	assert.JSONEq(t, `{"n":1,"ok":true}`, b.Get("/count").Body.String())
+}

@@ -1,0 +1,255 @@
+package operations_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
+
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
+)
+
+func TestMain(m *testing.M) { kittest.Main(m) }
+
+// recipe returns a block of docs/operations.md by the words after its first fence.
+func recipe(t *testing.T, words string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../../docs/operations.md")
+	require.NoError(t, err)
+	match := regexp.MustCompile("(?s)```" + words + "\n(.*?)\n```").FindSubmatch(text)
+	require.NotNil(t, match, "docs/operations.md says how to: %s", words)
+	return string(match[1])
+}
+
+// operated is a store and what an operator has of it.
+type operated struct {
+	*store.Store
+	run func(t *testing.T, what string) string // runs a recipe and returns what it prints
+}
+
+func operatedSQL(t *testing.T, name, driver, dsn string) operated {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	_, err = db.ExecContext(t.Context(), "DROP TABLE IF EXISTS sessions")
+	require.NoError(t, err)
+	s, err := sqlstore.New(db)
+	require.NoError(t, err)
+	return operated{s, func(t *testing.T, what string) string {
+		t.Helper()
+		if what == "count" {
+			var n string
+			require.NoError(t, db.QueryRowContext(t.Context(), recipe(t, "sql count "+name)).Scan(&n))
+			return n
+		}
+		_, err := db.ExecContext(t.Context(), recipe(t, "sql "+what))
+		require.NoError(t, err)
+		return ""
+	}}
+}
+
+func operatedRedis(t *testing.T) operated {
+	t.Helper()
+	server := testserver.Redis(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address}})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	_, port, err := net.SplitHostPort(server.Address)
+	require.NoError(t, err)
+	return operated{redisstore.New(client), func(t *testing.T, what string) string {
+		t.Helper()
+		command := strings.ReplaceAll(recipe(t, "sh "+what), "redis-cli", "redis-cli -p "+port)
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput() // #nosec G204 -- of the document
+		require.NoError(t, err, "%s", out)
+		return strings.TrimSpace(string(out))
+	}}
+}
+
+// TestOperations runs the statements and commands of docs/operations.md on live
+// stores, the cache of redisstore included.
+func TestOperations(t *testing.T) {
+	mysql := testserver.MariaDB(t)
+	for name, newStore := range map[string]func(t *testing.T) operated{
+		"SQLite": func(t *testing.T) operated {
+			t.Helper()
+			return operatedSQL(t, "SQLite", "sqlite", filepath.Join(t.TempDir(), "sessions.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+		},
+		"PostgreSQL": func(t *testing.T) operated {
+			t.Helper()
+			return operatedSQL(t, "PostgreSQL", "pgx", testserver.Postgres(t))
+		},
+		"MariaDB": func(t *testing.T) operated { t.Helper(); return operatedSQL(t, "MariaDB", "mysql", mysql) },
+		"Redis":   operatedRedis,
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newStore(t)
+			t.Cleanup(func() { assert.NoError(t, o.Close()) })
+			var secrets map[string]string
+			begin := func() {
+				secrets = make(map[string]string)
+				for _, user := range []string{"42", "43", ""} {
+					now := time.Now()
+					secret, _, err := kittest.Server(o).Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"cart": `"tea"`}}, signin.Attempt{Began: time.Now()})
+					require.NoError(t, err)
+					secrets[user] = secret
+				}
+			}
+			// live is who is left, a moment later.
+			live := func(want ...string) {
+				t.Helper()
+				var got []string
+				require.Eventually(t, func() bool {
+					got = nil
+					for _, user := range []string{"42", "43", ""} {
+						_, r, found, err := kittest.Server(o).Load(t.Context(), "session", secrets[user], false)
+						if assert.NoError(t, err) && found && r.Ended == "" {
+							got = append(got, user)
+						}
+					}
+					return fmt.Sprint(got) == fmt.Sprint(want)
+				}, 5*time.Second, 5*time.Millisecond, "want %q to be left", want)
+			}
+			begin()
+			live("42", "43", "")
+			assert.Equal(t, "3", o.run(t, "count"))
+			o.run(t, "one")
+			live("43", "")
+			list, err := o.Sessions(t.Context(), "42")
+			require.NoError(t, err)
+			assert.Empty(t, list)
+			if name != "Redis" {
+				o.run(t, "everybody")
+				live("")
+			}
+			o.run(t, "empty")
+			live()
+			assert.Equal(t, "0", o.run(t, "count"))
+
+			begin()
+			require.NoError(t, revokeUser(t.Context(), o.Store))
+			live("43", "")
+		})
+	}
+}
+
+// revokeUser is the Go of the document.
+func revokeUser(ctx context.Context, store *store.Store) error {
+	n, err := store.RevokeAll(ctx, "42")
+	if err == nil && n != 1 {
+		err = fmt.Errorf("ended %d sessions", n)
+	}
+	return err
+}
+
+// shell runs a recipe in a directory, with the tools connected by the environment.
+func shell(t *testing.T, dir, words string, edit *strings.Replacer, env ...string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "sh", "-c", edit.Replace(recipe(t, words))) // #nosec G204 -- of the document
+	command.Dir, command.Env = dir, append(os.Environ(), env...)
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// TestBackups makes a backup while the store runs, ends the session, and restores
+// it: the session is back, which is why the document says to end everybody then.
+func TestBackups(t *testing.T) {
+	same := strings.NewReplacer()
+	over := func(t *testing.T, driver, dsn string) (*store.Store, *sql.DB) {
+		t.Helper()
+		db, err := sql.Open(driver, dsn)
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, db.Close()) })
+		s, err := sqlstore.New(db)
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, s.Close()) })
+		return s, db
+	}
+	drop := func(t *testing.T, db *sql.DB) {
+		t.Helper()
+		_, err := db.ExecContext(t.Context(), "DROP TABLE sessions")
+		require.NoError(t, err)
+	}
+	begin := func(t *testing.T, s *store.Store) (secret string) {
+		t.Helper()
+		now := time.Now()
+		secret, _, err := kittest.Server(s).Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour)}, signin.Attempt{Began: time.Now()})
+		require.NoError(t, err)
+		return secret
+	}
+	restored := func(t *testing.T, s *store.Store, secret, file string) {
+		t.Helper()
+		_, _, found, err := kittest.Server(s).Load(t.Context(), "session", secret, true)
+		require.NoError(t, err)
+		assert.True(t, found, "what is restored is as it was")
+		content, err := os.ReadFile(file) // #nosec G304 -- of this test
+		require.NoError(t, err)
+		assert.NotContains(t, string(content), secret, "a backup opens no session by itself")
+	}
+	t.Run("SQLite", func(t *testing.T) {
+		const settings = "?_pragma=busy_timeout(5000)"
+		dir := t.TempDir()
+		backup := filepath.Join(dir, "backup.db")
+		s, db := over(t, "sqlite", filepath.Join(dir, "sessions.db")+settings)
+		secret := begin(t, s)
+		_, err := db.ExecContext(t.Context(), strings.Replace(recipe(t, "sql backup SQLite"), "backup.db", backup, 1))
+		require.NoError(t, err)
+		again, _ := over(t, "sqlite", backup+settings)
+		restored(t, again, secret, backup)
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		dir, dsn := t.TempDir(), testserver.Postgres(t)
+		s, db := over(t, "pgx", dsn)
+		secret := begin(t, s)
+		env := []string{"PGHOST=" + strings.TrimPrefix(strings.Fields(dsn)[0], "host="), "PGUSER=postgres", "PGDATABASE=postgres"}
+		shell(t, dir, "sh backup PostgreSQL", same, env...)
+		drop(t, db)
+		shell(t, dir, "sh restore PostgreSQL", same, env...)
+		again, _ := over(t, "pgx", dsn)
+		restored(t, again, secret, filepath.Join(dir, "backup.sql"))
+	})
+	t.Run("MariaDB", func(t *testing.T) {
+		dir, dsn := t.TempDir(), testserver.MariaDB(t)
+		s, db := over(t, "mysql", dsn)
+		secret := begin(t, s)
+		_, socket, _ := strings.Cut(dsn, "unix(")
+		socket, _, _ = strings.Cut(socket, ")")
+		edit := strings.NewReplacer("DATABASE", "--user=root --socket="+socket+" test")
+		shell(t, dir, "sh backup MariaDB", edit)
+		drop(t, db)
+		shell(t, dir, "sh restore MariaDB", edit)
+		again, _ := over(t, "mysql", dsn)
+		restored(t, again, secret, filepath.Join(dir, "backup.sql"))
+	})
+	t.Run("Redis", func(t *testing.T) {
+		dir, server := t.TempDir(), testserver.Redis(t)
+		overRedis := func(address string) *store.Store {
+			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{address}})
+			require.NoError(t, err)
+			t.Cleanup(client.Close)
+			return redisstore.New(client, redisstore.WithoutCache())
+		}
+		secret := begin(t, overRedis(server.Address))
+		_, port, _ := net.SplitHostPort(server.Address)
+		shell(t, dir, "sh backup Redis", strings.NewReplacer("redis-cli", "redis-cli -p "+port))
+		second := testserver.Redis(t, "--dir", dir, "--dbfilename", "backup.rdb")
+		restored(t, overRedis(second.Address), secret, filepath.Join(dir, "backup.rdb"))
+	})
+}

@@ -1,0 +1,282 @@
+package sqlservers_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
+)
+
+func TestManyStartAtOnce(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			for range 5 {
+				db, table := database.open(t), newTable()
+				var all sync.WaitGroup
+				for range 10 {
+					all.Go(func() {
+						s, err := sqlstore.New(db, sqlstore.Config{Table: table})
+						if assert.NoError(t, err) {
+							assert.NoError(t, s.Close())
+						}
+					})
+				}
+				all.Wait()
+			}
+		})
+	}
+}
+
+func TestOneConnection(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			db.SetMaxOpenConns(1)
+			b, _ := newBackend(t, db)
+			_, err := b.Create(t.Context(), newID(), record("alice", nil))
+			require.NoError(t, err)
+			_, err = removeBatch(t.Context(), b)
+			require.NoError(t, err)
+			records, err := b.List(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Len(t, records, 1)
+		})
+	}
+	t.Run("in memory", func(t *testing.T) {
+		db, err := sql.Open("sqlite", ":memory:?_pragma=busy_timeout(1000)")
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, db.Close()) }()
+		_, err = sqlstore.New(db)
+		require.ErrorContains(t, err, "SetMaxOpenConns(1)", "each connection would see another database")
+		db.SetMaxOpenConns(1)
+		newBackend(t, db)
+	})
+}
+
+func TestSchema(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db, table := database.open(t), newTable()
+			text := sqlstore.Schema(dialect(t), table)
+			for range 2 {
+				for statement := range strings.SplitSeq(strings.TrimSuffix(text, ";\n"), ";\n") {
+					_, err := db.ExecContext(t.Context(), statement)
+					require.NoError(t, err, "also a second time")
+				}
+			}
+			s, err := sqlstore.New(db, sqlstore.Config{Table: table})
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+		})
+	}
+	assert.Panics(t, func() { sqlstore.Schema("oracle", "sessions") })
+	assert.Panics(t, func() { sqlstore.Schema(sqlstore.SQLite, "my sessions") })
+}
+
+// dialect is that of the database that a test runs with.
+func dialect(t *testing.T) sqlstore.Dialect {
+	t.Helper()
+	switch {
+	case strings.Contains(t.Name(), "/SQLite"):
+		return sqlstore.SQLite
+	case strings.Contains(t.Name(), "/PostgreSQL"):
+		return sqlstore.PostgreSQL
+	}
+	return sqlstore.MySQL
+}
+
+func TestNoRightToMakeTables(t *testing.T) {
+	db := open(t, "pgx", testserver.Postgres(t))
+	_, table := newBackend(t, db)
+	role := strings.ToLower("web_" + table)
+	for _, text := range []string{
+		"CREATE ROLE " + role + " LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+		`GRANT SELECT, INSERT, UPDATE, DELETE ON "` + table + `" TO ` + role,
+	} {
+		_, err := db.ExecContext(t.Context(), text)
+		require.NoError(t, err)
+	}
+	web := open(t, "pgx", strings.Replace(testserver.Postgres(t), "user=postgres", "user="+role, 1))
+	s, err := sqlstore.New(web, sqlstore.Config{Table: table})
+	require.NoError(t, err, "a table that is there is enough")
+	require.NoError(t, s.Close())
+	_, err = sqlstore.New(web, sqlstore.Config{Table: newTable()})
+	require.ErrorContains(t, err, "sqlstore: making the table")
+}
+
+// unknownDriver tells nothing of its database.
+type unknownDriver struct{}
+
+func (unknownDriver) Open(string) (driver.Conn, error) { return nil, driver.ErrBadConn }
+
+func (unknownDriver) Connect(context.Context) (driver.Conn, error) { return nil, driver.ErrBadConn }
+
+func (d unknownDriver) Driver() driver.Driver { return d }
+
+func TestRefused(t *testing.T) {
+	lite := openSQLite(t, filepath.Join(t.TempDir(), "sessions.db"))
+	unknown := sql.OpenDB(unknownDriver{})
+	defer func() { assert.NoError(t, unknown.Close()) }()
+	impatient, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "sessions.db"))
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, impatient.Close()) }()
+	_, err = lite.ExecContext(t.Context(), "CREATE TABLE theirs (id TEXT, expiry REAL)")
+	require.NoError(t, err)
+
+	for _, test := range []struct {
+		name   string
+		db     *sql.DB
+		config sqlstore.Config
+		want   string
+	}{
+		{"no database", nil, sqlstore.Config{}, "sqlstore: the database is nil; open one with sql.Open or OpenSQLite"},
+		{"everything", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "the database is nil"},
+		{"everything, its table", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "Config.Table"},
+		{"everything, its dialect", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "Config.Dialect"},
+		{"everything, its size", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "store: Config.MaxBytes"},
+		{"everything, its timeout", nil, sqlstore.Config{Table: "a b", Dialect: "oracle", Store: store.Config{MaxBytes: -1, Timeout: 1}}, "store: Config.Timeout"},
+		{"table with a space", lite, sqlstore.Config{Table: "my sessions"}, `Config.Table "my sessions" is no plain name`},
+		{"table with a quote", lite, sqlstore.Config{Table: `a"; DROP TABLE x; --`}, "is no plain name"},
+		{"table with a digit first", lite, sqlstore.Config{Table: "1st"}, "is no plain name"},
+		{"table with a long name", lite, sqlstore.Config{Table: strings.Repeat("t", 49)}, "is no plain name"},
+		{"table of another", lite, sqlstore.Config{Table: "theirs"}, `the table "theirs" is none of this package: set Config.Table`},
+		{"dialect", lite, sqlstore.Config{Dialect: "oracle"}, `Config.Dialect "oracle" is none of`},
+		{"driver", unknown, sqlstore.Config{}, "the driver sqlservers_test.unknownDriver does not tell what database it is for: set Config.Dialect"},
+		{"no busy timeout", impatient, sqlstore.Config{}, "open the database with OpenSQLite"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, err := sqlstore.New(test.db, test.config)
+			require.ErrorContains(t, err, test.want)
+			assert.Nil(t, s)
+			assert.True(t, strings.HasPrefix(err.Error(), "sqlstore: "), "%v", err)
+		})
+	}
+	t.Run("character set", func(t *testing.T) {
+		for _, charset := range []string{"utf8", "latin1"} {
+			_, err := sqlstore.New(open(t, "mysql", testserver.MariaDB(t)+"?charset="+charset))
+			require.ErrorContains(t, err, "set charset=utf8mb4 in the DSN")
+		}
+	})
+	t.Run("settings of the connection", func(t *testing.T) {
+		for setting, want := range map[string]string{
+			"autocommit=0":                        "leave autocommit=0 out of the DSN",
+			"tx_isolation=%27READ-UNCOMMITTED%27": "set another isolation level in the DSN",
+		} {
+			_, err := sqlstore.New(open(t, "mysql", testserver.MariaDB(t)+"?"+setting))
+			require.ErrorContains(t, err, want)
+		}
+	})
+	t.Run("dialect of another database", func(t *testing.T) {
+		for _, d := range []sqlstore.Dialect{sqlstore.PostgreSQL, sqlstore.MySQL} {
+			_, err := sqlstore.New(lite, sqlstore.Config{Dialect: d, Table: newTable()})
+			require.Error(t, err)
+		}
+	})
+}
+
+func TestOpenSQLite(t *testing.T) {
+	_, err := sqlstore.OpenSQLite("a.db?%zz")
+	require.ErrorContains(t, err, "sqlstore: the parameters after the path")
+	_, err = sqlstore.OpenSQLite(filepath.Join(t.TempDir(), "no such directory", "a.db"))
+	require.ErrorContains(t, err, "sqlstore: opening the SQLite file")
+
+	db := openSQLite(t, filepath.Join(t.TempDir(), "a b#c%d.db")+"?_pragma=cache_size(-123)")
+	for pragma, want := range map[string]string{"journal_mode": "wal", "busy_timeout": "5000", "synchronous": "1", "cache_size": "-123"} {
+		var got string
+		require.NoError(t, db.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
+		assert.Equal(t, want, got, pragma)
+	}
+}
+
+func TestPlans(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			b, table := newBackend(t, db)
+			fill(t, db, table, 3000)
+			for name, text := range statements(b) {
+				plan := explain(t, db, text)
+				uses := map[sqlstore.Dialect]string{
+					sqlstore.SQLite: "SEARCH " + table + " USING", sqlstore.PostgreSQL: "Index", sqlstore.MySQL: "key=",
+				}[dialect(t)]
+				assert.Contains(t, plan, uses, "%s must use an index", name)
+				for _, scan := range []string{"SCAN " + table, "Seq Scan", "type=ALL", "type=index "} {
+					assert.NotContains(t, plan, scan, "%s must not read the whole table", name)
+				}
+			}
+		})
+	}
+}
+
+// fill puts rows into a table, for planners that look at how many there are.
+func fill(t *testing.T, db *sql.DB, table string, n int) {
+	t.Helper()
+	var rows []string
+	for i := range n {
+		rows = append(rows, fmt.Sprintf("('%d', '%d', 0, 0, %d, '{}')", i, i%(n/3), 10+i))
+	}
+	analyze, quoted := "ANALYZE ", `"`+table+`"`
+	if dialect(t) == sqlstore.MySQL {
+		analyze, quoted = "ANALYZE TABLE ", table
+	}
+	insert := fmt.Sprintf("INSERT INTO %s (id, user_id, created, seen, expires, data) VALUES %s", quoted, strings.Join(rows, ", ")) // #nosec G201 -- of this test
+	_, err := db.ExecContext(t.Context(), insert)
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), analyze+quoted)
+	require.NoError(t, err)
+}
+
+// explain returns the plan of a statement, a line a step.
+func explain(t *testing.T, db *sql.DB, text string) string {
+	t.Helper()
+	var args []any
+	n := strings.Count(text, "?")
+	prefix := "EXPLAIN "
+	switch dialect(t) {
+	case sqlstore.SQLite:
+		prefix = "EXPLAIN QUERY PLAN "
+	case sqlstore.PostgreSQL:
+		for n = 0; strings.Contains(text, fmt.Sprintf("$%d", n+1)); {
+			n++
+		}
+	case sqlstore.MySQL:
+	}
+	for range n {
+		args = append(args, "1")
+	}
+	if strings.Contains(text, "data = ") {
+		args[0] = `{"a":1}`
+	}
+	rows, err := db.QueryContext(t.Context(), prefix+text, args...)
+	require.NoError(t, err, text)
+	defer func() { assert.NoError(t, rows.Close()) }()
+	columns, err := rows.Columns()
+	require.NoError(t, err)
+	var plan strings.Builder
+	for rows.Next() {
+		fields, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range fields {
+			into[i] = &fields[i]
+		}
+		require.NoError(t, rows.Scan(into...))
+		for i, f := range fields {
+			if f.Valid {
+				fmt.Fprintf(&plan, "%s=%s ", columns[i], f.String)
+			}
+		}
+		plan.WriteByte('\n')
+	}
+	require.NoError(t, rows.Err())
+	return plan.String()
+}

@@ -1,0 +1,173 @@
+package sqlservers_test
+
+import (
+	"database/sql"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	_ "github.com/go-sql-driver/mysql"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
+	"github.com/gin-sessionkit/sessionkit/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(childFile); file != "" {
+		child(file)
+		return
+	}
+	gin.SetMode(gin.TestMode)
+	gin.DefaultWriter = io.Discard // the requests of gin-contrib's tests
+	testserver.Main(m)
+}
+
+// databases are those that the package knows.
+var databases = []database{
+	{name: "SQLite"},
+	{"PostgreSQL", "pgx", testserver.Postgres, ""},
+	{"PostgreSQL, serializable", "pgx", testserver.Postgres, " default_transaction_isolation=serializable"},
+	{"MariaDB", "mysql", testserver.MariaDB, ""},
+	{"MariaDB, rows found", "mysql", testserver.MariaDB, "?clientFoundRows=true&interpolateParams=true"},
+}
+
+type database struct {
+	name, driver string
+	server       func(testing.TB) string // nil: a file of its own
+	settings     string                  // after the server's DSN
+}
+
+func (d database) open(tb testing.TB) *sql.DB {
+	tb.Helper()
+	if d.server == nil {
+		return openSQLite(tb, filepath.Join(tb.TempDir(), "sessions.db"))
+	}
+	return open(tb, d.driver, d.server(tb)+d.settings)
+}
+
+func open(tb testing.TB, driver, dsn string) *sql.DB {
+	tb.Helper()
+	db, err := sql.Open(driver, dsn)
+	require.NoError(tb, err)
+	db.SetMaxOpenConns(20)
+	db.SetMaxIdleConns(20)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
+	return db
+}
+
+func openSQLite(tb testing.TB, file string) *sql.DB {
+	tb.Helper()
+	db, err := sqlstore.OpenSQLite(file)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
+	return db
+}
+
+var tables atomic.Int64
+
+// newTable returns the name of a table that is not there.
+func newTable() string { return fmt.Sprintf("Sessions_%d", tables.Add(1)) }
+
+// newBackend returns a backend on a table of its own.
+func newBackend(tb testing.TB, db *sql.DB) (b store.Backend, table string) {
+	tb.Helper()
+	table = newTable()
+	b, err := sqlstore.NewBackend(db, sqlstore.Config{Table: table})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
+	return b, table
+}
+
+func TestContract(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			storetest.Run(t, func(t *testing.T) store.Backend {
+				t.Helper()
+				b, _ := newBackend(t, db)
+				return b
+			})
+		})
+	}
+}
+
+func TestGinContrib(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			storetest.RunGinContrib(t, func(t *testing.T) sessions.Store {
+				t.Helper()
+				s, err := sqlstore.New(db, sqlstore.Config{Table: newTable()})
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, s.Close()) })
+				return s
+			})
+		})
+	}
+}
+
+// TestReadsAreTakenBackToo: with stricter isolation the database takes back reads
+// as well as writes, which must not be seen.
+func TestReadsAreTakenBackToo(t *testing.T) {
+	db := open(t, "pgx", testserver.Postgres(t)+" default_transaction_isolation=serializable")
+	b, _ := newBackend(t, db)
+	const sessions, workers, turns = 8, 16, 400
+	var ids [sessions]string
+	for i := range ids {
+		ids[i] = newID()
+	}
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for n := range turns {
+				id := ids[(w+n)%sessions]
+				var err error
+				switch (w * n) % 5 {
+				case 0:
+					_, err = b.Create(t.Context(), id, record("alice", map[string]string{"a": `1`}))
+				case 1:
+					_, err = b.Update(t.Context(), id, store.Change{Set: map[string]string{"n": `1`}})
+				case 2:
+					_, err = b.Delete(t.Context(), id)
+				case 3:
+					_, _, err = b.Load(t.Context(), id)
+				case 4:
+					_, err = b.List(t.Context(), "alice")
+				}
+				assert.NoError(t, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// changed reports whether a change was made.
+func changed(o store.Outcome, err error) (bool, error) { return o.Changed(), err }
+
+// move returns a move to a new ID.
+func move(newID string, r store.Record, drop []string) store.Move {
+	trace := record(r.User, nil)
+	trace.Expires, trace.Ended = time.Now(), store.Renewed
+	return store.Move{ID: newID, Record: r, Drop: drop, Trace: trace}
+}
+
+// kit returns what package sessionkit does with a store.
+func kit(s *store.Store) kitstore.Server {
+	server, _ := kitstore.Of(s)
+	return server
+}

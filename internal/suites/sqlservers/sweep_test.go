@@ -1,0 +1,160 @@
+package sqlservers_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
+)
+
+var ids atomic.Int64
+
+func newID() string {
+	id, _ := store.ID(fmt.Sprintf("%043d", ids.Add(1)))
+	return id
+}
+
+// expired returns a record that ran out so long ago.
+func expired(ago time.Duration) store.Record {
+	r := record("alice", map[string]string{"a": `1`})
+	r.Expires = time.Now().Add(-ago)
+	return r
+}
+
+func create(t *testing.T, b store.Backend, r store.Record) string {
+	t.Helper()
+	id := newID()
+	created, err := b.Create(t.Context(), id, r)
+	require.NoError(t, err)
+	require.True(t, created)
+	return id
+}
+
+func has(t *testing.T, b store.Backend, id string) bool {
+	t.Helper()
+	_, found, err := b.Load(t.Context(), id)
+	require.NoError(t, err)
+	return found
+}
+
+func TestExpiredRowsLeave(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			b, _ := newBackend(t, database.open(t))
+			live, recent := create(t, b, record("alice", nil)), create(t, b, expired(store.Retention-time.Minute))
+			var old []string
+			for range batch + 50 {
+				old = append(old, create(t, b, expired(store.Retention+time.Second)))
+			}
+			var removed atomic.Int64
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() {
+					n, err := removeBatch(t.Context(), b)
+					assert.NoError(t, err)
+					removed.Add(n)
+				})
+			}
+			all.Wait()
+			for range 2 { // MySQL sends away those that come at the same time
+				n, err := removeBatch(t.Context(), b)
+				require.NoError(t, err)
+				assert.LessOrEqual(t, n, int64(batch))
+				removed.Add(n)
+			}
+			assert.Equal(t, int64(len(old)), removed.Load(), "each row is removed once, whoever else removes")
+			for _, id := range old {
+				assert.False(t, has(t, b, id), "a record leaves store.Retention after it ran out")
+			}
+			assert.True(t, has(t, b, recent), "an expired record is kept for store.Retention")
+			assert.True(t, has(t, b, live))
+		})
+	}
+}
+
+func TestRemovalGoesOnByItself(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sessions.db")
+	synctest.Test(t, func(t *testing.T) {
+		db, err := sqlstore.OpenSQLite(file)
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, db.Close()) }()
+		b, err := sqlstore.NewBackend(db)
+		require.NoError(t, err)
+		var short []string
+		for range 2*batch + 1 {
+			short = append(short, create(t, b, record("alice", nil)))
+		}
+		r := record("alice", nil)
+		r.Expires = r.Expires.Add(24 * time.Hour)
+		long := create(t, b, r)
+
+		time.Sleep(time.Hour + store.Retention - time.Minute)
+		synctest.Wait()
+		assert.True(t, has(t, b, short[0]))
+
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		for _, id := range short {
+			assert.False(t, has(t, b, id))
+		}
+		assert.True(t, has(t, b, long))
+
+		require.NoError(t, b.Close())
+		require.NoError(t, b.Close(), "also a second time")
+		_, err = b.Delete(t.Context(), long)
+		require.ErrorContains(t, err, "sqlstore: deleting a session")
+	})
+}
+
+func TestCloseLeavesNoGoroutine(t *testing.T) {
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			db.SetMaxOpenConns(1)
+			b, table := newBackend(t, db)
+			create(t, b, record("alice", nil))
+			require.NoError(t, b.Close())
+			before := runtime.NumGoroutine()
+			for range 20 {
+				s, err := sqlstore.New(db, sqlstore.Config{Table: table})
+				require.NoError(t, err)
+				_, _, err = kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
+				require.NoError(t, err)
+				require.NoError(t, s.Close())
+			}
+			// Drivers have goroutines of their own that end a moment later.
+			assert.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+5 }, 10*time.Second, 10*time.Millisecond,
+				"nothing of the package outlives Close")
+			require.NoError(t, db.PingContext(t.Context()), "Close leaves the caller's database open")
+		})
+	}
+}
+
+// internals are what a backend does by itself, beside what all backends do.
+type internals interface {
+	RemoveBatch(ctx context.Context) (int64, error)
+	Statements() map[string]string
+}
+
+// removeBatch is what the removal of expired rows does once a minute.
+func removeBatch(ctx context.Context, b store.Backend) (int64, error) {
+	return b.(internals).RemoveBatch(ctx)
+}
+
+// statements are the texts that a backend runs, by what they do.
+func statements(b store.Backend) map[string]string { return b.(internals).Statements() }
+
+// batch is how many rows it removes: TestExpiredRowsLeave shows that it is no other number.
+const batch = 200

@@ -1,0 +1,169 @@
+package storemigrate_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
+	ginmemstore "github.com/gin-contrib/sessions/memstore"
+	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// What Migrate does with the kit is tested beside it. Here is the store alone, as
+// sessions.Sessions of gin-contrib uses it.
+
+func TestMigrateTakesAStoreOfItsOwn(t *testing.T) {
+	old := ginmemstore.NewStore([]byte("secret"))
+	assert.PanicsWithValue(t, "store: Migrate to a *memstore.store: it must be a store of sessionkit, such as redisstore.New(client)",
+		func() { store.Migrate(memstore.New(), old, "old") })
+	assert.Panics(t, func() { store.Migrate(old, store.Migrate(old, memstore.New(), "old"), "older") }, "one at a time")
+	assert.NotPanics(t, func() { store.Migrate(old, struct{ *store.Store }{memstore.New()}, "old") })
+}
+
+// migrated returns a store that moves from old, and a cookie of it.
+func migrated(t *testing.T, old sessions.Store) (*http.Cookie, sessions.Store) {
+	t.Helper()
+	cookie := saveOld(t, old, func(session *gsessions.Session) {
+		session.Values["a"], session.Values[7] = 1, "x"
+	})
+	return cookie, store.Migrate(old, memstore.New(), "old")
+}
+
+func saveOld(t *testing.T, old sessions.Store, change func(*gsessions.Session)) *http.Cookie {
+	t.Helper()
+	r, w := request(), httptest.NewRecorder()
+	session, err := old.New(r, "old")
+	require.NoError(t, err)
+	change(session)
+	require.NoError(t, old.Save(r, w, session))
+	return cookiesOf(t, w)[0]
+}
+
+func cookiesOf(t *testing.T, w *httptest.ResponseRecorder) []*http.Cookie {
+	t.Helper()
+	res := w.Result()
+	require.NoError(t, res.Body.Close())
+	return res.Cookies()
+}
+
+// change changes the session of a request in the new store and returns the answer's
+// cookies.
+func change(t *testing.T, s sessions.Store, f func(*gsessions.Session), cookies ...*http.Cookie) ([]*http.Cookie, error) {
+	t.Helper()
+	r, w := request(cookies...), httptest.NewRecorder()
+	session, err := s.Get(r, "new")
+	require.NoError(t, err)
+	f(session)
+	err = session.Save(r, w)
+	return cookiesOf(t, w), err
+}
+
+func plainValues(t *testing.T, s sessions.Store, cookies ...*http.Cookie) map[any]any {
+	t.Helper()
+	session, err := s.Get(request(cookies...), "new")
+	require.NoError(t, err)
+	assert.Equal(t, len(session.Values) == 0, session.IsNew)
+	return session.Values
+}
+
+// oldStore is a store of gorilla/sessions.
+type oldStore struct{ *gsessions.CookieStore }
+
+func (oldStore) Options(sessions.Options) {}
+
+func TestPlainMigrate(t *testing.T) {
+	for name, old := range map[string]sessions.Store{
+		"cookie": gincookie.NewStore([]byte("secret")), "memstore": ginmemstore.NewStore([]byte("secret")),
+		"gorilla": oldStore{gsessions.NewCookieStore([]byte("secret"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cookie, s := migrated(t, old)
+			assert.Equal(t, map[any]any{"a": 1, 7: "x"}, plainValues(t, s, cookie))
+			assert.Empty(t, plainValues(t, s))
+
+			cookies, err := change(t, s, func(session *gsessions.Session) { session.Values["b"] = 2 }, cookie)
+			require.NoError(t, err)
+			require.Len(t, cookies, 2)
+			assert.Equal(t, "new", cookies[0].Name)
+			assert.Equal(t, "old", cookies[1].Name)
+			assert.Negative(t, cookies[1].MaxAge, "the old cookie is retired")
+			moved := cookies[0]
+			want := map[any]any{"a": 1, "b": 2, 7: "x"}
+			assert.Equal(t, want, plainValues(t, s, moved))
+			assert.Equal(t, want, plainValues(t, s, cookie), "until the browser has the new one")
+
+			cookies, err = change(t, s, func(session *gsessions.Session) { session.Values["c"] = 3 }, cookie)
+			require.NoError(t, err)
+			require.Len(t, cookies, 1)
+			assert.Equal(t, moved.Value, cookies[0].Value)
+
+			_, err = change(t, s, func(session *gsessions.Session) { session.Options.MaxAge = -1 }, moved)
+			require.NoError(t, err)
+			assert.Empty(t, plainValues(t, s, cookie), "the old one opens nothing any more")
+		})
+	}
+}
+
+func TestPlainMigrateOfParallelRequests(t *testing.T) {
+	cookie, s := migrated(t, ginmemstore.NewStore([]byte("secret")))
+	inFlight := request(cookie)
+	session, err := s.Get(inFlight, "new")
+	require.NoError(t, err)
+	first, err := change(t, s, func(session *gsessions.Session) { session.Values["b"] = 2 }, cookie)
+	require.NoError(t, err)
+	session.Values["c"] = 3
+	w := httptest.NewRecorder()
+	require.NoError(t, session.Save(inFlight, w))
+	second := cookiesOf(t, w)[0]
+	assert.Equal(t, first[0].Value, second.Value)
+	assert.Equal(t, map[any]any{"a": 1, "b": 2, "c": 3, 7: "x"}, plainValues(t, s, second))
+	session.Values["d"] = 4
+	require.NoError(t, session.Save(inFlight, httptest.NewRecorder()), "a second time")
+	assert.Len(t, plainValues(t, s, second), 5)
+}
+
+func TestPlainMigrateLogoutWins(t *testing.T) {
+	cookie, s := migrated(t, gincookie.NewStore([]byte("secret")))
+	inFlight := request(cookie)
+	session, err := s.Get(inFlight, "new")
+	require.NoError(t, err)
+	cookies, err := change(t, s, func(session *gsessions.Session) { session.Options.MaxAge = -1 }, cookie)
+	require.NoError(t, err)
+	assert.Len(t, cookies, 2)
+	session.Values["c"] = 3
+	w := httptest.NewRecorder()
+	require.ErrorIs(t, session.Save(inFlight, w), store.ErrEnded)
+	assert.Empty(t, w.Header())
+	assert.Empty(t, plainValues(t, s, cookie))
+}
+
+func TestMigrateWithGinContribAlone(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	cookie, s := migrated(t, ginmemstore.NewStore([]byte("secret")))
+	r := gin.New()
+	r.Use(sessions.Sessions("new", s))
+	r.GET("/", func(c *gin.Context) {
+		session := sessions.Default(c)
+		session.Set("n", session.Get("a"))
+		assert.NoError(t, session.Save())
+	})
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, request(cookie))
+	assert.Equal(t, map[any]any{"a": 1, "n": 1, 7: "x"}, plainValues(t, s, cookiesOf(t, w)[0]))
+}
+
+func request(cookies ...*http.Cookie) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return r
+}

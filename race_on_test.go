@@ -1,5 +1,0 @@
-//go:build race
-
-package sessionkit_test
-
-const raceEnabled = true

@@ -1,0 +1,572 @@
+package sessionkit_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+func TestDoneOverARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kittest.NewBrowser(t, kittest.NewStreamSite(memstore.New()))
+		b.Get("/login")
+		assert.Equal(t, "20s", kittest.Stream(b, func() {
+			b.Get("/renew")
+			time.Sleep(9 * time.Second)
+			b.Get("/everywhere")
+		}), "it goes on under the new ID and ends with it")
+	})
+}
+
+func TestDoneOfAVisitor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kittest.NewBrowser(t, kittest.NewStreamSite(memstore.New()))
+		b.Get("/visit")
+		assert.Equal(t, "11s", kittest.Stream(b, func() { b.Get("/login") }), "a visitor's session ends when somebody signs in")
+	})
+}
+
+func TestDoneDuringAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kittest.NewBackend()
+		b := kittest.NewBrowser(t, kittest.NewStreamSite(kittest.StoreOver(s)))
+		b.Get("/login")
+		assert.Equal(t, "20s", kittest.Stream(b, func() {
+			s.Failing(errors.New("down"), "load")
+			time.Sleep(5 * time.Second)
+			s.Failing(nil)
+			time.Sleep(4 * time.Second)
+			b.Get("/logout")
+		}), "a server that cannot be reached ends nothing")
+	})
+}
+
+// TestDoneIsShared: one read a second for all streams of a session, and none
+// after the last one has ended.
+func TestDoneIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kittest.NewBackend()
+		a := kittest.NewStreamSite(kittest.StoreOver(s))
+		goOn := make(chan struct{})
+		a.On("/wait", func(c *gin.Context) {
+			done := sessionkit.Done(c)
+			assert.Equal(t, done, sessionkit.Done(c))
+			<-goOn
+			select {
+			case <-done:
+				t.Error("the session has not ended")
+			default:
+			}
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		finished := make(chan int)
+		for range 5 {
+			other := b.Fork()
+			go func() { finished <- other.Get("/wait").Code }()
+		}
+		synctest.Wait()
+		s.Called()
+		time.Sleep(10*time.Second + time.Millisecond)
+		assert.Len(t, s.Called(), 10)
+		close(goOn)
+		for range 5 {
+			<-finished
+		}
+		s.Called()
+		time.Sleep(10 * time.Second)
+		assert.Empty(t, s.Called())
+		// The bubble would not end with a goroutine in it.
+	})
+}
+
+func TestCloseEndsTheWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		b := kittest.NewBrowser(t, kittest.NewStreamSite(s))
+		b.Get("/login")
+		assert.Equal(t, "10s", kittest.Stream(b, func() { assert.NoError(t, s.Close()) }))
+		assert.Equal(t, "1m0s", kittest.Stream(b, func() {}), "the sessions are gone")
+	})
+}
+
+// TestDoneAfterTheRequest is how a goroutine that outlives its request asks.
+func TestDoneAfterTheRequest(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	var late *gin.Context
+	a.On("/", func(c *gin.Context) { late = c.Copy(); late.Writer = c.Writer })
+	b := kittest.NewBrowser(t, a)
+	for _, path := range []string{"/", "/login", "/"} {
+		b.Get(path)
+		if path == "/login" {
+			continue
+		}
+		select {
+		case <-sessionkit.Done(late):
+		case <-time.After(10 * time.Second):
+			t.Error("the middleware has returned: it is closed")
+		}
+	}
+}
+
+// newLifeSite returns an application that signs in as its routes say.
+func newLifeSite(config sessionkit.Config) *kittest.Site {
+	a := kittest.NewSite(memstore.New(), config)
+	for path, options := range map[string][]sessionkit.LoginOption{
+		"/login":       nil,
+		"/remember":    {sessionkit.Remember()},
+		"/admin":       {sessionkit.IdleTimeout(15 * time.Minute), sessionkit.Lifetime(8 * time.Hour)},
+		"/customer":    {sessionkit.IdleTimeout(3 * time.Hour), sessionkit.Lifetime(36 * time.Hour)},
+		"/longer":      {sessionkit.Remember(), sessionkit.Lifetime(30 * time.Hour)},
+		"/remember/5m": {sessionkit.Remember(), sessionkit.IdleTimeout(5 * time.Minute), sessionkit.Lifetime(8 * time.Hour)},
+	} {
+		a.On(path, kittest.SignIn("42", options...))
+	}
+	a.On("/confirm", sessionkit.Confirm)
+	a.On("/renew", sessionkit.Renew)
+	a.On("/logout", sessionkit.Logout)
+	a.On("/set", kittest.Increment)
+	a.On("/read", kittest.ShowCount)
+	a.On("/", kittest.Whoami)
+	a.On("/fresh", sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: 10 * time.Minute}), kittest.Whoami)
+	return a
+}
+
+// TestSignInsOfTheirOwnLength: administrators and customers in one application.
+func TestSignInsOfTheirOwnLength(t *testing.T) {
+	config := sessionkit.Config{RememberFor: 40 * time.Hour}
+	for _, test := range []struct {
+		path           string
+		idle, lifetime time.Duration // 0: no idle timeout
+		maxAge         int           // of the cookie
+	}{
+		{"/login", time.Hour, 24 * time.Hour, 0},
+		{"/admin", 15 * time.Minute, 8 * time.Hour, 0},
+		{"/customer", 3 * time.Hour, 36 * time.Hour, 0},
+		{"/remember", 0, 40 * time.Hour, 40 * 3600},
+		{"/longer", 0, 30 * time.Hour, 30 * 3600},
+		{"/remember/5m", 5 * time.Minute, 8 * time.Hour, 8 * 3600},
+	} {
+		for _, then := range []string{"", "/renew", "/confirm", "/login", "/set"} {
+			t.Run(test.path+then, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := kittest.NewBrowser(t, newLifeSite(config))
+					w := b.Get(test.path)
+					require.Len(t, kittest.SetCookies(w), 1)
+					assert.Equal(t, test.maxAge, kittest.SetCookies(w)[0].MaxAge)
+					began := time.Now()
+					if then != "" {
+						time.Sleep(4 * time.Minute)
+						w := b.Get(then)
+						require.Less(t, w.Code, 400)
+						for _, c := range kittest.SetCookies(w) { // what is left of it
+							left := test.maxAge
+							if then != "/login" && left > 0 {
+								left -= 4 * 60
+							}
+							assert.Equal(t, left, c.MaxAge, "of the new cookie")
+						}
+						if then == "/login" { // another sign-in, which lasts as the one before
+							began = time.Now()
+						}
+					}
+					every := test.lifetime / 7
+					if test.idle > 0 {
+						every = test.idle
+						b.Get("/")
+						time.Sleep(test.idle - time.Millisecond)
+						require.Equal(t, "42", b.Get("/").Body.String(), "used within its idle timeout")
+					}
+					b.Use(time.Until(began.Add(test.lifetime-time.Millisecond)), every-time.Millisecond)
+					require.Equal(t, "42", b.Get("/").Body.String(), "to the end of its lifetime")
+					time.Sleep(time.Millisecond)
+					assert.Empty(t, b.Get("/").Body.String(), "and no longer")
+
+					if test.idle > 0 {
+						c := kittest.NewBrowser(t, newLifeSite(config))
+						c.Get(test.path)
+						time.Sleep(test.idle + time.Minute)
+						assert.Empty(t, c.Get("/").Body.String(), "unused for longer")
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestDurationsThatConfigWouldRefuse(t *testing.T) {
+	for name, option := range map[string]sessionkit.LoginOption{
+		"IdleTimeout": sessionkit.IdleTimeout(-time.Second), "Lifetime": sessionkit.Lifetime(0),
+		"Lifetime 5ns": sessionkit.Lifetime(5), "Lifetime 401 days": sessionkit.Lifetime(401 * 24 * time.Hour),
+	} {
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+		a.On("/", kittest.SignIn("42", option))
+		b := kittest.NewBrowser(t, a)
+		assert.Equal(t, http.StatusInternalServerError, b.Get("/").Code, name)
+		assert.Empty(t, b.Cookies)
+		errs := a.Errors()
+		require.Len(t, errs, 1)
+		assert.ErrorContains(t, errs[0], name[:8])
+	}
+}
+
+// TestFresh: fresh is who has just shown who they are, by a sign-in that is remembered
+// or not, or by a confirmation; not who comes back with a cookie that stayed.
+func TestFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fresh := func(b *kittest.Browser) bool { return b.Get("/fresh").Code == http.StatusOK }
+		a := newLifeSite(sessionkit.Config{})
+		for _, path := range []string{"/login", "/remember", "/longer"} {
+			b := kittest.NewBrowser(t, a)
+			b.Get(path)
+			assert.True(t, fresh(b), "%s counts", path)
+			time.Sleep(10*time.Minute + time.Second)
+			assert.False(t, fresh(b), "%s was too long ago", path)
+			b.Get("/renew")
+			assert.False(t, fresh(b), "a new ID is no confirmation")
+			before := b.Session()
+			b.Get("/confirm")
+			assert.NotEqual(t, before, b.Session())
+			assert.True(t, fresh(b), "it is confirmed")
+			old := b.Fork()
+			old.Cookies[kittest.SessionCookie] = before
+			assert.False(t, fresh(old), "the ID of before opens nothing")
+			time.Sleep(10*time.Minute + time.Second)
+			assert.False(t, fresh(b))
+			b.Get(path)
+			assert.True(t, fresh(b), "a sign-in of the same user counts too")
+		}
+		visitor := kittest.NewBrowser(t, a)
+		visitor.Get("/set")
+		visitor.Get("/confirm")
+		assert.False(t, fresh(visitor), "where nobody is signed in there is nothing to confirm")
+	})
+}
+
+// TestVisitors: a visitor's session outlives the browser, and makes nobody's sign-in
+// longer.
+func TestVisitors(t *testing.T) {
+	const keep, day = 3 * 24 * time.Hour, 24 * time.Hour
+	const age = int((keep + day) / time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		a := newLifeSite(sessionkit.Config{VisitorFor: keep})
+		a.On("/update", func(c *gin.Context) { _, _ = kittest.Count.Update(c, func(n int) int { return n + 1 }) })
+		kept := func(b *kittest.Browser) bool { return b.Get("/read").Body.String() != `{"n":0,"ok":false}` }
+		begin := func() *kittest.Browser {
+			b := kittest.NewBrowser(t, a)
+			w := b.Get("/set")
+			require.Len(t, kittest.SetCookies(w), 1)
+			require.Equal(t, age, kittest.SetCookies(w)[0].MaxAge)
+			return b
+		}
+		assert.Empty(t, kittest.SetCookies(kittest.NewBrowser(t, a).Get("/read")), "nothing stored, no cookie")
+
+		for _, use := range []string{"/read", "/update", "/set"} {
+			b := begin()
+			sent := 0
+			for range 8 * 4 { // four times a day, for longer than VisitorFor
+				time.Sleep(6 * time.Hour)
+				w := b.Get(use)
+				for _, c := range kittest.SetCookies(w) {
+					sent++
+					assert.Equal(t, age, c.MaxAge)
+				}
+			}
+			assert.InDelta(t, 8, sent, 1, "%s: the cookie is sent again once a day", use)
+			time.Sleep(keep - time.Minute)
+			assert.True(t, kept(b))
+			time.Sleep(keep + 2*time.Minute)
+			assert.False(t, kept(b), "unused for longer than VisitorFor")
+		}
+
+		b := begin()
+		w := b.Get("/login")
+		assert.Zero(t, kittest.SetCookies(w)[0].MaxAge, "a sign-in ends with the browser again")
+		b.Use(23*time.Hour, 50*time.Minute)
+		assert.Equal(t, "42", b.Get("/").Body.String())
+		assert.True(t, kept(b), "the cart is the user's now")
+		time.Sleep(time.Hour)
+		assert.Empty(t, b.Get("/").Body.String(), "and has the user's deadlines")
+		assert.False(t, kept(b))
+
+		b = begin()
+		b.Get("/remember")
+		b.Get("/logout")
+		assert.False(t, kept(b), "signing out ends it")
+		assert.Equal(t, age, kittest.SetCookies(b.Get("/set"))[0].MaxAge, "and a new visit begins")
+	})
+}
+
+func TestSecretStandsInTheCookieAlone(t *testing.T) {
+	s := kittest.NewBackend()
+	kept := kittest.StoreOver(s)
+	a := kittest.NewSite(kept, sessionkit.Config{})
+	var handles []string
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/", func(c *gin.Context) {
+		handles = append(handles, sessionkit.Current(c).ID, sessions.Default(c).ID())
+		kittest.Whoami(c)
+	})
+	b := kittest.NewBrowser(t, a)
+	seen := make(map[string]bool)
+	values := make([]map[byte]bool, 32)
+	for range 100 {
+		b.Get("/login")
+		raw, err := base64.RawURLEncoding.DecodeString(b.Session())
+		require.NoError(t, err)
+		require.Len(t, raw, 32, "256 bits")
+		for i, c := range raw {
+			if values[i] == nil {
+				values[i] = make(map[byte]bool)
+			}
+			values[i][c] = true
+		}
+		assert.False(t, seen[b.Session()], "no secret comes twice")
+		seen[b.Session()] = true
+	}
+	for i := range values {
+		assert.Greater(t, len(values[i]), 50, "each byte is random")
+	}
+	b.Get("/")
+	sum := sha256.Sum256([]byte(b.Session()))
+	handle := base64.RawURLEncoding.EncodeToString(sum[:])
+	assert.Equal(t, []string{handle, handle}, handles, "the public handle is the hash")
+
+	list := kittest.UserSessions(t, kept, "42")
+	require.Len(t, list, 1)
+	record, found, err := s.Backend.Load(t.Context(), list[0].ID)
+	require.NoError(t, err)
+	require.True(t, found, "the store knows the session by the public handle")
+	for _, text := range []string{fmt.Sprintf("%+v", record), fmt.Sprintf("%+v %#v", list, list), fmt.Sprintf("%+v", a.Heard())} {
+		assert.NotContains(t, text, b.Session(), "the secret is kept nowhere")
+	}
+	b.Cookies[kittest.SessionCookie] = handle
+	assert.Empty(t, b.Get("/").Body.String(), "who reads the database cannot sign in with it")
+}
+
+func TestSeenIsWrittenOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kittest.NewBackend()
+		a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+		a.On("/set", kittest.Increment)
+		a.On("/renew", func(c *gin.Context) { sessionkit.Renew(c); c.Writer.Flush() })
+		a.On("/", kittest.ShowCount)
+		a.On("/stream", func(c *gin.Context) {
+			kittest.ShowCount(c)
+			c.Writer.Flush()
+			time.Sleep(time.Hour / 2)
+		})
+		a.On("/seen", func(c *gin.Context) {
+			c.String(http.StatusOK, sessionkit.Current(c).LastSeenAt.Format(time.TimeOnly))
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/set")
+		s.Called()
+		for range 59 {
+			b.Get("/")
+			time.Sleep(time.Second)
+		}
+		assert.NotContains(t, s.Called(), "update", "a read is one store read and no write")
+		time.Sleep(time.Second)
+		w := b.Get("/")
+		assert.Equal(t, []string{"load", "update"}, s.Called())
+		assert.Empty(t, w.Header()["Set-Cookie"])
+		time.Sleep(time.Minute)
+		b.Get("/set")
+		assert.Equal(t, []string{"load", "update"}, s.Called(), "together with what else changed")
+		b.Get("/")
+		assert.Equal(t, []string{"load"}, s.Called())
+		time.Sleep(time.Minute)
+		b.Get("/renew")
+		assert.Equal(t, []string{"load", "rotate"}, s.Called(), "a renewal records it as well")
+		b.Get("/stream")
+		assert.Equal(t, []string{"load"}, s.Called(), "that a response takes long is no use of the session")
+		b.Get("/")
+		assert.Equal(t, []string{"load", "update"}, s.Called())
+
+		time.Sleep(time.Minute)
+		s.Failing(errors.New("down"), "update")
+		assert.Equal(t, http.StatusOK, b.Get("/").Code, "the answer does not depend on it")
+		assert.Len(t, a.Errors(), 1, "but it is reported")
+	})
+}
+
+func TestCrossOriginProtection(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{TrustedOrigins: []string{"https://app.example.org"}})
+	ran := 0
+	a.Any("/", func(c *gin.Context) { ran++; c.Status(http.StatusNoContent) })
+	tests := []struct {
+		method  string
+		headers []string
+		want    int
+	}{
+		{"GET", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 204},
+		{"HEAD", []string{"Sec-Fetch-Site", "cross-site"}, 204},
+		{"OPTIONS", []string{"Origin", "https://evil.example"}, 204},
+		{"POST", nil, 204},
+		{"POST", []string{"Sec-Fetch-Site", "same-origin", "Origin", "https://example.com"}, 204},
+		{"POST", []string{"Sec-Fetch-Site", "none"}, 204},
+		{"POST", []string{"Origin", "https://example.com"}, 204},
+		{"POST", []string{"Origin", "https://app.example.org"}, 204},
+		{"POST", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example.org"}, 204},
+		{"POST", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{"POST", []string{"Sec-Fetch-Site", "same-site", "Origin", "https://sub.example.com"}, 403},
+		{"POST", []string{"Origin", "https://evil.example"}, 403},
+		{"POST", []string{"Origin", "null"}, 403},
+		{"PUT", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"PATCH", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"DELETE", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+
+		// The handshake of a WebSocket, which can do what a POST can.
+		{"GET", []string{"Upgrade", "websocket", "Connection", "Upgrade"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Sec-Fetch-Site", "same-origin", "Origin", "https://example.com"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Origin", "https://example.com"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Origin", "https://app.example.org"}, 204},
+		{"GET", []string{"Upgrade", "websocket", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{"GET", []string{"Upgrade", "WebSocket", "Sec-Fetch-Site", "same-site", "Origin", "https://sub.example.com"}, 403},
+		{"GET", []string{"Upgrade", "h2c, websocket", "Origin", "https://evil.example"}, 403},
+		{"GET", []string{"Upgrade", "h2c", "Origin", "https://evil.example"}, 204},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprint(test.method, test.headers), func(t *testing.T) {
+			ran = 0
+			b := kittest.NewBrowser(t, a)
+			w := b.Do(b.Request(test.method, "/", test.headers...))
+			assert.Equal(t, test.want, w.Code)
+			errs, kinds := a.Errors(), a.Kinds()
+			if test.want != http.StatusForbidden {
+				assert.Equal(t, 1, ran)
+				assert.Empty(t, errs)
+				return
+			}
+			assert.Zero(t, ran, "the handler does not run")
+			assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+			assert.Contains(t, w.Body.String(), `"reason":"cross-origin"`)
+			assert.NotContains(t, w.Body.String(), "evil.example")
+			assert.NotContains(t, w.Body.String(), "TrustedOrigins", "the remedy is not for the other site")
+			assert.Equal(t, []sessionkit.EventKind{sessionkit.EventCrossOrigin}, kinds)
+			require.Len(t, errs, 1)
+			assert.ErrorContains(t, errs[0], "TrustedOrigins")
+			assert.ErrorContains(t, errs[0], "a middleware for CORS must stand before Sessions")
+			if origin := b.Request(test.method, "/", test.headers...).Header.Get("Origin"); origin != "" {
+				assert.ErrorContains(t, errs[0], origin)
+			}
+		})
+	}
+}
+
+func TestCorruptRecord(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/set", kittest.Increment)
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	old := b.Session()
+	a.Kinds()
+	s.Failing(fmt.Errorf("reading: %w", store.ErrCorrupt), "load")
+	w := b.Get("/")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Empty(t, w.Body.String())
+	errs := a.Errors()
+	require.Len(t, errs, 1, "it is reported")
+	require.ErrorIs(t, errs[0], store.ErrCorrupt)
+	assert.Equal(t, http.StatusNoContent, b.Get("/set").Code)
+	assert.NotEqual(t, old, b.Session(), "the visitor starts afresh")
+}
+
+// TestBadValue: one value that does not decode takes no other down with it.
+func TestBadValue(t *testing.T) {
+	s := kittest.NewBackend()
+	kept := kittest.StoreOver(s)
+	a := kittest.NewSite(kept, sessionkit.Config{})
+	a.On("/", func(c *gin.Context) {
+		n, ok := kittest.Count.Get(c)
+		assert.True(t, ok)
+		assert.Equal(t, 7, n)
+		for _, bad := range []string{"name", "cart"} {
+			_, ok := sessionkit.NewKey[string](bad).Get(c)
+			assert.False(t, ok)
+			_, ok = sessionkit.NewKey[[]kittest.Item](bad).Get(c)
+			assert.False(t, ok)
+		}
+		assert.Nil(t, sessions.Default(c).Get("name"))
+		assert.Equal(t, 7, sessions.Default(c).Get("count"))
+		kittest.Increment(c)
+	})
+	secret, id := storedIn(t, kept, store.Record{
+		Created: time.Now(), Seen: time.Now(), Expires: time.Now().Add(time.Hour),
+		Values: map[string]string{"count": `7`, "name": `{"broken`, "cart": `["json",[{"Name":1}]]`, "_kit:sign_in": `["json",0]`, `_key:["`: `1`},
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Cookies[kittest.SessionCookie] = secret
+	assert.Equal(t, http.StatusNoContent, b.Get("/").Code)
+	record, _, err := s.Backend.Load(t.Context(), id)
+	require.NoError(t, err)
+	assert.Equal(t, `8`, record.Values["count"])
+	assert.Equal(t, `{"broken`, record.Values["name"], "what cannot be read is left for who can")
+}
+
+// TestDeepJSON: what could not be read back is refused, and what stood there stands.
+func TestDeepJSON(t *testing.T) {
+	type tree struct {
+		Children []json.RawMessage `json:"children"`
+	}
+	key := sessionkit.NewKey[tree]("tree")
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/", func(c *gin.Context) {
+		n, _ := strconv.Atoi(c.Query("deep"))
+		key.Set(c, tree{[]json.RawMessage{json.RawMessage(strings.Repeat("[", n) + strings.Repeat("]", n))}})
+	})
+	a.On("/read", func(c *gin.Context) {
+		v, ok := key.Get(c)
+		c.JSON(http.StatusOK, gin.H{"ok": ok, "length": len(v.Children)})
+	})
+	b := kittest.NewBrowser(t, a)
+	for _, n := range []int{1, 9_000, 9_996, 9_997, 9_998, 9_999, 10_000, 100_000} {
+		stored := b.Get("/?deep="+strconv.Itoa(n)).Code == http.StatusOK
+		errs := a.Errors()
+		if n <= 9_000 {
+			assert.True(t, stored)
+		}
+		if n >= 10_000 {
+			assert.False(t, stored, "%d", n)
+			require.Len(t, errs, 1)
+			assert.ErrorContains(t, errs[0], "tree")
+		}
+		assert.JSONEq(t, `{"ok": true, "length": 1}`, b.Get("/read").Body.String(), "after %d", n)
+		a.Errors()
+	}
+}
+
+// storedIn puts a record into a store, and returns the token that opens it and its ID.
+func storedIn(t *testing.T, s *store.Store, r store.Record) (token, id string) {
+	t.Helper()
+	server, ok := kitstore.Of(s)
+	require.True(t, ok)
+	token, id, err := server.Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+	require.NoError(t, err)
+	return token, id
+}
