@@ -192,3 +192,79 @@ func ExampleConfig_tokenHeader() {
 	// 200 ""
 	// 200 "42"
 }
+
+// storePassword stands for the application's own.
+func storePassword(_ *gin.Context, _, _ string) error { return nil }
+
+// A changed password ends the user's other sessions.
+func ExampleLogoutOthers() {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	r.POST("/password", sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: 5 * time.Minute}), func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		if err := storePassword(c, user, c.PostForm("new")); err != nil {
+			c.AbortWithStatus(http.StatusInternalServerError)
+			return
+		}
+		if err := sessionkit.LogoutOthers(c); err != nil { // the password is changed, but others may still be signed in
+			c.AbortWithStatus(http.StatusServiceUnavailable)
+			return
+		}
+		c.Redirect(http.StatusSeeOther, "/")
+	})
+	r.GET("/", func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		c.String(http.StatusOK, "user %q", user)
+	})
+
+	laptop, phone := newVisitor(r), newVisitor(r)
+	laptop("POST", "/login")
+	phone("POST", "/login")
+	laptop("POST", "/password")
+	laptop("GET", "/")
+	phone("GET", "/")
+	// Output:
+	// POST /login: 200
+	// POST /login: 200
+	// POST /password: 303 to /
+	// GET /: 200 user "42"
+	// GET /: 200 user ""
+}
+
+// A forgotten password: whoever follows the link in the e-mail is signed in, and
+// nobody else is any more.
+func ExampleAttempt() {
+	accounts := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(accounts))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	r.POST("/reset", func(c *gin.Context) {
+		const user = "42" // the link names the account
+		if err := storePassword(c, user, c.PostForm("new")); err != nil {
+			c.AbortWithStatus(http.StatusInternalServerError)
+			return
+		}
+		if _, err := accounts.RevokeAll(c, user); err != nil {
+			c.AbortWithStatus(http.StatusServiceUnavailable)
+			return
+		}
+		sessionkit.Login(c, user, sessionkit.Attempt(c, user))
+		c.Redirect(http.StatusSeeOther, "/")
+	})
+	r.GET("/", func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		c.String(http.StatusOK, "user %q", user)
+	})
+
+	thief, owner := newVisitor(r), newVisitor(r)
+	thief("POST", "/login")
+	owner("POST", "/reset")
+	owner("GET", "/")
+	thief("GET", "/")
+	// Output:
+	// POST /login: 200
+	// POST /reset: 303 to /
+	// GET /: 200 user "42"
+	// GET /: 200 user ""
+}

@@ -1,9 +1,11 @@
 package sessionkit
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -292,4 +294,61 @@ func (q *request) keepLocation() {
 	if q.returnTo != "" && header.Get("Location") == address.RedirectTo(q.returnTo) {
 		header.Set("Location", address.EscapeNonASCII(q.returnTo))
 	}
+}
+
+// Problem is an answer that the middleware gives in place of the handler's.
+// Programs get it as a problem document (RFC 9457), and people as a page: see
+// Config.ErrorPage.
+type Problem struct {
+	Title  string `json:"title"`  // such as "Service Unavailable"
+	Status int    `json:"status"` // 401, 403, 500 or 503
+	Detail string `json:"detail"` // a sentence or two for the user
+	Reason string `json:"reason"` // a [Denial], "cross-origin", or "error" for a mistake of the program
+}
+
+// retryAfter is how many seconds a client is asked to wait when the store fails.
+const retryAfter = 5
+
+func newProblem(status int, reason, detail string) Problem {
+	return Problem{Title: http.StatusText(status), Status: status, Detail: detail, Reason: reason}
+}
+
+func unavailable(detail string) Problem {
+	return newProblem(http.StatusServiceUnavailable, string(Unavailable), detail+" Try again in a few seconds.")
+}
+
+// answer answers a request in place of its handler: with a page if it asks for one,
+// else with a problem document.
+func (q *request) answer(c *gin.Context, p Problem) {
+	header := c.Writer.Header()
+	response.NoStore(header)
+	header.Set("X-Content-Type-Options", "nosniff")
+	if p.Status == http.StatusServiceUnavailable {
+		header.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	switch {
+	case q.bearer || !client.WantsPage(c.Request):
+		writeProblem(c, p)
+	case q.kit.ErrorPage == nil:
+		response.WritePage(c, p.Status, p.Title, p.Detail)
+	default:
+		q.errorPage(c, p)
+	}
+}
+
+// errorPage has the application write the page. If it writes none, also because it
+// panics, there is the default one.
+func (q *request) errorPage(c *gin.Context, p Problem) {
+	defer func() {
+		if !c.Writer.Written() {
+			response.WritePage(c, p.Status, p.Title, p.Detail)
+		}
+	}()
+	c.Status(p.Status)
+	q.kit.ErrorPage(c, p)
+}
+
+func writeProblem(c *gin.Context, p Problem) {
+	body, _ := json.Marshal(p) // strings and an int encode
+	c.Data(p.Status, "application/problem+json", append(body, '\n'))
 }

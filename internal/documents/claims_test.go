@@ -84,3 +84,35 @@ func TestSecurityDocument(t *testing.T) {
 		assert.NotEmpty(t, rows[section], "NIST SP 800-63B-4 section %s", section)
 	}
 }
+
+// TestArchitectureDocument checks that each rule names tests that exist, and each row of
+// "where to change what" one file.
+func TestArchitectureDocument(t *testing.T) {
+	text, err := os.ReadFile("docs/architecture.md")
+	require.NoError(t, err)
+	functions := testFunctions(t)
+	rules := 0
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \| (.+) \| (.+) \|$`).FindAllStringSubmatch(string(text), -1) {
+		rules++
+		assert.Equal(t, fmt.Sprint(rules), row[1])
+		names := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(row[3], -1)
+		assert.NotEmpty(t, names, row[0])
+		for _, name := range names {
+			assert.True(t, functions[name[1]], "there is no %s", name[1])
+		}
+	}
+	assert.Equal(t, 25, rules)
+
+	_, table, ok := strings.Cut(string(text), "| to change | look in |")
+	require.True(t, ok)
+	places := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 || strings.HasPrefix(cells[1], "---") || strings.Contains(cells[1], "a backend") {
+			continue // a backend has a folder
+		}
+		places++
+		assert.Len(t, regexp.MustCompile(`\]\([^)]+\.go\)`).FindAllString(cells[2], -1), 1, "one file: %s", line)
+	}
+	assert.Greater(t, places, 20)
+}

@@ -32,7 +32,7 @@ func TestREADME(t *testing.T) {
 	}
 	assert.Greater(t, checked, 20)
 
-	for _, command := range []string{"go run ./example", "go test ./..."} {
+	for _, command := range []string{"go run ./example", "go test work"} {
 		assert.Contains(t, string(readme), command)
 	}
 }

@@ -170,7 +170,7 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 			}
 		}
 	}
-	for _, dir := range []string{".", "store"} {
+	for _, dir := range []string{"../../..", "../../../store"} {
 		types := exportedTypes(t, dir)
 		assert.NotEmpty(t, types)
 		for _, name := range types {

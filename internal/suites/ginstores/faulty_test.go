@@ -49,7 +49,7 @@ func TestForeignStoreFails(t *testing.T) {
 		path, says string
 		fault      faulty
 	}{
-		"renewal, no new session": {"/renew", "*sessionkit_test.faulty: down", faulty{onNew: kittest.NoCookie}},
+		"renewal, no new session": {"/renew", "*ginstores_test.faulty: down", faulty{onNew: kittest.NoCookie}},
 		"renewal, not saved":      {"/renew", "down", faulty{onSave: func(*gsessions.Session) error { return kittest.ErrDown }}},
 		"renewal, old not ended":  {"/renew", "down", faulty{onSave: kittest.Stored}},
 		"sign-out":                {"/logout", "down", faulty{onSave: kittest.Stored}},

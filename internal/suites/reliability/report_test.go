@@ -46,7 +46,7 @@ func report(t *testing.T, outcomes []outcome) {
 	})
 	if !*update {
 		for _, o := range outcomes {
-			assert.Contains(t, table, o.row(), "go test ./internal/reliability -run TestFaults -update writes it")
+			assert.Contains(t, table, o.row(), "go test ./internal/suites/reliability -run TestFaults -update writes it")
 		}
 		if len(outcomes) == all {
 			assert.Equal(t, table, outcomeTable(outcomes))
