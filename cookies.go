@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/codec"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 )
 
@@ -368,7 +369,7 @@ func unescapeCookie(s string) (string, error) {
 func cookieText[T any](v T) (string, error) {
 	rv := reflect.ValueOf(&v).Elem()
 	switch kind := rv.Kind(); {
-	case marshals(rv.Type()):
+	case codec.Marshals(rv.Type()):
 	case kind == reflect.String:
 		return rv.String(), nil
 	case kind == reflect.Bool:
@@ -391,7 +392,7 @@ func parseCookieText[T any](text string, v *T) error {
 	rv := reflect.ValueOf(v).Elem()
 	var err error
 	switch kind := rv.Kind(); {
-	case marshals(rv.Type()):
+	case codec.Marshals(rv.Type()):
 		err = json.Unmarshal([]byte(text), v)
 	case kind == reflect.String:
 		rv.SetString(text)

@@ -26,7 +26,7 @@ func (k Key[T]) GetFrom(ctx context.Context, s *store.Store, id string) (v T, ok
 	if !ok {
 		return v, false, nil
 	}
-	v, ok = k.codec.decode(text)
+	v, ok = k.codec.Decode(text)
 	return v, ok, nil
 }
 
@@ -58,10 +58,10 @@ func (k Key[T]) updateIn(ctx context.Context, s *store.Store, id string, f func(
 			var v T
 			before := r.Values[k.name]
 			if before != "" {
-				v, _ = k.codec.decode(before)
+				v, _ = k.codec.Decode(before)
 			}
 			result = f(v)
-			text, err := k.codec.encode(result)
+			text, err := k.codec.Encode(result)
 			if err != nil {
 				return result, err
 			}

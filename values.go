@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/codec"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -15,10 +16,12 @@ import (
 //
 // A value of a basic kind is stored as itself, so that sessions.Default(c) sees
 // the same string or int. Any other is stored as JSON, without gob.Register: a
-// field that was added, removed or renamed since is no error.
+// field that was added, removed or renamed since is no error. What was decoded is
+// remembered, up to 1 MiB for each key, and [Key.Get] returns a copy of it: so methods
+// of T that decode it must depend on what they are given alone.
 type Key[T any] struct {
 	name  string
-	codec codec[T]
+	codec *codec.Codec[T]
 }
 
 // NewKey returns the key of a session value. It panics where T can never be
@@ -56,13 +59,13 @@ func (k Key[T]) get(q *request) (v T, ok bool) {
 		if !found {
 			return v, false
 		}
-		return k.codec.fromAny(stored)
+		return k.codec.From(stored)
 	}
 	text, found := q.text(k.name)
 	if !found {
 		return v, false
 	}
-	return k.codec.decode(text)
+	return k.codec.Decode(text)
 }
 
 // Set stores a value. It is saved before the response goes out; later changes to
@@ -73,7 +76,7 @@ func (k Key[T]) Set(c *gin.Context, v T) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	text, err := k.codec.encode(v)
+	text, err := k.codec.Encode(v)
 	if err != nil {
 		q.refuse(fmt.Errorf("sessionkit: storing %q: %w", k.name, err))
 		return
@@ -139,10 +142,10 @@ func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 	err := q.updateValue(c, k.name, func(text string) (string, error) {
 		var v T
 		if text != "" {
-			v, _ = k.codec.decode(text)
+			v, _ = k.codec.Decode(text)
 		}
 		result = f(v)
-		return k.codec.encode(result)
+		return k.codec.Encode(result)
 	})
 	if err != nil {
 		var zero T
@@ -161,7 +164,7 @@ func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 	defer q.unlock(c)
 	q.load(false)
 	if text := q.takeValue(k.name); text != "" {
-		return k.codec.decode(text)
+		return k.codec.Decode(text)
 	}
 	return v, false
 }
