@@ -513,7 +513,7 @@ func (q *request) next(values map[string]string) store.Record {
 	r.Expires = q.life().expires(&r, in, now)
 	r.Name, r.Values = q.kit.Name, values
 	if r.User != "" {
-		r.Values = value.Apply(r.Values, map[string]string{signin.Name: in.Text()}, nil)
+		r.Values = value.With(r.Values, signin.Name, in.Text())
 	}
 	return r
 }
@@ -523,7 +523,9 @@ func (q *request) create(header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	k, err := q.kit.keeper.create(q.r, q.next(q.set), q.attempt())
+	next, a := q.next(q.set), q.attempt()
+	a.SignIn = q.signIn
+	k, err := q.kit.keeper.create(q.r, next, a)
 	if err != nil {
 		return err
 	}
@@ -552,6 +554,7 @@ func (q *request) rotate(header bool) error {
 			in.Line = newToken()
 			q.signIn = &in
 		}
+		a.SignIn = q.signIn
 	}
 	k, found, err := q.kit.keeper.rotate(q.r, q.old, q.next(q.set), q.drop, attempt)
 	if err != nil {
@@ -698,8 +701,12 @@ func (q *request) sendCookie() {
 	cookie.Value = q.old.cookie
 	r := q.old.record
 	r.Values = q.texts()
-	in := signInOf(r)
-	cookie.MaxAge = q.kit.life(&r, in).cookieAge(&r, in, time.Now())
+	in := q.signIn
+	if in == nil || q.user != r.User {
+		held := signInOf(r)
+		in = &held
+	}
+	cookie.MaxAge = q.kit.life(&r, *in).cookieAge(&r, *in, time.Now())
 	putCookie(q.writer.Header(), cookie)
 	keepFromCaches(q.writer.Header())
 	q.dropOtherCookie()
