@@ -134,7 +134,7 @@ func TestUnusedSessionsKeepTheirValues(t *testing.T) {
 
 // TestMemory bounds what a signed-in session of five small values takes.
 func TestMemory(t *testing.T) {
-	const sessions, most = 20_000, 700
+	const sessions, most = 5_000, 700
 	keys := make([]sessionkit.Key[string], 4)
 	for i, name := range []string{"name", "theme", "lang", "csrf"} {
 		keys[i] = sessionkit.NewKey[string](name)
