@@ -134,7 +134,9 @@ func (q *request) create(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	k, err := q.kit.keeper.Create(q.r, plan.Record, q.attempt())
+	a, in := q.attempt(), q.session.SignedIn()
+	a.SignIn = &in
+	k, err := q.kit.keeper.Create(q.r, plan.Record, a)
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,8 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 	}
 	var attempt *signin.Attempt
 	if plan.Attempt {
-		a := q.attempt()
+		a, in := q.attempt(), q.session.SignedIn()
+		a.SignIn = &in
 		attempt = &a
 	}
 	k, found, err := q.kit.keeper.Rotate(q.r, q.kept(), plan.Record, plan.Change.Delete, attempt)

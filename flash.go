@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/codec"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -54,7 +55,7 @@ const (
 
 // messages is the key of flash messages among those of typed flashes, whose names
 // are never empty.
-var messages = newFlashKey("", codec[FlashMessage]{form: formJSON})
+var messages = newFlashKey("", newCodec[FlashMessage]("NewFlash", ""))
 
 // Flash leaves a message for the next request that reads it. It survives any
 // number of redirects until then.
@@ -161,7 +162,7 @@ type FlashKey[T any] struct {
 	name   string
 	prefix string // begins the names of its flashes
 	latest string // is the name of what changes with each of them: [FlashKey.Take] is one step by it; "": is not
-	codec  codec[T]
+	codec  *codec.Codec[T]
 }
 
 // NewFlash returns the key of typed flashes. It panics where [NewKey] would.
@@ -173,7 +174,7 @@ func NewFlash[T any](name string) FlashKey[T] {
 
 // newFlashKey has the name's length come first, so that no name is the beginning
 // of another.
-func newFlashKey[T any](name string, c codec[T]) FlashKey[T] {
+func newFlashKey[T any](name string, c *codec.Codec[T]) FlashKey[T] {
 	return FlashKey[T]{name: name, prefix: fmt.Sprintf("%s%d:%s:", flashPrefix, len(name), name), codec: c}
 }
 
@@ -187,7 +188,7 @@ func (k FlashKey[T]) Add(c *gin.Context, v T) {
 }
 
 func (k FlashKey[T]) add(q *request, v T, at time.Time) {
-	text, err := k.codec.encode(v)
+	text, err := k.codec.Encode(v)
 	if err != nil {
 		q.refuse(fmt.Errorf("sessionkit: storing a flash %q: %w", k.name, err))
 		return
@@ -225,7 +226,7 @@ func (k FlashKey[T]) read(q *request) []T {
 func (k FlashKey[T]) decode(texts map[string]string) []T {
 	var found []T
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		if v, ok := k.codec.decode(texts[name]); ok {
+		if v, ok := k.codec.Decode(texts[name]); ok {
 			found = append(found, v)
 		}
 	}

@@ -3,11 +3,13 @@ package sessionkit
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/codec"
 	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -18,10 +20,12 @@ import (
 //
 // A value of a basic kind is stored as itself, so that sessions.Default(c) sees
 // the same string or int. Any other is stored as JSON, without gob.Register: a
-// field that was added, removed or renamed since is no error.
+// field that was added, removed or renamed since is no error. What was decoded is
+// remembered, up to 1 MiB for each key, and [Key.Get] returns a copy of it: so methods
+// of T that decode it must depend on what they are given alone.
 type Key[T any] struct {
 	name  string
-	codec codec[T]
+	codec *codec.Codec[T]
 }
 
 // NewKey returns the key of a session value. It panics where T can never be
@@ -29,6 +33,17 @@ type Key[T any] struct {
 // underscore: those are the kit's own.
 func NewKey[T any](name string) Key[T] {
 	return Key[T]{name: checkName("NewKey", name), codec: newCodec[T]("NewKey", name)}
+}
+
+// newCodec returns what turns values of T into their text and back. It panics if
+// values of T can never be stored; call and name are what the programmer wrote.
+func newCodec[T any](call, name string) *codec.Codec[T] {
+	c, reason := codec.New[T]()
+	if c == nil {
+		t := reflect.TypeFor[T]()
+		panic(fmt.Sprintf("sessionkit: %s[%v](%q): a %v can never be stored: %s", call, t, name, t, reason))
+	}
+	return c
 }
 
 func checkName(call, name string) string {
@@ -59,13 +74,13 @@ func (k Key[T]) get(q *request) (v T, ok bool) {
 		if !found {
 			return v, false
 		}
-		return k.codec.fromAny(stored)
+		return k.codec.From(stored)
 	}
 	text, found := q.session.Text(k.name)
 	if !found {
 		return v, false
 	}
-	return k.codec.decode(text)
+	return k.codec.Decode(text)
 }
 
 // Set stores a value. It is saved before the response goes out; later changes to
@@ -76,7 +91,7 @@ func (k Key[T]) Set(c *gin.Context, v T) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	text, err := k.codec.encode(v)
+	text, err := k.codec.Encode(v)
 	if err != nil {
 		q.refuse(fmt.Errorf("sessionkit: storing %q: %w", k.name, err))
 		return
@@ -142,10 +157,10 @@ func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 	err := q.updateValue(c, k.name, func(text string) (string, error) {
 		var v T
 		if text != "" {
-			v, _ = k.codec.decode(text)
+			v, _ = k.codec.Decode(text)
 		}
 		result = f(v)
-		return k.codec.encode(result)
+		return k.codec.Encode(result)
 	})
 	if err != nil {
 		var zero T
@@ -164,7 +179,7 @@ func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 	defer q.unlock(c)
 	q.load(false)
 	if text := q.takeValue(k.name); text != "" {
-		return k.codec.decode(text)
+		return k.codec.Decode(text)
 	}
 	return v, false
 }
@@ -186,7 +201,7 @@ func (k Key[T]) GetFrom(ctx context.Context, s *store.Store, id string) (v T, ok
 	if !ok {
 		return v, false, nil
 	}
-	v, ok = k.codec.decode(text)
+	v, ok = k.codec.Decode(text)
 	return v, ok, nil
 }
 
@@ -218,10 +233,10 @@ func (k Key[T]) updateIn(ctx context.Context, s *store.Store, id string, f func(
 			var v T
 			before := r.Values[k.name]
 			if before != "" {
-				v, _ = k.codec.decode(before)
+				v, _ = k.codec.Decode(before)
 			}
 			result = f(v)
-			text, err := k.codec.encode(result)
+			text, err := k.codec.Encode(result)
 			if err != nil {
 				return result, err
 			}

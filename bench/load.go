@@ -99,7 +99,7 @@ func generate(in io.Reader, out io.Writer) error {
 		var err error
 		sent.Store(0)
 		if j.Prove != nil {
-			err = prove(peer{name: j.Prove.Name, renews: j.Prove.Renews, ends: j.Prove.Ends, medium: inMemory, does: everything}, crowds[j.Address].connect)
+			err = prove(peer{name: j.Prove.Name, renews: j.Prove.Renews, ends: j.Prove.Ends, medium: inMemory, does: untyped}, crowds[j.Address].connect)
 		} else {
 			a.Samples, err = crowds[j.Address].measure(j.Cell, j.For, true)
 		}

@@ -75,7 +75,13 @@ func (c *closer) close() error {
 }
 
 // everything is what each library can do.
-func everything(w work, _ content) bool { return w != update }
+func everything(w work, c content) bool { return w != update && worked(w, c) }
+
+// worked reports whether there is such work: values of the kinds are read and written.
+func worked(w work, c content) bool { return !c.typed() || w == read || w == write }
+
+// untyped is what is measured of the servers on Node.js, which know no such types.
+func untyped(w work, c content) bool { return !c.typed() && everything(w, c) }
 
 // peers returns all peers, in the order in which they take their turns.
 func peers() []peer {

@@ -73,6 +73,9 @@ func fiberRoutes(a *fiber.App) {
 		session.FromContext(c).Set("text", text)
 		return c.SendString(answerLarge(valueName, text))
 	})
+	for _, k := range kinds {
+		k.fiber(a)
+	}
 	a.Post(routes[routeSignIn].path, func(c fiber.Ctx) error {
 		s := session.FromContext(c)
 		if err := s.Regenerate(); err != nil {

@@ -54,7 +54,7 @@ func ginText(c *gin.Context, text string) {
 
 func kits() []peer {
 	kit := func(name string, m medium, open func(surroundings) (*store.Store, error)) peer {
-		return peer{name: name, medium: m, does: func(work, content) bool { return true }, renews: true, ends: true, open: func(s surroundings) (*app, error) {
+		return peer{name: name, medium: m, does: worked, renews: true, ends: true, open: func(s surroundings) (*app, error) {
 			sessions, err := open(s)
 			if err != nil {
 				return nil, err
@@ -146,6 +146,9 @@ func newKitRouter(sessions *store.Store) *gin.Engine {
 		text, err := keyText.Update(c, func(string) string { return largeText(written.Add(1)) })
 		kitAnswer(c, answerLarge(valueName, text), err)
 	})
+	for _, k := range kinds {
+		k.kit(r)
+	}
 	r.POST(routes[routeSignIn].path, func(c *gin.Context) {
 		sessionkit.Login(c, userID)
 		ginText(c, userID)

@@ -24,7 +24,7 @@ const (
 func expresses() []peer {
 	express := func(name string, m medium, environment func(surroundings) []string) peer {
 		return peer{
-			name: name, medium: m, does: everything, renews: true, ends: true, remote: true,
+			name: name, medium: m, does: untyped, renews: true, ends: true, remote: true,
 			open: func(s surroundings) (*app, error) { return openNode(s, environment(s)) },
 		}
 	}

@@ -90,6 +90,9 @@ func newSCSMux(manager *scs.SessionManager) *http.ServeMux {
 		manager.Put(r.Context(), "text", text)
 		httpText(w, answerLarge(valueName, text))
 	})
+	for _, k := range kinds {
+		k.scs(manager, handle)
+	}
 	handle(routeSignIn, func(w http.ResponseWriter, r *http.Request) {
 		if err := manager.RenewToken(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A plan is how much is measured.
 type plan struct {
@@ -25,7 +28,7 @@ type plan struct {
 
 func fullPlan(rounds int) plan {
 	return plan{
-		cells: cellsOf([]content{small, large}, 1, 8, maxAtATime), rounds: rounds, each: 50 * time.Millisecond,
+		cells: append(cellsOf([]content{small, large}, 1, 8, maxAtATime), cellsOf(kindNames, 1, maxAtATime)...), rounds: rounds, each: 50 * time.Millisecond,
 		httpCells: cellsOf([]content{small, large}, 1, 8, maxAtATime), httpRounds: max(1, rounds/2), httpEach: 100 * time.Millisecond,
 		counted: 500, shapeRounds: 5, directories: []int{1, 10, 1000}, walked: 1_000_000, redisSessions: 100_000, revocations: 1000,
 		sizes: sizesOf(time.Second, true, 1_000_000, 100_000, 10_000),
@@ -36,7 +39,7 @@ func fullPlan(rounds int) plan {
 func quickPlan() plan {
 	return plan{
 		quick: true,
-		cells: append(cellsOf([]content{small}, 1, maxAtATime), cellsOf([]content{large}, 8)...), rounds: 2, each: time.Millisecond,
+		cells: slices.Concat(cellsOf([]content{small}, 1, maxAtATime), cellsOf([]content{large}, 8), cellsOf(kindNames, 1)), rounds: 2, each: time.Millisecond,
 		httpCells: cellsOf([]content{small}, 8), httpRounds: 1, httpEach: 5 * time.Millisecond,
 		counted: 20, shapeRounds: 2, directories: []int{1, 10}, walked: 1000, redisSessions: 1000, revocations: 20,
 		sizes: sizesOf(10*time.Millisecond, false, 10_000, 1000),
@@ -61,8 +64,8 @@ func cellsOf(contents []content, atATime ...int) []cell {
 	for _, n := range atATime {
 		for _, c := range contents {
 			for _, w := range []work{anonymous, read, write, update, signIn} {
-				if w == anonymous && c != small {
-					continue // there is no session to hold anything
+				if w == anonymous && c != small || !worked(w, c) {
+					continue // there is no session to hold anything, or no such work
 				}
 				cells = append(cells, cell{w, c, n})
 			}

@@ -100,8 +100,9 @@ measured each one proves that it does the work: what a write stored is read back
 library can, makes the ID of before worthless, and a sign-out ends the session. While it is measured, every answer is compared
 with what the session must hold.
 
-A session holds five small values, or these and one of 4 kB, which then is the one that is read and written. A sign-in is that
-of a visitor who has such a session. In each round every peer is measured once, one after the other; the figures are medians
+A session holds five small values, or these and one of 4 kB or of another type, which then is the one that is read and written,
+beside the name. A sign-in is that of a visitor who has such a session. Values of other types are measured in process, and each
+library keeps them as its documentation shows: those that encode with gob are told of the type. In each round every peer is measured once, one after the other; the figures are medians
 of the rounds, ± half of their interquartile range, and the ratios are medians of the ratios within a round. In process a
 request goes straight to the handler, with all cores at work where 8 or 64 are under way; its time is the elapsed time divided
 by the number of requests. The garbage collector is on.
@@ -137,7 +138,7 @@ func (r *results) tables(where place) string {
 	}
 	var text strings.Builder
 	for _, w := range countedWorks {
-		for _, c := range []content{small, large} {
+		for _, c := range allContents {
 			var atATime []int
 			for _, cell := range cells {
 				if cell.Content == c && (cell.Work == w || cell.Work == signIn && w == signOut) {
@@ -159,6 +160,8 @@ func heading(w work, c content) string {
 	switch {
 	case w == anonymous:
 		return title
+	case c.typed():
+		return map[work]string{read: "Read", write: "Write"}[w] + " a value: " + string(c)
 	case c == large:
 		return title + ", five small and one of 4 kB"
 	default:

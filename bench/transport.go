@@ -36,14 +36,14 @@ const host = "shop.example"
 // else of the one before.
 type direct struct {
 	handler   http.Handler
-	templates [routeCount]http.Request
+	templates []http.Request
 	pair      []string // of the cookie: the value of the header field
 	request   http.Request
 	response  recorder
 }
 
 func newDirect(handler http.Handler) *direct {
-	d := &direct{handler: handler, response: recorder{header: make(http.Header)}}
+	d := &direct{handler: handler, templates: make([]http.Request, len(routes)), response: recorder{header: make(http.Header)}}
 	fields := make(http.Header)
 	for name, value := range header {
 		fields.Set(name, value)

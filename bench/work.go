@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,13 +20,23 @@ const (
 	signOut   work = "sign out"  // ends it
 )
 
-// A content is what a session holds.
+// A content is what a session holds: one of these, or the five small values and one of
+// one of the [kinds], which then is the one that is read and written.
 type content string
 
 const (
 	small content = "small" // five small values
 	large content = "large" // the same and one of 4 kB, which is the one that is read and written
 )
+
+// typed reports whether a content is that of one of the kinds.
+func (c content) typed() bool { return c != small && c != large }
+
+// kindNames are the contents of the kinds, in the order of their routes.
+var kindNames = []content{"int64", "uint", "float64", "bool", "time.Time", "UUID", "struct", "list of 20 structs", "map"}
+
+// allContents are all contents.
+var allContents = append([]content{small, large}, kindNames...)
 
 // A route is a path that every peer serves.
 type route int
@@ -43,10 +54,12 @@ const (
 	routeSignIn
 	routeSignOut
 	routeUser
-	routeCount
+	firstOfKinds // three for each of the kinds: to start, to read and to write
 )
 
-var routes = [routeCount]struct{ method, path string }{
+type methodAndPath struct{ method, path string }
+
+var routes = append([]methodAndPath{
 	routeAnonymous:   {http.MethodGet, "/anonymous"},
 	routeStartSmall:  {http.MethodPost, "/small/start"},
 	routeStartLarge:  {http.MethodPost, "/large/start"},
@@ -59,14 +72,32 @@ var routes = [routeCount]struct{ method, path string }{
 	routeSignIn:      {http.MethodPost, "/login"},
 	routeSignOut:     {http.MethodPost, "/logout"},
 	routeUser:        {http.MethodGet, "/user"},
+}, routesOfKinds()...)
+
+func routesOfKinds() (all []methodAndPath) {
+	for i := range kindNames {
+		prefix := "/kind" + strconv.Itoa(i)
+		all = append(all, methodAndPath{http.MethodPost, prefix + "/start"}, methodAndPath{http.MethodGet, prefix + "/read"}, methodAndPath{http.MethodPost, prefix + "/write"})
+	}
+	return all
 }
 
 // of returns the route of the content, given that of the small one.
 func (c content) of(smallRoute route) route {
-	if c == large {
+	switch c {
+	case small:
+		return smallRoute
+	case large:
 		return smallRoute + 1
 	}
-	return smallRoute
+	first := firstOfKinds + route(3*slices.Index(kindNames, c))
+	switch smallRoute { //nolint:exhaustive // there are no others
+	case routeReadSmall:
+		return first + 1
+	case routeWriteSmall:
+		return first + 2
+	}
+	return first
 }
 
 // The values of a session, and what the handlers of every peer answer.

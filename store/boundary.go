@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,9 +56,16 @@ const (
 // name or, if that is "", of all. No token has it: it is the hash of a text that
 // is none.
 func boundaryID(user, name string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s: %d:%s: %s", boundaryPurpose, len(name), name, user))
+	var room [256]byte
+	text := append(room[:0], boundaryPurpose+": "...)
+	text = append(strconv.AppendInt(text, int64(len(name)), 10), ':')
+	text = append(append(append(text, name...), ": "...), user...)
+	sum := sha256.Sum256(text)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
+
+// everyoneID is the ID of the boundary of everyone's sessions.
+var everyoneID = boundaryID("", "")
 
 // stored is a boundary and the text under which it is stored, "" if it is not.
 type stored struct {
@@ -131,7 +139,7 @@ func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text str
 type boundaries [3]stored
 
 func boundaryIDs(user, name string) [len(boundaries{})]string {
-	return [...]string{boundaryID("", ""), boundaryID(user, ""), boundaryID(user, name)}
+	return [...]string{everyoneID, boundaryID(user, ""), boundaryID(user, name)}
 }
 
 func (s *Store) boundaries(ctx context.Context, user, name string) (b boundaries, err error) {
@@ -153,6 +161,9 @@ func readBoundaries(texts []string) (b boundaries, err error) {
 	}
 	return b, err
 }
+
+// none reports whether no boundary was ever moved.
+func (b boundaries) none() bool { return b[0].text == "" && b[1].text == "" && b[2].text == "" }
 
 // epoch is what a sign-in notes of the boundaries, "" if none was ever moved.
 func (b boundaries) epoch() string {
@@ -182,7 +193,6 @@ func (b boundaries) ends(in signin.SignIn) bool {
 // overtaken reports whether sessions of the user were ended since a sign-in was
 // begun, so that it should not stand.
 func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, in signin.SignIn, a signin.Attempt) (bool, error) {
-	ids := boundaryIDs(user, name)
 	for i, noted := range noted(a.Epoch) {
 		if _, ended := b[i].Ended[in.Line]; ended {
 			return true, nil
@@ -193,7 +203,7 @@ func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, 
 		if a.Noted {
 			return true, nil
 		}
-		since, err := s.movedSince(ctx, ids[i], b[i].At, a.Began)
+		since, err := s.movedSince(ctx, boundaryIDs(user, name)[i], b[i].At, a.Began)
 		if since || err != nil {
 			return since, err
 		}

@@ -11,47 +11,59 @@ import (
 
 // withSignIn returns the record with the sign-in written to a copy of its values.
 func (r Record) withSignIn(in signin.SignIn) Record {
-	r.Values = value.Apply(r.Values, map[string]string{SignInValue: in.Text()}, nil)
+	r.Values = value.With(r.Values, SignInValue, in.Text())
 	return r
 }
 
 // signInNew stores a new session. If somebody is signed in to it, that is by an
 // attempt.
 func (s *Store) signInNew(ctx context.Context, r Record, a signin.Attempt) (token, id string, err error) {
+	var in signin.SignIn
 	if r.User != "" {
-		r = s.begin(ctx, r, a)
+		r, in = s.begin(ctx, r, a)
 	}
 	token, id, b, err := s.create(ctx, r)
 	if err != nil || r.User == "" {
 		return token, id, err
 	}
-	return token, id, s.admit(ctx, id, r, b, a)
+	return token, id, s.admit(ctx, id, r, in, b, a)
 }
 
 // signInOver gives a session a new token, with a sign-in.
 func (s *Store) signInOver(ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt) (token, newID string, found bool, err error) {
-	r = s.begin(ctx, r, a)
+	r, in := s.begin(ctx, r, a)
 	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
 	if err != nil || !found {
 		return "", "", false, err
 	}
-	return token, newID, true, s.admit(ctx, newID, r, b, a)
+	return token, newID, true, s.admit(ctx, newID, r, in, b, a)
 }
 
-// begin prepares the record of a sign-in.
-func (s *Store) begin(ctx context.Context, r Record, a signin.Attempt) Record {
-	in := r.signIn()
+// begin prepares the record of a sign-in, and returns what it holds of that.
+func (s *Store) begin(ctx context.Context, r Record, a signin.Attempt) (Record, signin.SignIn) {
+	var held signin.SignIn
+	if a.SignIn != nil {
+		held = *a.SignIn
+	} else {
+		held = r.signIn()
+	}
+	in := held
 	in.Epoch = a.Epoch
 	if a.Limit > 0 {
 		in = s.inTurn(ctx, r.User, r.Name, in)
 	}
-	return r.withSignIn(in)
+	if in == held && r.Values[SignInValue] != "" {
+		return r, in
+	}
+	return r.withSignIn(in), in
 }
 
 // admit ends a session that was signed in to a moment ago, and is known to nobody
 // yet, if the user's sessions were ended since the attempt began.
-func (s *Store) admit(ctx context.Context, id string, r Record, b boundaries, a signin.Attempt) error {
-	in := r.signIn()
+func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn, b boundaries, a signin.Attempt) error {
+	if b.none() && in.Epoch == "" {
+		return nil
+	}
 	late, err := s.overtaken(ctx, r.User, r.Name, b, in, a)
 	if err == nil && !late && b.epoch() != in.Epoch {
 		in.Epoch = b.epoch()
@@ -68,7 +80,7 @@ func (s *Store) renew(ctx context.Context, id string, held, r Record, drop []str
 	if err != nil || !found || r.User == "" {
 		return token, newID, found, err
 	}
-	return token, newID, true, s.settle(ctx, r.User, newID, b.ends(r.signIn()), nil)
+	return token, newID, true, s.settle(ctx, r.User, newID, !b.none() && b.ends(r.signIn()), nil)
 }
 
 // settle ends a session that is known to nobody yet if it must not stand, or if

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/internal/codec"
 )
 
 // Escape percent-encodes what a cookie's value cannot hold, and the percent
@@ -32,7 +32,7 @@ func Unescape(s string) (string, error) { return url.PathUnescape(s) }
 func Text[T any](v T) (string, error) {
 	rv := reflect.ValueOf(&v).Elem()
 	switch kind := rv.Kind(); {
-	case value.Marshals(rv.Type()):
+	case codec.Marshals(rv.Type()):
 	case kind == reflect.String:
 		return rv.String(), nil
 	case kind == reflect.Bool:
@@ -55,7 +55,7 @@ func Parse[T any](text string, v *T) error {
 	rv := reflect.ValueOf(v).Elem()
 	var err error
 	switch kind := rv.Kind(); {
-	case value.Marshals(rv.Type()):
+	case codec.Marshals(rv.Type()):
 		err = json.Unmarshal([]byte(text), v)
 	case kind == reflect.String:
 		rv.SetString(text)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -66,6 +68,12 @@ func newBenchRouter(tb testing.TB) (*gin.Engine, func(path string) *http.Request
 		}
 		c.Status(http.StatusNoContent)
 	})
+	g.GET("/visit", func(c *gin.Context) {
+		benchCount.Set(c, 1)
+		benchName.Set(c, "tea")
+	})
+	g.GET("/sign-in", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	g.GET("/sign-out", func(c *gin.Context) { sessionkit.Logout(c) })
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/start", nil))
 	cookies := kittest.SetCookies(w)
@@ -88,6 +96,60 @@ func BenchmarkRequest(b *testing.B) {
 			for b.Loop() {
 				clear(w.header)
 				r.ServeHTTP(w, req)
+			}
+		})
+	}
+}
+
+// signInAndOut returns a function for each of the two, which works on another session in
+// each call. The first must be called at least as often as the second.
+func signInAndOut(tb testing.TB, r http.Handler, sessions int) (in, out func()) {
+	tb.Helper()
+	w := discard{http.Header{}}
+	requests := make([]*http.Request, sessions)
+	send := func(req *http.Request, path string) {
+		req.URL.Path = path
+		clear(w.header)
+		r.ServeHTTP(w, req)
+	}
+	keepCookie := func(req *http.Request) {
+		pair, _, _ := strings.Cut(w.header["Set-Cookie"][0], ";")
+		req.Header["Cookie"] = []string{pair}
+	}
+	for i := range requests {
+		requests[i] = httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/visit", nil)
+		send(requests[i], "/visit")
+		keepCookie(requests[i])
+	}
+	ins, outs := 0, 0
+	return func() {
+			send(requests[ins], "/sign-in")
+			keepCookie(requests[ins])
+			ins++
+		}, func() {
+			send(requests[outs], "/sign-out")
+			outs++
+		}
+}
+
+func BenchmarkSignIn(b *testing.B) {
+	const sessions = 1000
+	r, _ := newBenchRouter(b)
+	for _, work := range []string{"in", "out"} {
+		b.Run(work, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := range b.N {
+				b.StopTimer()
+				in, out := signInAndOut(b, r, 1)
+				if work == "out" {
+					in()
+					in = out
+				}
+				if i%sessions == 0 {
+					runtime.GC()
+				}
+				b.StartTimer()
+				in()
 			}
 		})
 	}

@@ -103,7 +103,7 @@ func (s *Session) next(now time.Time) store.Record {
 	r.Expires = s.life().expires(&r, in, now)
 	r.Name, r.Values = s.Policy.Name, s.values.set
 	if r.User != "" {
-		r.Values = value.Apply(r.Values, map[string]string{signin.Name: in.Text()}, nil)
+		r.Values = value.With(r.Values, signin.Name, in.Text())
 	}
 	return r
 }
@@ -197,6 +197,9 @@ func (s *Session) Followed(stored Stored) {
 func (s *Session) CookieAge(now time.Time) int {
 	r := s.stored.Record
 	r.Values = s.values.all()
-	in := signInOf(&r)
+	in := s.SignedIn()
+	if s.user != r.User {
+		in = signInOf(&r)
+	}
 	return s.Policy.lifeOf(&r, in).cookieAge(&r, in, now)
 }

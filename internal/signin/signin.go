@@ -55,6 +55,9 @@ func (s SignIn) Order() int64 { return max(s.Turn, s.At.UnixMilli()) }
 func Of(values map[string]string) SignIn {
 	var s SignIn
 	if text := values[Name]; text != "" {
+		if s, ok := plainOf(text); ok {
+			return s
+		}
 		v, _ := value.Decode(text)
 		if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &s) != nil {
 			return SignIn{}
@@ -65,6 +68,9 @@ func Of(values map[string]string) SignIn {
 
 // Text returns the value that holds s.
 func (s SignIn) Text() string {
+	if text, ok := s.plainText(); ok {
+		return text
+	}
 	j, _ := json.Marshal(s) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
 	return text
@@ -80,4 +86,8 @@ type Attempt struct {
 	Epoch string
 
 	Limit int // of the user's sessions; 0: none
+
+	// SignIn is what the record holds of the sign-in, if the caller knows; nil: the record
+	// is to be asked.
+	SignIn *SignIn
 }

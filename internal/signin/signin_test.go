@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 // signIns are texts under the name where a record keeps its sign-in.
@@ -18,6 +20,12 @@ var signIns = []struct {
 }{
 	{`["json",{"at":"2026-01-02T03:04:05Z","line":"x"}]`, true},
 	{`["json",{"at":"2026-01-02T03:04:05Z","remembered":true,"user_agent":"a","ip":"b","line":"x","more":1}]`, true},
+	{`["json",{"at":"2026-01-02T03:04:05.5+02:00","confirmed":"2026-01-02T03:04:06Z","ends":"2026-01-03T03:04:05Z","remembered":true,"values":true,` +
+		`"user_agent":"a","ip":"192.0.2.1","idle":60000000000,"lifetime":-1,"line":"x","epoch":"e","turn":12}]`, true},
+	{`["json",{"at":"2026-01-02T03:04:05Z","user_agent":"\"<日本>","line":"x"}]`, true},
+	{`["json", {"at": "2026-01-02T03:04:05Z", "line": "x"}]`, true},
+	{`["json",{"line":"x","idle":007}]`, false},
+	{`["json",{"line":"x"},1]`, false},
 	{`["json",{}]`, false},
 	{`["json",{"at":"2026-01-02T03:04:05Z","remembered":1,"line":"x"}]`, false},
 	{`["json",{"line":"x","at":7}]`, false},
@@ -56,6 +64,18 @@ func FuzzSignIn(f *testing.F) {
 		if in.At.Year() < 0 || in.At.Year() > 9999 {
 			t.Fatalf("a time that has no text: %v", in.At)
 		}
+		if v, err := value.Decode(text); err == nil {
+			var plainly signin.SignIn
+			if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &plainly) != nil {
+				plainly = signin.SignIn{}
+			}
+			require.Equal(t, plainly, in, "as encoding/json reads it")
+		}
+		j, err := json.Marshal(in)
+		require.NoError(t, err)
+		written, err := value.Encode(value.JSON(j))
+		require.NoError(t, err)
+		require.Equal(t, written, in.Text(), "as encoding/json writes it")
 		again := signin.Of(values(in.Text()))
 		require.True(t, in.At.Equal(again.At))
 		in.At, again.At = time.Time{}, time.Time{}

@@ -4,7 +4,6 @@ package token
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"strings"
 )
 
@@ -19,11 +18,12 @@ const (
 func New(signedIn bool) string {
 	var b [tokenBytes]byte
 	_, _ = rand.Read(b[:]) // it never fails: the program ends instead
-	text := []byte(base64.RawURLEncoding.EncodeToString(b[:]))
+	var text [tokenChars]byte
+	encode(&text, &b)
 	if signedIn {
 		text[tokenChars-1] = base64url[strings.IndexByte(base64url, text[tokenChars-1])|1]
 	}
-	return string(text)
+	return string(text[:])
 }
 
 // SignedIn reports whether a text looks like a token that was made for somebody who

@@ -106,6 +106,14 @@ func Diff(texts map[string]string, values map[any]any) (set map[string]string, d
 	return set, drop, errors.Join(errs...)
 }
 
+// With returns a copy of texts with one more put.
+func With(texts map[string]string, name, text string) map[string]string {
+	next := make(map[string]string, len(texts)+1)
+	maps.Copy(next, texts)
+	next[name] = text
+	return next
+}
+
 // Apply returns a copy of texts with drop dropped and set put.
 func Apply(texts, set map[string]string, drop []string) map[string]string {
 	next := maps.Clone(texts)

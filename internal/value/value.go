@@ -54,23 +54,23 @@ func Encode(v any) (string, error) {
 	case JSON:
 		return encodeJSON(v)
 	case int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr:
-		return fmt.Sprintf(`["%T","%d"]`, v, v), nil
+		return Tagged(fmt.Sprintf("%T", v), fmt.Sprint(v)), nil
 	case float64:
-		return `["float64","` + strconv.FormatFloat(v, 'g', -1, 64) + `"]`, nil
+		return Tagged("float64", strconv.FormatFloat(v, 'g', -1, 64)), nil
 	case float32:
-		return `["float32","` + strconv.FormatFloat(float64(v), 'g', -1, 32) + `"]`, nil
+		return Tagged("float32", strconv.FormatFloat(float64(v), 'g', -1, 32)), nil
 	case complex64:
-		return `["complex64","` + strconv.FormatComplex(complex128(v), 'g', -1, 64) + `"]`, nil
+		return Tagged("complex64", strconv.FormatComplex(complex128(v), 'g', -1, 64)), nil
 	case complex128:
-		return `["complex128","` + strconv.FormatComplex(v, 'g', -1, 128) + `"]`, nil
+		return Tagged("complex128", strconv.FormatComplex(v, 'g', -1, 128)), nil
 	case []byte:
-		return tagged("bytes", v), nil
+		return inBase64("bytes", v), nil
 	case time.Time:
 		text, err := v.MarshalText()
 		if err != nil {
 			return "", err
 		}
-		return `["time","` + string(text) + `"]`, nil
+		return Tagged("time", string(text)), nil
 	}
 	return encodeGob(v)
 }
@@ -78,17 +78,17 @@ func Encode(v any) (string, error) {
 // EncodeString returns the text of s. What JSON or a database cannot hold (bytes that are no
 // UTF-8, NUL, which PostgreSQL refuses in jsonb) is kept in base64.
 func EncodeString(s string) string {
-	if plain(s) {
+	if Plain(s) {
 		return `"` + s + `"`
 	}
 	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return tagged("string", []byte(s))
+		return inBase64("string", []byte(s))
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
-		return tagged("string", []byte(s)) // unreachable: every valid UTF-8 string encodes
+		return inBase64("string", []byte(s)) // unreachable: every valid UTF-8 string encodes
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -96,23 +96,13 @@ func EncodeString(s string) string {
 // EncodeInt returns the text of n.
 func EncodeInt(n int) string { return strconv.Itoa(n) }
 
-// plain reports whether s stands in JSON as it is.
-func plain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
-
 func encodeJSON(j JSON) (string, error) {
-	text := `["json",` + string(j) + `]`
+	text := jsonBegins + string(j) + "]"
 	if !json.Valid([]byte(text)) { // with what is around it, which encoding/json counts when it reads it
 		return "", errors.New("invalid JSON, or JSON that is nested too deeply to be read back")
 	}
 	if strings.Contains(string(j), `\u0000`) || !utf8.ValidString(string(j)) {
-		return tagged("json64", []byte(j)), nil
+		return inBase64("json64", []byte(j)), nil
 	}
 	return text, nil
 }
@@ -122,12 +112,10 @@ func encodeGob(v any) (string, error) {
 	if err := gob.NewEncoder(&b).Encode(&v); err != nil {
 		return "", fmt.Errorf("%T can be stored only as a typed key or after gob.Register: %w", v, err)
 	}
-	return tagged("gob", b.Bytes()), nil
+	return inBase64("gob", b.Bytes()), nil
 }
 
-func tagged(tag string, b []byte) string {
-	return `["` + tag + `","` + base64.StdEncoding.EncodeToString(b) + `"]`
-}
+func inBase64(tag string, b []byte) string { return Tagged(tag, base64.StdEncoding.EncodeToString(b)) }
 
 // Decode returns the value that text stands for.
 func Decode(text string) (any, error) {
@@ -214,11 +202,15 @@ func decodeTagged(tag, payload string) (any, error) {
 	return nil, errMalformed
 }
 
+// integerTypes are the types of the tags that name one.
+var integerTypes = map[string]reflect.Type{
+	"int8": reflect.TypeFor[int8](), "int16": reflect.TypeFor[int16](), "int32": reflect.TypeFor[int32](), "int64": reflect.TypeFor[int64](),
+	"uint": reflect.TypeFor[uint](), "uint8": reflect.TypeFor[uint8](), "uint16": reflect.TypeFor[uint16](),
+	"uint32": reflect.TypeFor[uint32](), "uint64": reflect.TypeFor[uint64](), "uintptr": reflect.TypeFor[uintptr](),
+}
+
 func parseInt(kind, payload string) (any, error) {
-	t := map[string]reflect.Type{
-		"int8": reflect.TypeFor[int8](), "int16": reflect.TypeFor[int16](),
-		"int32": reflect.TypeFor[int32](), "int64": reflect.TypeFor[int64](),
-	}[kind]
+	t := integerTypes[kind]
 	n, err := strconv.ParseInt(payload, 10, t.Bits())
 	if err != nil {
 		return nil, errMalformed
@@ -227,10 +219,7 @@ func parseInt(kind, payload string) (any, error) {
 }
 
 func parseUint(kind, payload string) (any, error) {
-	t := map[string]reflect.Type{
-		"uint": reflect.TypeFor[uint](), "uint8": reflect.TypeFor[uint8](), "uint16": reflect.TypeFor[uint16](),
-		"uint32": reflect.TypeFor[uint32](), "uint64": reflect.TypeFor[uint64](), "uintptr": reflect.TypeFor[uintptr](),
-	}[kind]
+	t := integerTypes[kind]
 	n, err := strconv.ParseUint(payload, 10, t.Bits())
 	if err != nil {
 		return nil, errMalformed
@@ -256,7 +245,7 @@ func String(text string) (string, bool) {
 	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
 		return taggedString(text)
 	}
-	if inner := text[1 : len(text)-1]; plain(inner) {
+	if inner := text[1 : len(text)-1]; Plain(inner) {
 		return inner, true
 	}
 	var s string

@@ -4,14 +4,14 @@
 //
 // Records are spread over shards with a lock each, and a map of values is never
 // changed but replaced, so that requests of different sessions hardly ever wait for
-// each other and a read copies no values.
+// each other and a read copies no values. A session that nobody has used for some
+// minutes takes less memory than one in use.
 package memstore
 
 import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -79,12 +79,14 @@ type shard struct {
 }
 
 // record is a [store.Record] in a third of its size. The shard's mutex guards seen,
-// expires and values; the map itself is never changed, so that readers need no copy.
+// expires, values and packed; the map itself is never changed, so that readers need no
+// copy.
 type record struct {
 	name, user             string
 	created, seen, expires int64 // Unix milliseconds
 	since                  int64 // as well; 0: it has had no other ID
 	values                 map[string]string
+	packed                 packed   // the values in place of the map; "": they are there
 	special                *special // nil: a session that has not ended
 }
 
@@ -100,13 +102,56 @@ type special struct {
 // record is there and leaves it after. Its lock is taken before those of shards.
 type userShard struct {
 	mu  sync.Mutex
-	ids map[string]map[string]struct{}
+	ids map[string]userIDs
 }
 
-func pack(r store.Record, values map[string]string) *record {
+// userIDs are the IDs in the index of one user. Most have one session, which needs no
+// map of its own.
+type userIDs struct {
+	one  string // "": more holds all there are
+	more map[string]struct{}
+}
+
+func (u userIDs) add(id string) userIDs {
+	switch {
+	case u.one == id:
+	case u.one == "" && u.more == nil:
+		u.one = id
+	case u.more == nil:
+		u = userIDs{more: map[string]struct{}{u.one: {}, id: {}}}
+	default:
+		u.more[id] = struct{}{}
+	}
+	return u
+}
+
+func (u userIDs) remove(id string) userIDs {
+	if u.one == id {
+		u.one = ""
+	}
+	if delete(u.more, id); len(u.more) == 0 {
+		u.more = nil
+	}
+	return u
+}
+
+func (u userIDs) empty() bool { return u.one == "" && u.more == nil }
+
+func (u userIDs) all(yield func(id string) bool) {
+	if u.one != "" && !yield(u.one) {
+		return
+	}
+	for id := range u.more {
+		if !yield(id) {
+			return
+		}
+	}
+}
+
+func pack(r store.Record, values packed) *record {
 	p := &record{
 		name: r.Name, user: r.User,
-		created: r.Created.UnixMilli(), seen: r.Seen.UnixMilli(), expires: r.Expires.UnixMilli(), values: values,
+		created: r.Created.UnixMilli(), seen: r.Seen.UnixMilli(), expires: r.Expires.UnixMilli(), packed: values,
 	}
 	if !r.Since.IsZero() {
 		p.since = r.Since.UnixMilli()
@@ -117,6 +162,31 @@ func pack(r store.Record, values map[string]string) *record {
 	return p
 }
 
+// use makes the map of the values, for those who use the session.
+func (r *record) use() {
+	if r.packed != "" {
+		r.values, r.packed = r.packed.unpack(), ""
+	}
+}
+
+// value returns one of the values.
+func (r *record) value(name string) string {
+	if r.packed != "" {
+		return r.packed.get(name)
+	}
+	return r.values[name]
+}
+
+// outline returns the record with the sign-in for its values, or with all of them.
+func (r *record) outline() store.Record {
+	u := r.unpack()
+	if text := r.value(store.SignInValue); r.packed != "" && text != "" {
+		u.Values = map[string]string{store.SignInValue: text}
+	}
+	return u
+}
+
+// unpack returns a record whose values are not packed.
 func (r *record) unpack() store.Record {
 	u := store.Record{
 		Name: r.name, User: r.user,
@@ -180,7 +250,7 @@ func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, er
 	s.mu.Lock()
 	_, taken := s.records[id]
 	if !taken {
-		s.put(id, pack(r, maps.Clone(r.Values)))
+		s.put(id, pack(r, packValues(r.Values, nil, nil)))
 		b.counted(r.Kind, 1)
 	}
 	s.mu.Unlock()
@@ -208,11 +278,28 @@ func (s *shard) put(id string, r *record) {
 func (b *backend) Load(_ context.Context, id string) (store.Record, bool, error) {
 	s := &b.shards[slot(id)]
 	s.mu.RLock()
-	defer s.mu.RUnlock()
+	r := s.records[id]
+	if r == nil {
+		s.mu.RUnlock()
+		return store.Record{}, false, nil
+	}
+	if r.packed == "" {
+		u := r.unpack()
+		s.mu.RUnlock()
+		return u, true, nil
+	}
+	s.mu.RUnlock()
+	return s.loadPacked(id)
+}
+
+func (s *shard) loadPacked(id string) (store.Record, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	r := s.records[id]
 	if r == nil {
 		return store.Record{}, false, nil
 	}
+	r.use()
 	return r.unpack(), true, nil
 }
 
@@ -234,6 +321,7 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (store.Ou
 	if !r.live(now()) {
 		return store.Outcome{}, nil
 	}
+	r.use()
 	if c.If != nil && r.values[c.If.Name] != c.If.Text {
 		return store.Outcome{Found: true, Conflict: true, Text: r.values[c.If.Name]}, nil
 	}
@@ -278,9 +366,10 @@ func (b *backend) move(id string, m store.Move) (user string, found bool) {
 	if !old.session(now()) {
 		return "", false
 	}
-	from.put(id, pack(m.Trace, m.Trace.Values))
+	from.put(id, pack(m.Trace, packValues(m.Trace.Values, nil, nil)))
 	b.counted("", 1)
-	to.put(m.ID, pack(m.Record, value.Apply(old.values, m.Record.Values, m.Drop)))
+	old.use()
+	to.put(m.ID, pack(m.Record, packValues(old.values, m.Record.Values, m.Drop)))
 	return old.user, true
 }
 
@@ -342,11 +431,14 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 	u := &b.users[slot(user)]
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	list := make(map[string]store.Record, len(u.ids[user]))
-	for id := range u.ids[user] {
-		if r, found, _ := b.Load(ctx, id); found && r.User == user && r.Ended == "" {
-			list[id] = r
+	list := make(map[string]store.Record, max(1, len(u.ids[user].more)))
+	for id := range u.ids[user].all {
+		s := &b.shards[slot(id)]
+		s.mu.RLock()
+		if r := s.records[id]; r != nil && r.user == user && (r.special == nil || r.special.ended == "") {
+			list[id] = r.outline()
 		}
+		s.mu.RUnlock()
 	}
 	return list, nil
 }
@@ -372,7 +464,7 @@ func (s *shard) sessions() map[string]store.Record {
 	records := make(map[string]store.Record, len(s.records))
 	for id, r := range s.records {
 		if r.kind() == "" {
-			records[id] = r.unpack()
+			records[id] = r.outline()
 		}
 	}
 	return records
@@ -397,6 +489,37 @@ func (b *backend) Count(context.Context) (c store.Counts, err error) {
 	return c, nil
 }
 
+// CreateAndPeek and RotateAndPeek read what is there once the session is stored.
+
+func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
+	created, err := b.Create(ctx, id, r)
+	return created, b.peek(p, created), err
+}
+
+func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
+	moved, err := b.Rotate(ctx, id, m)
+	return moved, b.peek(p, moved), err
+}
+
+// peek returns values of other records, none if no record has one.
+func (b *backend) peek(p store.Peek, stored bool) (texts []string) {
+	for i, id := range p.IDs {
+		if !stored {
+			break
+		}
+		s := &b.shards[slot(id)]
+		s.mu.RLock()
+		if r := s.records[id]; r != nil {
+			if texts == nil {
+				texts = make([]string, len(p.IDs))
+			}
+			texts[i] = r.value(p.Name)
+		}
+		s.mu.RUnlock()
+	}
+	return texts
+}
+
 // Now returns the time of the process, which is the only one that sees the records.
 func (b *backend) Now(context.Context, string) (time.Time, error) { return time.Now(), nil }
 
@@ -409,12 +532,9 @@ func (b *backend) index(user, id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ids == nil {
-		u.ids = make(map[string]map[string]struct{})
+		u.ids = make(map[string]userIDs)
 	}
-	if u.ids[user] == nil {
-		u.ids[user] = make(map[string]struct{})
-	}
-	u.ids[user][id] = struct{}{}
+	u.ids[user] = u.ids[user].add(id)
 }
 
 // tidy takes an ID out of a user's index if it has no session of that user.
@@ -432,8 +552,8 @@ func (b *backend) tidy(user, id string) {
 	if r != nil && r.user == user && r.special == nil {
 		return
 	}
-	delete(u.ids[user], id)
-	if len(u.ids[user]) == 0 {
+	left := u.ids[user].remove(id)
+	if u.ids[user] = left; left.empty() {
 		delete(u.ids, user)
 	}
 }
@@ -454,20 +574,27 @@ func (b *backend) scheduleSweep() {
 	}
 }
 
+// unusedFor is how long after its last recorded use the values of a session are packed.
+const unusedFor = 2 * time.Minute
+
 // removeExpired removes the records that ran out longer than [store.Retention]
-// ago, and comes again while any record is left. A reader waits for a scan of its
-// own shard's expired records at the most.
+// ago, packs the values of those that are not in use, and comes again while any record
+// is left. A reader waits for a scan of its own shard's records at the most.
 func (b *backend) removeExpired() {
 	b.sweeping.Store(false) // a record created from here on schedules the next sweep
 	limit := time.Now().Add(-store.Retention).UnixMilli()
+	unused := time.Now().Add(-unusedFor).UnixMilli()
 	left := 0
 	for i := range b.shards {
 		s := &b.shards[i]
-		var old []string
+		var old, idle []string
 		s.mu.RLock()
 		for id, r := range s.records {
-			if r.expires <= limit {
+			switch {
+			case r.expires <= limit:
 				old = append(old, id)
+			case r.seen <= unused && r.values != nil:
+				idle = append(idle, id)
 			}
 		}
 		left += len(s.records)
@@ -475,9 +602,21 @@ func (b *backend) removeExpired() {
 		for _, id := range old {
 			b.removeIfExpired(s, id, limit)
 		}
+		for _, id := range idle {
+			s.pack(id)
+		}
 	}
 	if left > 0 {
 		b.scheduleSweep()
+	}
+}
+
+// pack packs the values of a record.
+func (s *shard) pack(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.records[id]; r != nil && r.values != nil {
+		r.values, r.packed = nil, packValues(r.values, nil, nil)
 	}
 }
 

@@ -1,8 +1,12 @@
 package memstore_test
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +75,104 @@ func TestExpiredRecordsLeave(t *testing.T) {
 		assert.False(t, has("later"), "the sweep starts again after the store was empty")
 		require.NoError(t, b.Close())
 	})
+}
+
+// TestUnusedSessionsKeepTheirValues: how the values are kept while nobody uses them does
+// not show.
+func TestUnusedSessionsKeepTheirValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memstore.NewBackend()
+		want := map[string]string{"": "", "n": "1", store.SignInValue: `["json",{"line":"x"}]`}
+		for _, n := range []int{127, 128, 16383, 16384, 100_000} {
+			want[strings.Repeat("n", n/100)] = strings.Repeat("x", n)
+		}
+		now := time.Now()
+		created, err := b.Create(t.Context(), "id", store.Record{User: "alice", Created: now, Seen: now, Expires: now.Add(100 * time.Hour), Values: want})
+		require.NoError(t, err)
+		require.True(t, created)
+		load := func() map[string]string {
+			r, found, err := b.Load(t.Context(), "id")
+			require.NoError(t, err)
+			require.True(t, found)
+			return r.Values
+		}
+		for range 3 {
+			list, err := b.List(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Equal(t, want[store.SignInValue], list["id"].Values[store.SignInValue])
+			held := load()
+			assert.Equal(t, want, held)
+			time.Sleep(10 * time.Minute) // the sweep has passed
+			synctest.Wait()
+			assert.Equal(t, want, held, "what a request has stays as it is")
+			outcome, err := b.Update(t.Context(), "id", store.Change{
+				Set: map[string]string{"n": "2"}, Delete: []string{""}, If: &store.Condition{Name: "n", Text: want["n"]},
+			})
+			require.NoError(t, err)
+			assert.True(t, outcome.Changed())
+			want = maps.Clone(want)
+			want["n"] = "2"
+			delete(want, "")
+		}
+		moved, err := b.Rotate(t.Context(), "id", store.Move{
+			ID: "next", Record: store.Record{User: "alice", Expires: now.Add(100 * time.Hour), Values: map[string]string{"n": "3"}}, Drop: []string{store.SignInValue},
+			Trace: store.Record{User: "alice", Ended: store.Renewed, Next: "next", Expires: now, Values: map[string]string{store.SignInValue: "x"}},
+		})
+		require.NoError(t, err)
+		require.True(t, moved)
+		delete(want, store.SignInValue)
+		want["n"] = "3"
+		r, _, err := b.Load(t.Context(), "next")
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Values)
+		r, _, err = b.Load(t.Context(), "id")
+		require.NoError(t, err)
+		assert.Equal(t, map[string]string{store.SignInValue: "x"}, r.Values)
+		require.NoError(t, b.Close())
+	})
+}
+
+// TestMemory bounds what a signed-in session of five small values takes.
+func TestMemory(t *testing.T) {
+	const sessions, most = 5_000, 700
+	keys := make([]sessionkit.Key[string], 4)
+	for i, name := range []string{"name", "theme", "lang", "csrf"} {
+		keys[i] = sessionkit.NewKey[string](name)
+	}
+	count := sessionkit.NewKey[int]("count")
+	s := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s))
+	r.GET("/:user", func(c *gin.Context) {
+		for i, text := range []string{"tea", "dark", "en", "2jmj7l5rSw0yVb_vlWAYkK_YBwk"} {
+			keys[i].Set(c, text)
+		}
+		count.Set(c, 1)
+		sessionkit.Login(c, c.Param("user"))
+	})
+	heap := func() int {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	visit := func(i int) {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprint("https://example.com/user", i), nil)
+		req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+		r.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	visit(sessions)
+	before := heap()
+	for i := range sessions {
+		visit(i)
+	}
+	each := (heap() - before) / sessions
+	t.Logf("%d bytes", each)
+	assert.LessOrEqual(t, each, most)
+	counts, err := s.Count(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, sessions+1, counts.SignedIn)
 }
 
 func TestNoGoroutine(t *testing.T) {

@@ -63,9 +63,9 @@ func (b *backend) Create(ctx context.Context, id string, r store.Record) (bool, 
 // CreateAndPeek is one script on a single server. In a Cluster the records to peek
 // at may be on other nodes, and are read after that.
 func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
 	if b.cluster {
+		ctx, cancel := b.bound(ctx)
+		defer cancel()
 		if err := b.index(ctx, r.User, id, indexEnd(r.Expires)); err != nil {
 			return false, nil, failed("indexing a session", err)
 		}
@@ -231,14 +231,8 @@ func (b *backend) Rotate(ctx context.Context, id string, m store.Move) (bool, er
 // RotateAndPeek is as CreateAndPeek.
 func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
 	if !b.cluster {
-		ctx, cancel := b.bound(ctx)
-		defer cancel()
-		n, texts, err := b.rename(ctx, id, m, p)
-		if err != nil {
-			return false, nil, failed("renewing a session", err)
-		}
-		b.renewed(n == done, id, m)
-		return n == done, texts, nil
+		moved, texts, _, err := b.renew(ctx, id, m, p, false)
+		return moved, texts, err
 	}
 	if err := ctx.Err(); err != nil {
 		return false, nil, failed("renewing a session", err)
@@ -253,6 +247,16 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 	return b.peek(ctx, n == done, p)
 }
 
+// renew moves a session on one server. It returns the record if that is asked for.
+func (b *backend) renew(ctx context.Context, id string, m store.Move, p store.Peek, asked bool) (bool, []string, *store.Record, error) {
+	n, texts, r, err := b.rename(ctx, id, m, p, asked)
+	if err != nil {
+		return false, nil, nil, failed("renewing a session", err)
+	}
+	b.renewed(n == done, id, m)
+	return n == done, texts, r, nil
+}
+
 func (b *backend) renewed(moved bool, id string, m store.Move) {
 	if moved {
 		b.census.created(m.ID, m.Record)
@@ -261,25 +265,32 @@ func (b *backend) renewed(moved bool, id string, m store.Move) {
 }
 
 // rename moves a session on one server, at one instant.
-func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.Peek) (int64, []string, error) {
+func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.Peek, asked bool) (int64, []string, *store.Record, error) {
 	r, trace := m.Record, fields(m.Trace)
 	keys, indexes := b.withIndex(r.User, b.records+id, b.records+m.ID)
 	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, m.ID, until(indexEnd(r.Expires)), until(keyEnd(m.Trace.Expires))}
-	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name)
+	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name, flag(asked))
 	for _, name := range m.Drop {
 		args = append(args, valuePrefix+name)
 	}
 	args = append(append(args, trace...), fields(r)...)
-	n, user, texts, err := answerAndPeek(b.runEnding(ctx, renameScript, b.withPeek(keys, p), args))
+	n, user, texts, record, err := answerAndRecord(b.runEnding(ctx, renameScript, b.withPeek(keys, p), args), asked)
 	switch {
 	case err != nil:
-		return 0, nil, err
+		return 0, nil, nil, err
 	case n == taken:
-		return 0, nil, errTaken
+		return 0, nil, nil, errTaken
 	case user != r.User:
 		b.unindex(ctx, user, id)
 	}
-	return n, texts, nil
+	return n, texts, record, nil
+}
+
+func flag(set bool) string {
+	if set {
+		return "1"
+	}
+	return "0"
 }
 
 // carry moves a session in a Cluster, in three steps, with its place in the index

@@ -34,6 +34,10 @@ func (b *batching) Do(ctx context.Context, command rueidis.Completed) rueidis.Re
 	if err := ctx.Err(); err != nil {
 		return rueidis.NewErrorResult(err)
 	}
+	defer b.leave()
+	if b.enter(ctx) {
+		return b.doAlone(ctx, command)
+	}
 	c := b.call(command)
 	collecting := &b.writes
 	if command.IsReadOnly() {

@@ -16,10 +16,18 @@ import (
 // the client below does: that one may wait for a connection that hangs, or for room
 // in the queue of one, without a look at the context. So a command goes out in a
 // goroutine of its own, and what is late is nobody's any more.
+//
+// That costs two changes of goroutines, and those of the client's pipeline come on top:
+// more than the server takes for a command. So a command that is alone, as when requests
+// come one at a time, is carried out by its caller, on a connection of the client's
+// blocking pool, whose deadline is set to the timeout. That needs a client of the store's
+// own: another might have no connection left there.
 type bounded struct {
 	rueidis.Client
 
+	owned   bool
 	timeout time.Duration // negative: none
+	under   atomic.Int64  // commands under way
 	calls   sync.Pool     // of *call
 	sending atomic.Int64  // goroutines
 	idle    chan struct{} // holds something once none was left
@@ -33,15 +41,43 @@ type call struct {
 
 var errPanicked = errors.New("the client panicked")
 
-func newBounded(client rueidis.Client, timeout time.Duration) *bounded {
-	return &bounded{Client: client, timeout: timeout, idle: make(chan struct{}, 1)}
+func newBounded(client rueidis.Client, owned bool, timeout time.Duration) *bounded {
+	return &bounded{Client: client, owned: owned, timeout: timeout, idle: make(chan struct{}, 1)}
 }
 
 func (b *bounded) Do(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
-	return b.DoMulti(ctx, command)[0]
+	if b.enter(ctx) {
+		defer b.leave()
+		return b.doAlone(ctx, command)
+	}
+	defer b.leave()
+	return b.doMulti(ctx, command)[0]
+}
+
+// enter notes that a command is under way, and reports whether its caller may carry it
+// out: if it is alone, and its context cannot end before the timeout.
+func (b *bounded) enter(ctx context.Context) (alone bool) {
+	return b.under.Add(1) == 1 && b.owned && b.timeout > 0 && ctx.Done() == nil
+}
+
+func (b *bounded) leave() { b.under.Add(-1) }
+
+func (b *bounded) doAlone(ctx context.Context, command rueidis.Completed) (reply rueidis.RedisResult) {
+	b.sending.Add(1)
+	defer b.sent()
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	words := command.Commands()
+	return b.Client.Do(ctx, b.B().Arbitrary(words[0]).Args(words[1:]...).Blocking())
 }
 
 func (b *bounded) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
+	b.under.Add(1)
+	defer b.leave()
+	return b.doMulti(ctx, commands...)
+}
+
+func (b *bounded) doMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
 	if len(commands) == 0 {
 		return nil
 	}

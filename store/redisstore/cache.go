@@ -21,6 +21,12 @@ import (
 //
 // A record that this store changes stays, with the change applied, but for [trust]
 // only: news does not tell whose change it is of, so until then none of it counts.
+//
+// A record that this store makes is entered at once, and stays. The server announces
+// that it was made once, and nobody else can have changed it by then: whoever changes it
+// must have read its ID first, which is possible after the server has executed the
+// command that made it, and it announces a change before it answers the next commands.
+// So the first news of its ID is passed over, if it comes within [announced].
 type cache struct {
 	start  time.Time
 	lease  atomic.Int64 // until when it answers, since start; 0: not
@@ -36,6 +42,9 @@ const (
 	// trust is how long a record that this store changes is answered without
 	// asking the server what others changed meanwhile.
 	trust = 5 * time.Millisecond
+
+	// announced is how long after this store has made a record the news of that may come.
+	announced = 50 * time.Millisecond
 )
 
 // A cacheShard has two generations: what is used moves to the young one, and when
@@ -44,6 +53,7 @@ type cacheShard struct {
 	mu         sync.RWMutex
 	young, old map[string]*entry
 	size       int                // of the young one, in bytes
+	making     map[string]int     // IDs of records that this store is making, and how often news of them came
 	changes    [cacheMarks]uint32 // how often IDs changed, by their hash
 }
 
@@ -55,6 +65,7 @@ type entry struct {
 	until    time.Duration // when it ends, since the cache's start; 0: with news of a change
 	changing int           // changes by this store that are under way
 	mixed    bool          // several were at a time: their order is not known
+	made     bool          // by this store, and the news of that has yet to come
 }
 
 func newCache(bytes int) *cache {
@@ -175,9 +186,46 @@ func (c *cache) heard(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*mark++
-	if e, _ := s.find(id); e != nil && e.until == 0 {
+	if n, making := s.making[id]; making {
+		s.making[id] = n + 1
+	}
+	e, _ := s.find(id)
+	switch {
+	case e == nil:
+	case e.made && time.Since(c.start) < e.until:
+		e.made, e.until = false, 0
+	case e.made || e.until == 0:
 		s.remove(id)
 	}
+}
+
+// creating is called before this store makes a record.
+func (c *cache) creating(id string) {
+	s, _ := c.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.making == nil {
+		s.making = make(map[string]int)
+	}
+	s.making[id] = 0
+}
+
+// created enters a record that was made, unless it is nil.
+func (c *cache) created(id string, r *store.Record) {
+	s, _ := c.of(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news, known := s.making[id]
+	delete(s.making, id)
+	s.remove(id)
+	if r == nil || !known || news > 1 { // not known: news may have been missed
+		return
+	}
+	e := &entry{record: *r}
+	if news == 0 {
+		e.made, e.until = true, time.Since(c.start)+announced
+	}
+	s.enter(id, e, c.limit)
 }
 
 // changing is called before this store changes a record, and its result given to
@@ -193,6 +241,7 @@ func (c *cache) changing(id string) *entry {
 	if e.until == 0 {
 		e.until = time.Since(c.start) + trust
 	}
+	e.made = false
 	e.changing++
 	e.mixed = e.mixed || e.changing > 1
 	return e
@@ -236,7 +285,7 @@ func (c *cache) dropAll() {
 		for mark := range s.changes {
 			s.changes[mark]++
 		}
-		s.young, s.old, s.size = nil, nil, 0
+		s.young, s.old, s.size, s.making = nil, nil, 0, nil
 		s.mu.Unlock()
 	}
 }

@@ -82,14 +82,40 @@ func (b *cached) Update(ctx context.Context, id string, c store.Change) (store.O
 	return outcome, err
 }
 
+func (b *cached) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	created, _, err := b.CreateAndPeek(ctx, id, r, store.Peek{})
+	return created, err
+}
+
+func (b *cached) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
+	if b.cluster || r.Kind != "" {
+		return b.backend.CreateAndPeek(ctx, id, r, p)
+	}
+	b.cache.creating(id)
+	created, texts, err := b.backend.CreateAndPeek(ctx, id, r, p)
+	if created && err == nil {
+		made := asStored(r)
+		b.cache.created(id, &made)
+	} else {
+		b.cache.created(id, nil)
+	}
+	return created, texts, err
+}
+
 func (b *cached) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
-	defer b.ended(id)
-	return b.backend.Rotate(ctx, id, m)
+	moved, _, err := b.RotateAndPeek(ctx, id, m, store.Peek{})
+	return moved, err
 }
 
 func (b *cached) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
 	defer b.ended(id)
-	return b.backend.RotateAndPeek(ctx, id, m, p)
+	if b.cluster {
+		return b.backend.RotateAndPeek(ctx, id, m, p)
+	}
+	b.cache.creating(m.ID)
+	moved, texts, r, err := b.renew(ctx, id, m, p, true)
+	b.cache.created(m.ID, r)
+	return moved, texts, err
 }
 
 func (b *cached) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {

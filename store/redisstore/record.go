@@ -3,6 +3,7 @@ package redisstore
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -60,9 +61,9 @@ func fields(r store.Record) []string {
 		fieldCreated, milliseconds(r.Created),
 		fieldSeen, milliseconds(r.Seen),
 		fieldExpires, milliseconds(r.Expires))
-	for field, text := range map[string]string{fieldName: r.Name, fieldKind: r.Kind, fieldEnded: string(r.Ended), fieldNext: r.Next} {
-		if text != "" {
-			args = append(args, field, text)
+	for _, pair := range [...][2]string{{fieldName, r.Name}, {fieldKind, r.Kind}, {fieldEnded, string(r.Ended)}, {fieldNext, r.Next}} {
+		if pair[1] != "" {
+			args = append(args, pair[0], pair[1])
 		}
 	}
 	if !r.Since.IsZero() {
@@ -156,17 +157,36 @@ func answer(reply rueidis.RedisResult) (n int64, text string, err error) {
 	return n, "", err
 }
 
+// asStored returns a record as it reads once it was stored.
+func asStored(r store.Record) store.Record {
+	for _, t := range [...]*time.Time{&r.Created, &r.Since, &r.Seen, &r.Expires} {
+		if !t.IsZero() {
+			*t = time.UnixMilli(t.UnixMilli())
+		}
+	}
+	if r.Values = maps.Clone(r.Values); r.Values == nil {
+		r.Values = make(map[string]string)
+	}
+	return r
+}
+
 // answerAndPeek reads the reply of a script that may return the fields of other
 // records after its answer.
 func answerAndPeek(reply rueidis.RedisResult) (n int64, text string, peeked []string, err error) {
+	n, text, peeked, _, err = answerAndRecord(reply, false)
+	return n, text, peeked, err
+}
+
+// answerAndRecord is answerAndPeek where a record may stand behind the answer.
+func answerAndRecord(reply rueidis.RedisResult, asked bool) (n int64, text string, peeked []string, r *store.Record, err error) {
 	message, err := reply.ToMessage()
 	if err != nil || !message.IsArray() {
 		n, text, err = answer(reply)
-		return n, text, nil, err
+		return n, text, nil, nil, err
 	}
 	parts, err := message.ToArray()
 	if err != nil || len(parts) == 0 {
-		return 0, "", nil, fmt.Errorf("an empty answer: %w", err)
+		return 0, "", nil, nil, fmt.Errorf("an empty answer: %w", err)
 	}
 	n = done
 	if parts[0].IsInt64() {
@@ -174,11 +194,20 @@ func answerAndPeek(reply rueidis.RedisResult) (n int64, text string, peeked []st
 	} else {
 		text, err = parts[0].ToString()
 	}
-	for _, part := range parts[1:] {
+	parts = parts[1:]
+	if asked && len(parts) > 0 {
+		if hash, hashErr := parts[0].AsStrMap(); hashErr == nil {
+			if record, hashErr := decodeHash(hash); hashErr == nil { // else the next read will tell
+				r = &record
+			}
+		}
+		parts = parts[1:]
+	}
+	for _, part := range parts {
 		field, fieldErr := part.ToString()
 		peeked, err = append(peeked, field), errors.Join(err, fieldErr)
 	}
-	return n, text, peeked, err
+	return n, text, peeked, r, err
 }
 
 // failed is the error of an operation. Its text holds no key and no value.

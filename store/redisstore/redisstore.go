@@ -206,7 +206,7 @@ func NewBackend(client rueidis.Client, options ...Option) store.Backend {
 }
 
 func newBackend(client rueidis.Client, s settings) store.Backend {
-	bounded := newBounded(client, s.config.Timeout)
+	bounded := newBounded(client, s.owned && client.Mode() == rueidis.ClientModeStandalone, s.config.Timeout)
 	b := &backend{
 		client: bounded, batching: &batching{bounded: bounded}, owned: s.owned, timeout: s.config.Timeout, replicas: s.replicas,
 		prefix: s.prefix, records: s.prefix + "id:", users: s.prefix + "user:",

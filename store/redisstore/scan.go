@@ -46,7 +46,7 @@ func (b *backend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, e
 // they have.
 func (b *backend) masters(ctx context.Context) (masters []*bounded, keys int, err error) {
 	for _, client := range b.client.Nodes() {
-		node := newBounded(client, b.timeout)
+		node := newBounded(client, false, b.timeout)
 		role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
 		if err != nil {
 			return nil, 0, err

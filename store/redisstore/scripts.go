@@ -128,9 +128,11 @@ return 1
 // KEYS: the record, the new one, the new user's index if there is one, and records
 // to peek at. ARGV: now, how long the new key stays, the ID, the new one, how long
 // that is indexed, how long the trace stays, number of fields to drop, number of
-// fields and values of the trace, number of indexes, the field to peek at, these
-// and those, fields and values. The answer is the user that the session had. That
-// user's index has lost the old ID if it is the one of KEYS.
+// fields and values of the trace, number of indexes, the field to peek at, 1 if the
+// answer is to have the record with it, these and those, fields and values. The answer
+// is the user that the session had, or a list of that, the fields and values under the
+// new ID, and what was peeked at. That user's index has lost the old ID if it is the one
+// of KEYS.
 var renameScript = newScript(scriptParts + `
 local user, answer = live(KEYS[1], ARGV[1])
 if not user then return answer end
@@ -140,15 +142,19 @@ if ARGV[9] == '1' then
   redis.call('ZREM', KEYS[3], ARGV[3])
 end
 redis.call('RENAME', KEYS[1], KEYS[2])
-local dropped = 10 + ARGV[7]
+local dropped = 11 + ARGV[7]
 local traced = dropped + ARGV[8]
 redis.call('HDEL', KEYS[2], 'i')
-many('HDEL', KEYS[2], 11, dropped)
+many('HDEL', KEYS[2], 12, dropped)
 many('HSET', KEYS[2], traced + 1, #ARGV)
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 many('HSET', KEYS[1], dropped + 1, traced)
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
-return peek(3 + ARGV[9], ARGV[10], user)
+local texts = peek(3 + ARGV[9], ARGV[10], user)
+if ARGV[11] == '0' then return texts end
+if type(texts) ~= 'table' then texts = {texts} end
+table.insert(texts, 2, redis.call('HGETALL', KEYS[2]))
+return texts
 `)
 
 // freezeScript is the first step of a move in a Cluster: from here on the session

@@ -1,0 +1,94 @@
+// Package codec turns session values of one type into their text and back.
+//
+// The functions that do so are chosen once, from the type, by [New]. Reading a
+// value of a basic type then involves no reflection, and its envelope is cut off
+// rather than parsed. What the texts look like is decided by package value.
+package codec
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// A Codec turns values of type T into their text and back. It is safe for
+// concurrent use.
+type Codec[T any] struct {
+	encode func(T) (string, error)
+	decode func(string) (T, bool)
+	from   func(any) (T, bool)
+	memo   *memo[T] // nil: decoded values are not remembered
+}
+
+// New returns the codec of T. If values of T can never be stored, it returns nil and
+// the reason.
+func New[T any]() (c *Codec[T], reason string) {
+	t := reflect.TypeFor[T]()
+	if t.Kind() == reflect.Interface && t.NumMethod() == 0 {
+		return &Codec[T]{encode: encodeAny[T], decode: decodeAny[T], from: fromAny[T]}, ""
+	}
+	if !Marshals(t) {
+		if c := basic[T](t.Kind()); c != nil {
+			return c, ""
+		}
+	}
+	if reason := unstorable(t, make(map[reflect.Type]bool)); reason != "" {
+		return nil, reason
+	}
+	return newJSON[T](t), ""
+}
+
+// Encode returns the text of v.
+func (c *Codec[T]) Encode(v T) (string, error) { return c.encode(v) }
+
+// Decode returns the value of a text. ok is false if the text is not that of a T.
+func (c *Codec[T]) Decode(text string) (v T, ok bool) { return c.decode(text) }
+
+// From converts what a store of gin-contrib holds. ok is false if that is not a T.
+func (c *Codec[T]) From(stored any) (v T, ok bool) { return c.from(stored) }
+
+// Marshals reports whether a type brings its own JSON or text form.
+func Marshals(t reflect.Type) bool {
+	return implements[json.Marshaler](t) || implements[encoding.TextMarshaler](t)
+}
+
+// unmarshals reports whether a type reads its own JSON or text form.
+func unmarshals(t reflect.Type) bool {
+	return implements[json.Unmarshaler](t) || implements[encoding.TextUnmarshaler](t)
+}
+
+func implements[I any](t reflect.Type) bool {
+	i := reflect.TypeFor[I]()
+	return t.Implements(i) || reflect.PointerTo(t).Implements(i)
+}
+
+// Values of type any are stored as what they hold: a basic type as itself, and
+// everything else as JSON.
+
+func encodeAny[T any](v T) (string, error) {
+	if t := reflect.TypeOf(v); t != nil && t.PkgPath() == "" && isBasic(t.Kind()) {
+		return value.Encode(v)
+	}
+	return encodeJSON(v)
+}
+
+func decodeAny[T any](text string) (v T, ok bool) {
+	stored, err := value.Decode(text)
+	if err != nil {
+		return v, false
+	}
+	return fromAny[T](stored)
+}
+
+func fromAny[T any](stored any) (v T, ok bool) {
+	if j, isJSON := stored.(value.JSON); isJSON {
+		return unmarshal[T](string(j))
+	}
+	v, ok = stored.(T)
+	return v, ok
+}
+
+var timeType = reflect.TypeFor[time.Time]()

@@ -1,0 +1,97 @@
+package memstore
+
+import (
+	"encoding/binary"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+)
+
+// packed is the values of a session in one text: the length of each name and each text in
+// turn, and these. That is what a session that nobody uses is kept as, as a map of few
+// values takes several times as much memory, and holds up the garbage collector. The
+// first request that uses the session makes the map, and the sweep packs it again.
+type packed string
+
+// packValues returns the values less drop, overlaid with set.
+func packValues(values, set map[string]string, drop []string) packed {
+	if len(drop) > 0 {
+		values = value.Apply(values, nil, drop)
+	}
+	size := 0
+	for _, from := range [...]map[string]string{values, set} {
+		for name, text := range from {
+			size += len(name) + len(text) + 2*binary.MaxVarintLen16
+		}
+	}
+	if size == 0 {
+		return ""
+	}
+	var room [1024]byte
+	b := room[:0]
+	if size > len(room) {
+		b = make([]byte, 0, size)
+	}
+	for name, text := range values {
+		if _, replaced := set[name]; !replaced {
+			b = appendPair(b, name, text)
+		}
+	}
+	for name, text := range set {
+		b = appendPair(b, name, text)
+	}
+	return packed(b)
+}
+
+func appendPair(b []byte, name, text string) []byte {
+	b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// unpack returns the values. Their names and texts are parts of p.
+func (p packed) unpack() map[string]string {
+	if p == "" {
+		return nil
+	}
+	values := make(map[string]string, p.count())
+	for rest := string(p); rest != ""; {
+		var name, text string
+		name, rest = cutText(rest)
+		text, rest = cutText(rest)
+		values[name] = text
+	}
+	return values
+}
+
+func (p packed) count() (n int) {
+	for rest := string(p); rest != ""; n++ {
+		_, rest = cutText(rest)
+		_, rest = cutText(rest)
+	}
+	return n
+}
+
+// cutText returns the first text of what appendPair has written, and the rest.
+func cutText(s string) (text, rest string) {
+	n, shift := 0, 0
+	for i := range len(s) {
+		n |= int(s[i]&0x7f) << shift
+		if s[i] < 0x80 {
+			return s[i+1 : i+1+n], s[i+1+n:]
+		}
+		shift += 7
+	}
+	return "", ""
+}
+
+// get returns one of the values, "" if it is not there.
+func (p packed) get(name string) string {
+	for rest := string(p); rest != ""; {
+		var found, text string
+		found, rest = cutText(rest)
+		text, rest = cutText(rest)
+		if found == name {
+			return text
+		}
+	}
+	return ""
+}

@@ -1,0 +1,105 @@
+package redisstore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+)
+
+// TestWhatThisStoreMakesIsReadFromMemory: the request that comes after a sign-in costs no
+// round trip, and reads what stands on the server.
+func TestWhatThisStoreMakesIsReadFromMemory(t *testing.T) {
+	server := testserver.Redis(t)
+	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	create(t, b, newID(0), record("", nil))
+	waitCached(t, loader(t, b, newID(0)), server)
+	fromMemory := 0
+	for n := 1; n < 40; n += 2 {
+		id, next := newID(n), newID(n+1)
+		create(t, b, id, record("", map[string]string{"a": `1`, "b": `2`}))
+		before := reads(t, server)
+		r, found, err := b.Load(t.Context(), id)
+		require.NoError(t, err)
+		require.True(t, found)
+		made := reads(t, server) == before
+		stored, _, err := loadFresh(t.Context(), other, id)
+		require.NoError(t, err)
+		require.Equal(t, stored, r, "as it reads when it was stored")
+
+		_, err = other.Update(t.Context(), id, set("foreign"))
+		require.NoError(t, err)
+		moved, err := b.Rotate(t.Context(), id, move(next, record("alice", map[string]string{"c": `3`}), []string{"a"}))
+		require.NoError(t, err)
+		require.True(t, moved)
+		before = reads(t, server)
+		r, found, err = b.Load(t.Context(), next)
+		require.NoError(t, err)
+		require.True(t, found)
+		if made && reads(t, server) == before {
+			fromMemory++
+		}
+		assert.Equal(t, map[string]string{"b": `2`, "c": `3`, "foreign": `1`}, r.Values)
+		stored, _, err = loadFresh(t.Context(), other, next)
+		require.NoError(t, err)
+		require.Equal(t, stored, r)
+		_, found, err = b.Load(t.Context(), id)
+		require.NoError(t, err)
+		assert.True(t, found, "the trace of the old ID")
+	}
+	assert.Positive(t, fromMemory)
+}
+
+// TestChangesAreSeenInWhatThisStoreHasMade changes and ends sessions elsewhere at the
+// moment they are made: the news of that must not be taken for that of their making.
+func TestChangesAreSeenInWhatThisStoreHasMade(t *testing.T) {
+	server := testserver.Redis(t)
+	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	create(t, b, newID(0), record("", nil))
+	waitCached(t, loader(t, b, newID(0)), server)
+	for n := 1; n <= 300; n++ {
+		id := newID(n)
+		create(t, b, id, record("alice", nil))
+		if n%3 == 0 { // the news of the making has come
+			time.Sleep(time.Millisecond)
+		}
+		if n%2 == 0 {
+			_, err := other.Update(t.Context(), id, set("foreign"))
+			require.NoError(t, err)
+		} else {
+			_, err := other.Delete(t.Context(), id)
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool {
+			r, found, err := b.Load(t.Context(), id)
+			return err == nil && (n%2 == 0 && r.Values["foreign"] != "" || n%2 == 1 && !found)
+		}, 5*time.Second, 100*time.Microsecond)
+	}
+}
+
+// TestAloneInTime: a command that its caller carries out ends in time as well.
+func TestAloneInTime(t *testing.T) {
+	const timeout = time.Second
+	server := testserver.Redis(t)
+	s := open(t, server.Address, redisstore.WithoutCache(), redisstore.WithConfig(store.Config{Timeout: timeout}))
+	make1 := func() error {
+		_, _, err := kit(s).Create(context.WithoutCancel(t.Context()), record("alice", nil), signin.Attempt{Began: time.Now()})
+		return err
+	}
+	require.NoError(t, make1())
+	server.Pause()
+	began := time.Now()
+	err := make1()
+	took := time.Since(began)
+	server.Resume()
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, took, 3*timeout)
+	require.Eventually(t, func() bool { return make1() == nil }, 10*time.Second, 10*time.Millisecond)
+}
