@@ -31,7 +31,7 @@ func Support(r gin.IRouter, isAgent func(user string) bool, log *slog.Logger) {
 		actingFor.Set(c, c.PostForm("customer"))
 		sessionkit.Renew(c) // a change of privilege
 		customer, agent := Behalf(c)
-		log.InfoContext(c, "begins to act", "customer", customer, "agent", agent, "session", sessionkit.Current(c).ID)
+		log.InfoContext(c, "begins to act", "customer", customer, "agent", agent)
 		c.Redirect(http.StatusSeeOther, "/account")
 	})
 	r.POST("/act/end", agents, func(c *gin.Context) {

@@ -1,8 +1,6 @@
 package howto
 
 import (
-	"context"
-
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit"
@@ -10,13 +8,36 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
-// Node is the middleware of one of several processes, which share a Redis server.
-func Node(redis string, secrets ...[]byte) (gin.HandlerFunc, *store.Store, error) {
-	s, err := redisstore.Open(redis) // the same server for all, and the same Config
+// Process returns the middleware of one of several processes, and its store.
+func Process(redis string, secrets [][]byte) (gin.HandlerFunc, *store.Store, error) {
+	s, err := redisstore.Open(redis) // one server for all processes, such as "redis://10.0.0.5:6379"
 	if err != nil {
 		return nil, nil, err
 	}
-	return sessionkit.Sessions(s, sessionkit.Config{Secrets: secrets}), s, nil
+	return sessionkit.Sessions(s, sessionkit.Config{Secrets: secrets}), s, nil // and one Config
 }
 
-var _ = context.Background
+// Settings are a session value that was a text in an earlier release.
+type Settings struct {
+	Theme string `json:"theme"`
+	Dense bool   `json:"dense"` // new: false in what was stored before
+}
+
+var (
+	settings = sessionkit.NewKey[Settings]("settings2") // another type has another name
+	oldTheme = sessionkit.NewKey[string]("settings")    // what the last release wrote, until its sessions have ended
+)
+
+// SettingsOf returns a value that may have been stored by an earlier release.
+func SettingsOf(c *gin.Context) Settings {
+	if s, ok := settings.Get(c); ok {
+		return s
+	}
+	theme, _ := oldTheme.Get(c)
+	return Settings{Theme: theme}
+}
+
+// ChangeStore moves the sessions of one store to another one as they are used.
+func ChangeStore(old, now *store.Store) gin.HandlerFunc {
+	return sessionkit.Sessions(store.Migrate(old, now, "session")) // "session" is Config.Name
+}

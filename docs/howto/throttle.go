@@ -1,6 +1,7 @@
 package howto
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -15,16 +16,17 @@ import (
 type Throttle struct {
 	mu     sync.Mutex
 	limits map[string]*rate.Limiter
+	swept  time.Time
 }
 
 // Allow reports whether there may be one more attempt for key.
 func (t *Throttle) Allow(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for key, l := range t.limits { // those that are full again count nothing
-		if l.Tokens() >= float64(l.Burst()) {
-			delete(t.limits, key)
-		}
+	if time.Since(t.swept) > time.Minute {
+		t.swept = time.Now()
+		full := func(_ string, l *rate.Limiter) bool { return l.Tokens() >= float64(l.Burst()) }
+		maps.DeleteFunc(t.limits, full) // nobody has tried for a while
 	}
 	if t.limits == nil {
 		t.limits = make(map[string]*rate.Limiter)

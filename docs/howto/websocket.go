@@ -21,6 +21,7 @@ func Live(r gin.IRouter, feed Feed) {
 	r.GET("/events", signedIn, func(c *gin.Context) {
 		user, _ := sessionkit.User(c)
 		messages := feed(c.Request.Context(), user)
+		c.Header("X-Accel-Buffering", "no") // nginx would keep the events back
 		for {
 			select {
 			case m := <-messages:

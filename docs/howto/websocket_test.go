@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/docs/howto"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/sessionkittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -77,8 +79,31 @@ func TestLiveEvents(t *testing.T) {
 		assert.Empty(t, lines.Text())
 	}
 	assert.NoError(t, lines.Err(), "the stream ends with the session")
+}
 
-	s = newLiveSite(t)
+// TestLiveEventsBehindNginx: the events come at once.
+func TestLiveEventsBehindNginx(t *testing.T) {
+	s := newLiveSite(t)
+	nginx := testserver.Nginx(t, s.address, "proxy_set_header Host "+s.address+";")
+	tls := httptest.NewTLSServer(nil)
+	defer tls.Close()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+nginx+"/events", nil)
+	require.NoError(t, err)
+	site, err := url.Parse("http://" + s.address)
+	require.NoError(t, err)
+	for _, cookie := range s.client.Jar.Cookies(site) {
+		q.AddCookie(cookie)
+	}
+	res, err := tls.Client().Do(q)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewScanner(res.Body)
+	require.True(t, lines.Scan(), "or the test hangs")
+	assert.Equal(t, "event:message", lines.Text())
+}
+
+func TestLiveEventsEndWithTheClient(t *testing.T) {
+	s := newLiveSite(t)
 	ctx, leave := context.WithCancel(t.Context())
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/events", nil)
 	require.NoError(t, err)
