@@ -18,13 +18,39 @@ type adopted struct {
 	token string // of the session, if it had moved before
 }
 
+// tokens returns what the request brings for a session of this name: those that may
+// be of a store of this module that is being moved from.
+func (q *request) tokens() []string {
+	if q.bearer {
+		secret, _ := q.kit.token(q.r)
+		return []string{secret}
+	}
+	list := make([]string, 0, maxCookies)
+	for _, name := range []string{q.kit.hostName, q.kit.Name} {
+		if name == q.kit.Name && !q.kit.plainHTTP(q.r) {
+			break
+		}
+		for value := range cookieValues(q.r.Header["Cookie"], name) {
+			if len(list) == maxCookies {
+				break
+			}
+			list = append(list, value)
+		}
+	}
+	return list
+}
+
 // adopt looks for the session in the store that is being moved from. It reports
 // whether it is found there, or nobody knows.
 func (q *request) adopt(fresh bool, why *rejection) bool {
-	if q.kit.successor == nil {
+	if q.kit.successor == nil || q.bearer && !q.kit.ownMoves {
 		return false
 	}
-	id, token, record, old, err := q.kit.successor.Adopt(q.r, q.kit.Name)
+	var tokens []string // nil: those of the old cookies count
+	if q.kit.ownMoves {
+		tokens = q.tokens()
+	}
+	id, token, record, old, err := q.kit.successor.Adopt(q.r, q.kit.Name, tokens)
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		q.report(fmt.Errorf("sessionkit: loading the session: %w", err))
@@ -36,16 +62,23 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	case id == "":
 		return false
 	}
+	now := time.Now()
+	if q.kit.ownMoves && token == "" && !q.kit.live(&record, now) { // the Config has become stricter
+		q.expired = q.expired || record.User != ""
+		q.tell(Event{Kind: EventExpired, User: record.User})
+		return false
+	}
 	q.adopted = &adopted{old.(kitstore.Mover), token}
 	if token != "" { // it has moved, and the browser does not know that yet
 		return q.open(token, fresh, why)
 	}
-	now := time.Now()
-	record.Created, record.Seen = now, now
-	in := signInOf(record)
-	record.Expires = q.kit.life(&record, in).expires(&record, in, now)
+	if !q.kit.ownMoves { // nobody knows when
+		record.Created, record.Seen = now, now
+		in := signInOf(record)
+		record.Expires = q.kit.life(&record, in).expires(&record, in, now)
+	}
 	q.start(kept{id: id, old: q.adopted.Mover, record: record})
-	if q.due = q.comesBack(); !q.due { // else this use moves it
+	if q.due = q.bearer || q.comesBack(); !q.due { // else this use moves it
 		q.kit.warn(q.r, true)
 	}
 	return true

@@ -146,14 +146,20 @@ func (q *request) load(fresh bool) {
 // find opens the session that the request brings, if any.
 func (q *request) find(fresh bool) {
 	var why rejection
+	found := false
 	if q.bearer {
-		if secret, _ := q.kit.token(q.r); secret != "" && q.open(secret, fresh, &why) {
-			return
-		}
-	} else if q.openCookie(fresh, &why) {
-		return
+		secret, _ := q.kit.token(q.r)
+		found = secret != "" && (q.open(secret, fresh, &why) || q.adopt(fresh, &why))
+	} else {
+		found = q.openCookie(fresh, &why)
 	}
-	if why.rejected {
+	if q.adopted == nil {
+		for _, id := range why.gone {
+			q.expired = true
+			q.tell(Event{Kind: EventExpired, SessionID: id})
+		}
+	}
+	if why.rejected && !found {
 		q.tell(Event{Kind: EventRejected, SessionID: why.handle})
 	}
 }
@@ -163,6 +169,7 @@ func (q *request) find(fresh bool) {
 type rejection struct {
 	rejected bool
 	handle   string
+	gone     []string // sessions of users that expired so long ago that their records are gone
 }
 
 // openCookie opens the session that one of the cookies names. The Secure name comes
@@ -211,8 +218,7 @@ func (q *request) open(cookie string, fresh bool, why *rejection) bool {
 		return true
 	case k.id == "" && q.kit.directory != nil && token.SignedIn(cookie):
 		id, _ := token.ID(cookie)
-		q.expired = true // so long ago that its record is gone
-		q.tell(Event{Kind: EventExpired, SessionID: id})
+		why.gone = append(why.gone, id)
 	case k.id == "":
 		why.rejected = true
 		why.handle, _ = store.ID(cookie)

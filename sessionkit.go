@@ -78,6 +78,7 @@ type kit struct {
 	keeper     keeper
 	directory  kitstore.Directory // nil: the store does not know the sessions of a user
 	successor  kitstore.Successor // nil: the store takes over from no other
+	ownMoves   bool               // it takes over from a store of this module
 	seenEvery  time.Duration
 	protection *http.CrossOriginProtection
 	cookieless *http.ServeMux // nil: none
@@ -116,6 +117,7 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 		k.keeper, k.directory = served{s, c.Name}, s
 		if k.successor, ok = s.(kitstore.Successor); ok {
 			k.keeper = moving{served{s, c.Name}}
+			k.ownMoves = k.successor.MovesOwn(c.Name)
 			if k.successor.UserOf() != nil {
 				if c.UserOf != nil {
 					return nil, &ConfigError{Field: "Config.UserOf", Reason: "store.Migrate was given such a function already; give it once"}

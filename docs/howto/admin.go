@@ -37,11 +37,11 @@ func Administration(r *gin.Engine, store sessions.Store, isAdmin func(user strin
 func OneSession(r gin.IRouter, isAdmin func(user string) bool) {
 	r.POST("/login", func(c *gin.Context) {
 		user := c.PostForm("user")
+		var options []sessionkit.LoginOption
 		if isAdmin(user) {
-			sessionkit.Login(c, user, sessionkit.IdleTimeout(15*time.Minute), sessionkit.Lifetime(8*time.Hour))
-		} else {
-			sessionkit.Login(c, user)
+			options = append(options, sessionkit.IdleTimeout(15*time.Minute), sessionkit.Lifetime(8*time.Hour))
 		}
+		sessionkit.Login(c, user, options...)
 		c.Redirect(http.StatusSeeOther, "/")
 	})
 }

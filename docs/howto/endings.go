@@ -26,10 +26,10 @@ func Security(r gin.IRouter, accounts Accounts) {
 		if err == nil {
 			err = sessionkit.LogoutOthers(c) // this browser stays signed in
 		}
-		done(c, err)
+		answer(c, err)
 	})
 	r.POST("/devices/revoke", fresh, func(c *gin.Context) {
-		done(c, sessionkit.Revoke(c, c.PostForm("id"))) // an ID of sessionkit.Devices(c)
+		answer(c, sessionkit.Revoke(c, c.PostForm("id"))) // an ID of sessionkit.Devices(c)
 	})
 	r.POST("/account/delete", fresh, func(c *gin.Context) {
 		user, _ := sessionkit.User(c)
@@ -37,11 +37,11 @@ func Security(r gin.IRouter, accounts Accounts) {
 		if err == nil {
 			err = sessionkit.LogoutEverywhere(c)
 		}
-		done(c, err)
+		answer(c, err)
 	})
 }
 
-func done(c *gin.Context, err error) {
+func answer(c *gin.Context, err error) {
 	if err != nil {
 		c.AbortWithStatus(http.StatusServiceUnavailable)
 		return

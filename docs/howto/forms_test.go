@@ -112,7 +112,8 @@ func TestTurbo(t *testing.T) {
 func TestInertia(t *testing.T) {
 	scripts := testserver.Node(t, "testdata/pages")
 	b := newTab(t)
-	site := pages(t, sessionkittest.NewStore(), "", html(fmt.Sprintf(`<!doctype html><title>Account</title><script src="%s/inertia.js"></script>
+	store := sessionkittest.NewStore()
+	site := pages(t, store, "", html(fmt.Sprintf(`<!doctype html><title>Account</title><script src="%s/inertia.js"></script>
 <input name="name"><button onclick="Inertia.router.post('/account/name', {name: 'Ada'})">Save</button><script>
 Inertia.router.init({
 	initialPage: {component: "Account", props: {}, url: "/account", version: ""},
@@ -121,4 +122,10 @@ Inertia.router.init({
 	signedOutMeanwhile(b, site)
 	b.press("button")
 	atLogin(b)
+
+	b.press("button")
+	b.wait(`location.pathname === "/account" && window.Inertia !== undefined`)
+	store.FailReads(errors.New("out of order"))
+	b.press("button")
+	b.wait(`document.querySelector("dialog iframe")?.srcdoc.includes("Try again in a few seconds.") === true`)
 }

@@ -1,11 +1,14 @@
 package howto
 
 import (
+	"database/sql"
+
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
 
 // Process returns the middleware of one of several processes, and its store.
@@ -37,7 +40,15 @@ func SettingsOf(c *gin.Context) Settings {
 	return Settings{Theme: theme}
 }
 
-// ChangeStore moves the sessions of one store to another one as they are used.
-func ChangeStore(old, now *store.Store) gin.HandlerFunc {
-	return sessionkit.Sessions(store.Migrate(old, now, "session")) // "session" is Config.Name
+// ChangeStore moves sessions from SQLite to Redis as they are used.
+func ChangeStore(db *sql.DB, redis string) (gin.HandlerFunc, error) {
+	old, err := sqlstore.New(db) // as it was
+	if err != nil {
+		return nil, err
+	}
+	now, err := redisstore.Open(redis)
+	if err != nil {
+		return nil, err
+	}
+	return sessionkit.Sessions(store.Migrate(old, now, "session")), nil // "session" is Config.Name
 }

@@ -2,17 +2,21 @@ package howto_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	_ "modernc.org/sqlite"
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/docs/howto"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/sessionkittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
 
 // balanced sends each request to the next one of several processes.
@@ -58,6 +62,47 @@ func TestProcesses(t *testing.T) {
 	for range 2 {
 		assert.Empty(t, client.Get("/").Body.String())
 	}
+}
+
+func TestChangeStore(t *testing.T) {
+	db, err := sqlstore.OpenSQLite(filepath.Join(t.TempDir(), "sessions.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	old, err := sqlstore.New(db)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, old.Close()) })
+	redis := testserver.Redis(t)
+	moving, err := howto.ChangeStore(db, "redis://"+redis.Address)
+	require.NoError(t, err)
+	now, err := redisstore.Open("redis://" + redis.Address)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, now.Close()) })
+
+	app := &balanced{} // of which one process runs at a time
+	run := func(kit gin.HandlerFunc) {
+		r := gin.New()
+		r.Use(kit)
+		r.GET("/", whoami)
+		app.processes = []http.Handler{r}
+	}
+	run(sessionkit.Sessions(old))
+	user := sessionkittest.As(t, app, "42", sessionkittest.With(howto.Cart, []string{"tea"}))
+	visitor := sessionkittest.Visitor(t, app, sessionkittest.With(howto.Cart, []string{"cake"}))
+	away := sessionkittest.As(t, app, "43")
+	before := user.Session()
+
+	run(moving)
+	for client, want := range map[*sessionkittest.Client]string{user: "tea", visitor: "cake"} {
+		client.Get("/")
+		items, _ := sessionkittest.Value(client, howto.Cart)
+		assert.Equal(t, []string{want}, items)
+	}
+	assert.Equal(t, "42", user.Get("/").Body.String())
+	assert.Equal(t, before.EndsAt.UnixMilli(), user.Session().EndsAt.UnixMilli(), "the deadlines stay")
+
+	run(sessionkit.Sessions(now)) // when the old sessions have expired
+	assert.Equal(t, "42", user.Get("/").Body.String())
+	assert.Empty(t, away.Get("/").Body.String(), "who did not come meanwhile signs in again")
 }
 
 func TestSettingsOfAnEarlierRelease(t *testing.T) {

@@ -148,7 +148,7 @@ func TestLocalNetwork(t *testing.T) {
 	q := httptest.NewRequest(http.MethodGet, "http://printer.lan/login", nil)
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, q)
-	cookie := w.Result().Cookies()[0] //nolint:bodyclose // a recorder's needs no closing
+	cookie := w.Result().Cookies()[0]
 	assert.Equal(t, "session", cookie.Name)
 	assert.False(t, cookie.Secure)
 	assert.Empty(t, log.String())

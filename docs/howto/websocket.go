@@ -67,8 +67,9 @@ func Live(r gin.IRouter, feed Feed) {
 			return // Upgrade has answered
 		}
 		defer func() { _ = conn.Close() }()
+		ended := sessionkit.Done(c)
 		go func() {
-			<-sessionkit.Done(c) // also when the handler returns
+			<-ended // or the handler has returned
 			text := gorilla.FormatCloseMessage(gorilla.ClosePolicyViolation, "signed out")
 			_ = conn.WriteControl(gorilla.CloseMessage, text, time.Now().Add(time.Second))
 			_ = conn.Close()

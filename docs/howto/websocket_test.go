@@ -3,6 +3,7 @@ package howto_test
 import (
 	"bufio"
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -52,24 +53,24 @@ func newLiveSite(t *testing.T) *liveSite {
 	return s
 }
 
-func (s *liveSite) get(t *testing.T, client *http.Client, path string, header http.Header) *http.Response {
+// get asks for a stream and returns the status of the answer, and its lines.
+func (s *liveSite) get(t *testing.T, client *http.Client, path string, header http.Header) (int, *bufio.Scanner) {
 	t.Helper()
 	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+path, nil)
 	require.NoError(t, err)
-	for name, lines := range header {
-		q.Header[name] = lines
-	}
+	maps.Copy(q.Header, header)
 	res, err := client.Do(q)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = res.Body.Close() })
-	return res
+	return res.StatusCode, bufio.NewScanner(res.Body)
 }
 
 func TestLiveEvents(t *testing.T) {
 	s := newLiveSite(t)
-	assert.Equal(t, http.StatusUnauthorized, s.get(t, http.DefaultClient, "/events", nil).StatusCode)
+	status, _ := s.get(t, http.DefaultClient, "/events", nil)
+	assert.Equal(t, http.StatusUnauthorized, status)
 
-	lines := bufio.NewScanner(s.get(t, s.http, "/events", nil).Body)
+	_, lines := s.get(t, s.http, "/events", nil)
 	require.True(t, lines.Scan())
 	assert.Equal(t, "event:message", lines.Text())
 	require.True(t, lines.Scan())
@@ -132,9 +133,12 @@ func TestLiveEventsInBrowser(t *testing.T) {
 func TestLiveWebSockets(t *testing.T) {
 	t.Run("coder", func(t *testing.T) {
 		s := newLiveSite(t)
-		conn, res, err := websocket.Dial(t.Context(), "ws://"+s.address+"/coder", &websocket.DialOptions{HTTPClient: s.http})
+		dial := func() (*websocket.Conn, error) {
+			conn, _, err := websocket.Dial(t.Context(), "ws://"+s.address+"/coder", &websocket.DialOptions{HTTPClient: s.http}) //nolint:bodyclose // its body is the connection
+			return conn, err
+		}
+		conn, err := dial()
 		require.NoError(t, err)
-		_ = res
 		_, text, err := conn.Read(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "hello 42", string(text))
@@ -144,7 +148,7 @@ func TestLiveWebSockets(t *testing.T) {
 		<-s.left
 
 		s = newLiveSite(t)
-		conn, _, err = websocket.Dial(t.Context(), "ws://"+s.address+"/coder", &websocket.DialOptions{HTTPClient: s.http})
+		conn, err = dial()
 		require.NoError(t, err)
 		require.NoError(t, conn.CloseNow())
 		<-s.left // the client has left, and the handler has returned
@@ -169,9 +173,11 @@ func TestLiveWebSockets(t *testing.T) {
 			handshake := http.Header{
 				"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 			}
-			assert.Equal(t, http.StatusUnauthorized, s.get(t, http.DefaultClient, path, handshake).StatusCode, "nobody is signed in")
+			status, _ := s.get(t, http.DefaultClient, path, handshake)
+			assert.Equal(t, http.StatusUnauthorized, status, "nobody is signed in")
 			handshake["Origin"] = []string{"https://evil.example"}
-			assert.Equal(t, http.StatusForbidden, s.get(t, s.http, path, handshake).StatusCode, "another site")
+			status, _ = s.get(t, s.http, path, handshake)
+			assert.Equal(t, http.StatusForbidden, status, "another site")
 		}
 	})
 }
