@@ -30,6 +30,23 @@ type Provider struct {
 	ResponseMode oauth2.AuthCodeOption
 }
 
+// NewProvider looks up a provider by its issuer, such as "https://accounts.google.com".
+// The application is known there by its ID and secret, and by site + "/auth/callback".
+func NewProvider(ctx context.Context, issuer, id, secret, site string) (*Provider, error) {
+	provider, err := oidc.NewProvider(ctx, issuer)
+	if err != nil {
+		return nil, err
+	}
+	return &Provider{
+		OAuth2: oauth2.Config{
+			ClientID: id, ClientSecret: secret, Endpoint: provider.Endpoint(),
+			RedirectURL: site + "/auth/callback", Scopes: []string{oidc.ScopeOpenID},
+		},
+		Verifier:     provider.Verifier(&oidc.Config{ClientID: id}),
+		ResponseMode: oauth2.SetAuthURLParam("response_mode", "query"), // or "form_post", see below
+	}, nil
+}
+
 // Routes adds the sign-in at a provider to the routes of an application.
 func (p *Provider) Routes(r gin.IRouter) {
 	r.GET("/auth", func(c *gin.Context) {

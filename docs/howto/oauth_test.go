@@ -135,16 +135,10 @@ func signInShop(t *testing.T, p *provider, mode string) (site string) {
 	})
 	site = serveTLS(t, "shop.example.com", r)
 
-	discovered, err := oidc.NewProvider(oidc.ClientContext(t.Context(), p.Client()), p.URL)
+	known, err := howto.NewProvider(oidc.ClientContext(t.Context(), p.Client()), p.URL, "shop", "secret", site)
 	require.NoError(t, err)
-	(&howto.Provider{
-		OAuth2: oauth2.Config{
-			ClientID: "shop", ClientSecret: "secret", Endpoint: discovered.Endpoint(),
-			RedirectURL: site + "/auth/callback", Scopes: []string{oidc.ScopeOpenID},
-		},
-		Verifier:     discovered.Verifier(&oidc.Config{ClientID: "shop"}),
-		ResponseMode: oauth2.SetAuthURLParam("response_mode", mode),
-	}).Routes(r)
+	known.ResponseMode = oauth2.SetAuthURLParam("response_mode", mode)
+	known.Routes(r)
 	return site
 }
 
