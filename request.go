@@ -146,7 +146,7 @@ func (q *request) load(fresh bool) {
 // find opens the session that the request brings, if any.
 func (q *request) find(fresh bool) {
 	var why rejection
-	found := false
+	var found bool
 	if q.bearer {
 		secret, _ := q.kit.token(q.r)
 		found = secret != "" && (q.open(secret, fresh, &why) || q.adopt(fresh, &why))
