@@ -97,7 +97,7 @@ func WithFormPost(store sessions.Store) *gin.Engine {
 	}))
 	r.POST("/auth/callback", func(c *gin.Context) {
 		answer := url.Values{"state": {c.PostForm("state")}, "code": {c.PostForm("code")}}
-		c.Redirect(http.StatusSeeOther, "/auth/callback?"+answer.Encode()) // as if by GET: now the session's cookie comes
+		c.Redirect(http.StatusSeeOther, "/auth/callback?"+answer.Encode()) // as if by GET, with the session cookie
 	})
 	return r
 }
