@@ -235,3 +235,28 @@ func TestSignInAtProviderRefusals(t *testing.T) {
 	status, _ := send(ada, http.MethodPost, site+"/cart", nil)
 	assert.Equal(t, http.StatusForbidden, status, "the provider's origin may post to no other route")
 }
+
+// TestCookieOfAPostedCallback: what a provider posts beside code and state comes to the
+// GET in a cookie, which the answer to the cross-site POST sets.
+func TestCookieOfAPostedCallback(t *testing.T) {
+	name := sessionkit.NewCookie[string]("name", sessionkit.CookieOptions{Protection: sessionkit.Encrypted, MaxAge: time.Minute})
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+		CookielessRoutes: []string{"POST /auth/callback"}, Secrets: [][]byte{[]byte("0123456789abcdef0123456789abcdef")},
+	}))
+	r.POST("/auth/callback", func(c *gin.Context) {
+		assert.NoError(t, name.Set(c, c.PostForm("user")))
+		c.Redirect(http.StatusSeeOther, "/auth/callback")
+	})
+	r.GET("/auth/callback", func(c *gin.Context) {
+		user, err := name.Get(c)
+		c.String(http.StatusOK, "%s %v", user, err)
+	})
+	site := serveTLS(t, "shop.example.com", r)
+	elsewhere := gin.New()
+	elsewhere.GET("/", html(fmt.Sprintf(`<!doctype html><title>Provider</title><form method="post" action="%s/auth/callback"><button name="user" value="Ada">Go</button></form>`, site)))
+	b := newTab(t)
+	b.open(serveTLS(t, "127.0.0.1", elsewhere))
+	b.press("button")
+	b.wait(`document.body.innerText === "Ada <nil>"`)
+}
