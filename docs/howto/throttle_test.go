@@ -2,7 +2,9 @@ package howto_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +41,15 @@ func TestThrottledLogin(t *testing.T) {
 		assert.Equal(t, http.StatusTooManyRequests, w.Code, "but not with the account, nor with the address")
 		assert.Equal(t, "60", w.Header().Get("Retry-After"))
 		assert.Equal(t, http.StatusTooManyRequests, client.Post("/login", form("user", "bob", "password", "right")).Code)
+		fromElsewhere := func(user string) int {
+			body := strings.NewReader(form("user", user, "password", "right").Encode())
+			q := httptest.NewRequest(http.MethodPost, "/login", body)
+			q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			q.RemoteAddr = "198.51.100.7:1234"
+			return sessionkittest.Visitor(t, r).Do(q).Code
+		}
+		assert.Equal(t, http.StatusTooManyRequests, fromElsewhere("ada"), "the account counts from everywhere")
+		assert.Equal(t, http.StatusSeeOther, fromElsewhere("bob"))
 		time.Sleep(time.Minute)
 		assert.Equal(t, http.StatusSeeOther, client.Post("/login", form("user", "ada", "password", "right")).Code)
 
