@@ -134,8 +134,8 @@ func (q *request) create(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	a, in := q.attempt(), q.session.SignedIn()
-	a.SignIn = &in
+	a := q.attempt()
+	a.SignIn = q.session.Details()
 	k, err := q.kit.keeper.Create(q.r, plan.Record, a)
 	if err != nil {
 		return err
@@ -160,8 +160,8 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 	}
 	var attempt *signin.Attempt
 	if plan.Attempt {
-		a, in := q.attempt(), q.session.SignedIn()
-		a.SignIn = &in
+		a := q.attempt()
+		a.SignIn = q.session.Details()
 		attempt = &a
 	}
 	k, found, err := q.kit.keeper.Rotate(q.r, q.kept(), plan.Record, plan.Change.Delete, attempt)

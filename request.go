@@ -138,14 +138,20 @@ func (q *request) load(fresh bool) {
 // find opens the session that the request brings, if any.
 func (q *request) find(fresh bool) {
 	var why rejection
+	var found bool
 	if q.bearer {
-		if secret, _ := client.Token(q.kit.TokenHeader, q.r); secret != "" && q.open(secret, fresh, &why) {
-			return
-		}
-	} else if q.openCookie(fresh, &why) {
-		return
+		secret, _ := client.Token(q.kit.TokenHeader, q.r)
+		found = secret != "" && (q.open(secret, fresh, &why) || q.adopt(fresh, &why))
+	} else {
+		found = q.openCookie(fresh, &why)
 	}
-	if why.rejected {
+	if q.adopted == nil {
+		for _, id := range why.gone {
+			q.expired = true
+			q.tell(Event{Kind: EventExpired, SessionID: id})
+		}
+	}
+	if why.rejected && !found {
 		q.tell(Event{Kind: EventRejected, SessionID: why.handle})
 	}
 }
@@ -155,6 +161,7 @@ func (q *request) find(fresh bool) {
 type rejection struct {
 	rejected bool
 	handle   string
+	gone     []string // sessions of users that expired so long ago that their records are gone
 }
 
 // openCookie opens the session that one of the cookies names. The Secure name comes
@@ -203,8 +210,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		return true
 	case k.ID == "" && q.kit.directory != nil && token.SignedIn(secret):
 		id, _ := token.ID(secret)
-		q.expired = true // so long ago that its record is gone
-		q.tell(Event{Kind: EventExpired, SessionID: id})
+		why.gone = append(why.gone, id)
 	case k.ID == "":
 		why.rejected = true
 		why.handle, _ = store.ID(secret)
@@ -316,13 +322,39 @@ type adopted struct {
 	token string // of the session, if it had moved before
 }
 
+// tokens returns what the request brings for a session of this name: those that may
+// be of a store of this module that is being moved from.
+func (q *request) tokens() []string {
+	if q.bearer {
+		secret, _ := client.Token(q.kit.TokenHeader, q.r)
+		return []string{secret}
+	}
+	list := make([]string, 0, cookie.MaxTried)
+	for _, name := range []string{q.kit.site.SecureName, q.kit.site.Name} {
+		if name == q.kit.site.Name && !q.kit.site.PlainHTTP(q.r) {
+			break
+		}
+		for value := range cookie.Values(q.r.Header["Cookie"], name) {
+			if len(list) == cookie.MaxTried {
+				break
+			}
+			list = append(list, value)
+		}
+	}
+	return list
+}
+
 // adopt looks for the session in the store that is being moved from. It reports
 // whether it is found there, or nobody knows.
 func (q *request) adopt(fresh bool, why *rejection) bool {
-	if q.kit.successor == nil {
+	if q.kit.successor == nil || q.bearer && !q.kit.ownMoves {
 		return false
 	}
-	id, token, record, old, err := q.kit.successor.Adopt(q.r, q.kit.Name)
+	var tokens []string // nil: those of the old cookies count
+	if q.kit.ownMoves {
+		tokens = q.tokens()
+	}
+	id, token, record, old, err := q.kit.successor.Adopt(q.r, q.kit.Name, tokens)
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		q.report(fmt.Errorf("sessionkit: loading the session: %w", err))
@@ -334,12 +366,20 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	case id == "":
 		return false
 	}
+	now := time.Now()
+	if q.kit.ownMoves && token == "" && !q.kit.policy.Live(&record, now) { // the Config has become stricter
+		q.expired = q.expired || record.User != ""
+		q.tell(Event{Kind: EventExpired, User: record.User})
+		return false
+	}
 	q.adopted = &adopted{old.(kitstore.Mover), token}
 	if token != "" { // it has moved, and the browser does not know that yet
 		return q.open(token, fresh, why)
 	}
-	q.kit.policy.Adopt(&record, time.Now())
-	moves := q.comesBack() // by this use
+	if !q.kit.ownMoves { // nobody knows when
+		q.kit.policy.Adopt(&record, now)
+	}
+	moves := q.bearer || q.comesBack() // by this use
 	q.start(keeper.Adopted(id, record, q.adopted.Mover), moves)
 	if !moves {
 		q.kit.site.Warn(q.r, true)

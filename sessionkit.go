@@ -85,6 +85,7 @@ type kit struct {
 	keeper     keeper.Keeper
 	directory  kitstore.Directory // nil: the store does not know the sessions of a user
 	successor  kitstore.Successor // nil: the store takes over from no other
+	ownMoves   bool               // it takes over from a store of this module
 	protection *http.CrossOriginProtection
 	cookieless *http.ServeMux  // nil: none
 	sealers    []cookie.Sealer // one for each of Config.Secrets
@@ -142,6 +143,7 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 // keepIn has the sessions kept in a store, if it can do what Config needs.
 func (k *kit) keepIn(store sessions.Store) error {
 	k.keeper, k.directory, k.successor = keeper.Of(store, k.Name, k.policy.SeenEvery())
+	k.ownMoves = k.successor != nil && k.successor.MovesOwn(k.Name)
 	if k.successor != nil && k.successor.UserOf() != nil {
 		if k.UserOf != nil {
 			return &ConfigError{Field: "Config.UserOf", Reason: "store.Migrate was given such a function already; give it once"}

@@ -44,6 +44,12 @@ import (
 // known to come back, such as plain HTTP, the old cookie stays and goes on opening the
 // session; reading it does not move it then.
 //
+// If from is a store of this module that sessionkit has used, oldName is the Config.Name
+// and user is left out. Then all that is known of a session moves: who is signed in and
+// since when, the deadlines, and sessions by a token. Config.Name, Domain and Path stay
+// as they are. No process should use the old store alone meanwhile: it would not know
+// the sessions that have moved.
+//
 // Once the old sessions have expired, remove Migrate. It panics if to is not a store
 // of this module.
 func Migrate(from, to sessions.Store, oldName string, user ...func(values map[any]any) string) sessions.Store {
@@ -58,6 +64,10 @@ func Migrate(from, to sessions.Store, oldName string, user ...func(values map[an
 		panic("store: Migrate needs the store that the sessions move from")
 	}
 	m := &migrating{Store: own.own(), from: from, oldName: oldName}
+	source, ok := from.(interface{ own() *Store })
+	if _, twice := from.(*migrating); ok && !twice && len(user) == 0 {
+		m.source = source.own()
+	}
 	for _, f := range user {
 		m.user = f
 	}
@@ -71,6 +81,7 @@ func (s *Store) own() *Store { return s }
 type migrating struct {
 	*Store
 	from    sessions.Store
+	source  *Store // from, if it is one of this module that says who is signed in; nil: it does not
 	oldName string
 	user    func(values map[any]any) string
 }
@@ -87,8 +98,10 @@ type migratingKit struct {
 
 func (k migratingKit) UserOf() func(values map[any]any) string { return k.m.user }
 
-func (k migratingKit) Adopt(r *http.Request, name string) (id, token string, record Record, old any, err error) {
-	o, err := k.m.adopt(r, name)
+func (k migratingKit) MovesOwn(name string) bool { return k.m.source != nil && k.m.oldName == name }
+
+func (k migratingKit) Adopt(r *http.Request, name string, tokens []string) (id, token string, record Record, old any, err error) {
+	o, err := k.m.adopt(r, name, tokens)
 	if o == nil || err != nil {
 		return "", "", Record{}, nil, err
 	}
@@ -97,12 +110,18 @@ func (k migratingKit) Adopt(r *http.Request, name string) (id, token string, rec
 
 // adopt returns the session that an old cookie of the request names, nil if none
 // does. It is to have a name.
-func (m *migrating) adopt(r *http.Request, name string) (*moving, error) {
-	for i, cookie := range r.CookiesNamed(m.oldName) {
+func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*moving, error) {
+	own := tokens != nil
+	if !own {
+		for _, cookie := range r.CookiesNamed(m.oldName) {
+			tokens = append(tokens, cookie.Value)
+		}
+	}
+	for i, token := range tokens {
 		if i == maxCookies {
 			break
 		}
-		o := &moving{m: m, cookie: cookie.Value, id: markID(cookie.Value)}
+		o := &moving{m: m, cookie: token, id: markID(token), isOwn: own}
 		moved, err := o.lookUp(r.Context())
 		if err != nil || o.token != "" {
 			return o, err
@@ -143,6 +162,9 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	if len(o.cookie) > maxOldCookie {
 		return false, nil
 	}
+	if o.isOwn {
+		return o.readOwn(r.Context())
+	}
 	session, err := o.open(r)
 	inCookie := session == nil || session.ID == ""
 	switch {
@@ -162,6 +184,26 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	}
 	o.record = oldRecord(session.Values, user)
 	o.record.Values = value.Apply(o.record.Values, leftOf(o.cookie, session), nil)
+	return true, nil
+}
+
+// readOwn reads a session of a store of this module. It goes on with all that is known
+// of it.
+func (o *moving) readOwn(ctx context.Context) (bool, error) {
+	id, r, found, err := o.m.source.open(ctx, o.m.oldName, o.cookie, true)
+	if err != nil {
+		return false, fmt.Errorf("store: reading a session of the old store: %w", err)
+	}
+	if !found || !r.live() {
+		return false, nil
+	}
+	o.ownID, o.own = id, r
+	o.record = Record{User: r.User, Created: r.Created, Seen: r.Seen, Expires: r.Expires, Values: r.Values}
+	if r.User != "" {
+		in := r.signIn()
+		in.Epoch = "" // of the other store
+		o.record = o.record.withSignIn(in)
+	}
 	return true, nil
 }
 
@@ -195,7 +237,7 @@ func (m *migrating) New(r *http.Request, name string) (*gsessions.Session, error
 	if err := m.openHeld(r, session); err != nil || !session.IsNew {
 		return session, err
 	}
-	o, err := m.adopt(r, name)
+	o, err := m.adopt(r, name, nil)
 	switch {
 	case o == nil || err != nil:
 		return session, err

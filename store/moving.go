@@ -26,6 +26,9 @@ type moving struct {
 	token   string // of the new session, if it has moved already
 	record  Record // as it is to be created
 	session *gsessions.Session
+	isOwn   bool   // the cookie is a token of a store of this module
+	ownID   string // there
+	own     Record
 	retired []string
 }
 
@@ -309,6 +312,16 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 			err = fmt.Errorf("store: ending a session of the old store: %T: panic: %v", o.m.from, v)
 		}
 	}()
+	if o.isOwn {
+		ended, err := o.m.source.endSession(ctx, o.ownID, o.own, SignedOut)
+		if err == nil && !ended { // by somebody else, meanwhile
+			err = ErrEnded
+		}
+		if err != nil {
+			return fmt.Errorf("store: ending a session of the old store: %w", err)
+		}
+		return nil
+	}
 	clear(o.session.Values)
 	options := gsessions.Options{Path: "/"}
 	if o.session.Options != nil {

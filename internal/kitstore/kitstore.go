@@ -76,8 +76,13 @@ type Successor interface {
 
 	// Adopt returns the session that an old cookie of the request names: its token
 	// if it has moved, and else a [Mover]. The ID is "" if there is none, or it was
-	// ended with others that have the name.
-	Adopt(r *http.Request, name string) (id, token string, record store.Record, old any, err error)
+	// ended with others that have the name. If it moves own sessions, tokens are looked
+	// for in place of cookies.
+	Adopt(r *http.Request, name string, tokens []string) (id, token string, record store.Record, old any, err error)
+
+	// MovesOwn reports whether the other store is one of this module, and has sessions
+	// that package sessionkit has made under this name.
+	MovesOwn(name string) bool
 
 	// UserOf returns the function that says who is signed in by the values of a
 	// session, nil if there is none.

@@ -168,12 +168,15 @@ func (s *Session) Renewing() bool {
 func (s *Session) User() string { return s.user }
 
 // SignedIn returns what is known of the sign-in, the zero value if nobody is signed in.
-func (s *Session) SignedIn() signin.SignIn {
+func (s *Session) SignedIn() signin.SignIn { return *s.Details() }
+
+// Details is SignedIn for a caller that changes nothing.
+func (s *Session) Details() *signin.SignIn {
 	if s.signIn == nil {
 		in := signInOf(&store.Record{User: s.user, Values: s.values.base})
 		s.signIn = &in
 	}
-	return *s.signIn
+	return s.signIn
 }
 
 // Untouched reports whether the request has changed nothing.

@@ -1,0 +1,49 @@
+package howto
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit"
+)
+
+var actingFor = sessionkit.NewKey[string]("acting_for")
+
+// Behalf returns whose account a request is about, and which agent of the support
+// acts for them, "" if they act themselves.
+func Behalf(c *gin.Context) (customer, agent string) {
+	user, _ := sessionkit.User(c)
+	if customer, ok := actingFor.Get(c); ok {
+		return customer, user
+	}
+	return user, ""
+}
+
+// Support adds what lets agents act for customers.
+func Support(r gin.IRouter, isAgent func(user string) bool, log *slog.Logger) {
+	agents := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login", Check: func(c *gin.Context) bool {
+		user, ok := sessionkit.User(c)
+		return ok && isAgent(user)
+	}})
+	r.POST("/act", agents, func(c *gin.Context) {
+		actingFor.Set(c, c.PostForm("customer"))
+		sessionkit.Renew(c) // a change of privilege
+		customer, agent := Behalf(c)
+		log.InfoContext(c, "begins to act", "customer", customer, "agent", agent)
+		c.Redirect(http.StatusSeeOther, "/account")
+	})
+	r.POST("/act/end", agents, func(c *gin.Context) {
+		actingFor.Delete(c)
+		sessionkit.Renew(c)
+		c.Redirect(http.StatusSeeOther, "/")
+	})
+}
+
+// Themselves is a guard of what an agent must not do for a customer.
+func Themselves(c *gin.Context) {
+	if _, agent := Behalf(c); agent != "" {
+		c.AbortWithStatus(http.StatusForbidden) // passwords, payments, devices: only the customer
+	}
+}

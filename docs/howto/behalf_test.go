@@ -1,0 +1,55 @@
+package howto_test
+
+import (
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/docs/howto"
+	"github.com/gin-sessionkit/sessionkit/sessionkittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+func TestBehalf(t *testing.T) {
+	store := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(store, sessionkit.Config{MaxSessions: 1}))
+	log := new(syncBuffer)
+	howto.Support(r, func(user string) bool { return user == "agent" }, slog.New(slog.NewTextHandler(log, nil)))
+	r.GET("/account", func(c *gin.Context) {
+		customer, agent := howto.Behalf(c)
+		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
+	})
+	r.POST("/password", howto.Themselves, func(c *gin.Context) { c.Status(http.StatusNoContent) })
+
+	bob, agent := sessionkittest.As(t, r, "bob"), sessionkittest.As(t, r, "agent")
+	assert.Equal(t, http.StatusForbidden, bob.Post("/act", form("customer", "alice")).Code)
+	assert.Equal(t, `account of bob, agent ""`, bob.Get("/account").Body.String())
+	assert.Equal(t, http.StatusNoContent, bob.Post("/password", nil).Code)
+
+	before := agent.Session().ID
+	agent.Post("/act", form("customer", "bob"))
+	assert.Equal(t, `account of bob, agent "agent"`, agent.Get("/account").Body.String())
+	assert.NotEqual(t, before, agent.Session().ID)
+	assert.Equal(t, http.StatusForbidden, agent.Post("/password", nil).Code)
+	assert.Contains(t, log.String(), "customer=bob agent=agent")
+
+	devices, err := store.Sessions(t.Context(), "bob")
+	require.NoError(t, err)
+	assert.Len(t, devices, 1, "the agent's is no device of the customer's")
+	assert.Equal(t, `account of bob, agent ""`, bob.Get("/account").Body.String(), "MaxSessions has ended nothing of the customer's")
+
+	agent.Post("/act/end", nil)
+	assert.Equal(t, `account of agent, agent ""`, agent.Get("/account").Body.String())
+
+	agent.Within(func(c *gin.Context) { sessionkit.Login(c, "bob") }) // what the document advises against
+	assert.Empty(t, bob.Session().User, "it signs the customer out")
+	devices, err = store.Sessions(t.Context(), "bob")
+	require.NoError(t, err)
+	assert.Equal(t, agent.Session().ID, devices[0].ID, "and is among the customer's devices")
+}

@@ -1,0 +1,131 @@
+package howto_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/docs/howto"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/sessionkittest"
+)
+
+// pages serves an application whose account page is the given one, with a login page.
+func pages(t *testing.T, store *sessionkittest.Store, login string, account gin.HandlerFunc) (site string) {
+	t.Helper()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(store, sessionkit.Config{OnError: func(*gin.Context, error) {}}))
+	r.GET("/login", html("<!doctype html><title>Sign in</title>"+login+`<p>Please sign in</p><form method="post"><button>Sign in</button></form>`))
+	r.POST("/login", func(c *gin.Context) {
+		sessionkit.Login(c, "42")
+		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
+	})
+	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	howto.Pages(r, account)
+	return serve(t, "localhost", r)
+}
+
+// signedOutMeanwhile signs in and opens the account, and signs out elsewhere.
+func signedOutMeanwhile(b *tab, site string) {
+	b.open(site + "/login")
+	b.press("button")
+	b.wait(`location.pathname === "/account" && document.querySelector("[name=name]") !== null && window.ready !== false`)
+	js[int](b, `fetch("/logout", {method: "POST"}).then((r) => r.status)`)
+}
+
+// atLogin waits for the login page, to which the browser has navigated, with a way back.
+func atLogin(b *tab) {
+	b.t.Helper()
+	b.wait(`location.pathname === "/login" && document.body.innerText.includes("Please sign in")`)
+	assert.Equal(b.t, "?next=%2Faccount&reason=not-signed-in", js[string](b, "location.search"))
+}
+
+func TestHTMX(t *testing.T) {
+	page, err := os.ReadFile("testdata/htmx.html")
+	require.NoError(t, err)
+	for _, version := range []string{"htmx2", "htmx4"} {
+		t.Run(version, func(t *testing.T) {
+			scripts := testserver.Node(t, "testdata/pages")
+			b := newTab(t)
+			store := sessionkittest.NewStore()
+			site := pages(t, store, "", html(fmt.Sprintf(`<!doctype html><title>Account</title><script src="%s/%s.js"></script>%s`, scripts, version, page)))
+			signedOutMeanwhile(b, site)
+			b.press("button")
+			atLogin(b)
+
+			b.press("button")
+			b.wait(`location.pathname === "/account"`)
+			store.FailReads(errors.New("out of order"))
+			b.press("button")
+			b.wait(`document.body.innerText.includes("Try again in a few seconds.")`)
+			if version == "htmx2" {
+				assert.Contains(t, js[string](b, `document.querySelector("#problem").textContent`), "Try again")
+			}
+		})
+	}
+}
+
+func TestTurbo(t *testing.T) {
+	const reload = `<meta name="turbo-visit-control" content="reload">`
+	for name, form := range map[string]string{
+		"page":  `<form method="post" action="/account/name"><input name="name"><button>Save</button></form>`,
+		"frame": `<turbo-frame id="f"><form method="post" action="/account/name"><input name="name"><button>Save</button></form></turbo-frame>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			scripts := testserver.Node(t, "testdata/pages")
+			b := newTab(t)
+			turbo := fmt.Sprintf(`<script src="%s/turbo.js"></script>`, scripts)
+			site := pages(t, sessionkittest.NewStore(), turbo+reload, func(c *gin.Context) {
+				saved, _ := howto.Name.Get(c)
+				html("<!doctype html><title>Account</title>" + turbo + form + "<p>" + saved + fmt.Sprint(sessionkit.Flashes(c)) + "</p>")(c)
+			})
+			signedOutMeanwhile(b, site)
+			b.press("button")
+			b.wait(`location.pathname === "/login" && document.body.innerText.includes("Please sign in")`)
+			assert.Equal(t, "?reason=not-signed-in", js[string](b, "location.search"), "a POST cannot be returned to")
+
+			b.press("button")
+			b.wait(`location.pathname === "/account"`)
+			b.press("button")
+			if name == "page" {
+				b.wait(`document.body.innerText.includes("A name, please.")`)
+				b.open(site + "/account")
+			} else {
+				b.open(site + "/account") // a frame shows its own part of an answer
+			}
+			js[bool](b, `document.querySelector("[name=name]").value = "Ada", true`)
+			b.press("button")
+			if name == "page" {
+				b.wait(`document.body.innerText.includes("Ada[{success Saved}]")`)
+			}
+		})
+	}
+}
+
+func TestInertia(t *testing.T) {
+	scripts := testserver.Node(t, "testdata/pages")
+	b := newTab(t)
+	store := sessionkittest.NewStore()
+	site := pages(t, store, "", html(fmt.Sprintf(`<!doctype html><title>Account</title><script src="%s/inertia.js"></script>
+<input name="name"><button onclick="Inertia.router.post('/account/name', {name: 'Ada'})">Save</button><script>
+Inertia.router.init({
+	initialPage: {component: "Account", props: {}, url: "/account", version: ""},
+	resolveComponent: (name) => name, swapComponent: async () => {},
+})</script>`, scripts)))
+	signedOutMeanwhile(b, site)
+	b.press("button")
+	atLogin(b)
+
+	b.press("button")
+	b.wait(`location.pathname === "/account" && window.Inertia !== undefined`)
+	store.FailReads(errors.New("out of order"))
+	b.press("button")
+	b.wait(`document.querySelector("dialog iframe")?.srcdoc.includes("Try again in a few seconds.") === true`)
+}

@@ -1,0 +1,60 @@
+package howto
+
+import (
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
+
+	"github.com/gin-sessionkit/sessionkit"
+)
+
+// Throttle counts attempts by account and by address, in this process.
+type Throttle struct {
+	mu     sync.Mutex
+	limits map[string]*rate.Limiter
+	swept  time.Time
+}
+
+// Allow reports whether there may be one more attempt for key.
+func (t *Throttle) Allow(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.swept) > time.Minute {
+		t.swept = time.Now()
+		full := func(_ string, l *rate.Limiter) bool { return l.Tokens() >= float64(l.Burst()) }
+		maps.DeleteFunc(t.limits, full) // nobody has tried for a while
+	}
+	if t.limits == nil {
+		t.limits = make(map[string]*rate.Limiter)
+	}
+	if t.limits[key] == nil {
+		t.limits[key] = rate.NewLimiter(rate.Every(time.Minute), 5) // five at once, then one a minute
+	}
+	return t.limits[key].Allow()
+}
+
+var failures = sessionkit.NewKey[int]("failed_sign_ins")
+
+// ThrottledLogin adds a sign-in that is throttled.
+func ThrottledLogin(r gin.IRouter, throttle *Throttle, check func(user, password string) bool) {
+	r.POST("/login", func(c *gin.Context) {
+		user := c.PostForm("user")
+		if !throttle.Allow("address "+c.ClientIP()) || !throttle.Allow("user "+user) {
+			c.Header("Retry-After", "60")
+			c.AbortWithStatus(http.StatusTooManyRequests)
+			return
+		}
+		if !check(user, c.PostForm("password")) {
+			n, _ := failures.Update(c, func(n int) int { return n + 1 }) // in this browser, as long as it keeps the cookie
+			c.JSON(http.StatusUnauthorized, gin.H{"forgotten": n >= 3})
+			return
+		}
+		failures.Delete(c)
+		sessionkit.Login(c, user)
+		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/"))
+	})
+}

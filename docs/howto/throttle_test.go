@@ -1,0 +1,63 @@
+package howto_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/docs/howto"
+	"github.com/gin-sessionkit/sessionkit/sessionkittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+func TestThrottledLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		defer func() { assert.NoError(t, store.Close()) }()
+		r := gin.New()
+		r.Use(sessionkit.Sessions(store))
+		howto.ThrottledLogin(r, new(howto.Throttle), func(_, password string) bool { return password == "right" })
+
+		client := sessionkittest.Visitor(t, r)
+		for _, want := range []string{`{"forgotten":false}`, `{"forgotten":false}`, `{"forgotten":true}`} {
+			w := client.Post("/login", form("user", "ada", "password", "wrong"))
+			assert.Equal(t, http.StatusUnauthorized, w.Code)
+			assert.JSONEq(t, want, w.Body.String())
+		}
+		w := sessionkittest.Visitor(t, r).Post("/login", form("user", "ada", "password", "wrong"))
+		assert.JSONEq(t, `{"forgotten":false}`, w.Body.String(), "whoever drops the cookie begins anew")
+
+		assert.Equal(t, http.StatusSeeOther, client.Post("/login", form("user", "ada", "password", "right")).Code)
+		assert.Equal(t, "ada", client.Session().User)
+		w = sessionkittest.Visitor(t, r).Post("/login", form("user", "ada", "password", "right"))
+		assert.Equal(t, http.StatusTooManyRequests, w.Code, "but not with the account, nor with the address")
+		assert.Equal(t, "60", w.Header().Get("Retry-After"))
+		assert.Equal(t, http.StatusTooManyRequests, client.Post("/login", form("user", "bob", "password", "right")).Code)
+		fromElsewhere := func(user string) int {
+			body := strings.NewReader(form("user", user, "password", "right").Encode())
+			q := httptest.NewRequest(http.MethodPost, "/login", body)
+			q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			q.RemoteAddr = "198.51.100.7:1234"
+			return sessionkittest.Visitor(t, r).Do(q).Code
+		}
+		assert.Equal(t, http.StatusTooManyRequests, fromElsewhere("ada"), "the account counts from everywhere")
+		assert.Equal(t, http.StatusSeeOther, fromElsewhere("bob"))
+		time.Sleep(time.Minute)
+		assert.Equal(t, http.StatusSeeOther, client.Post("/login", form("user", "ada", "password", "right")).Code)
+
+		time.Sleep(time.Hour)
+		for i := range 5 {
+			w := client.Post("/login", form("user", strconv.Itoa(i), "password", "wrong"))
+			assert.Equal(t, http.StatusUnauthorized, w.Code)
+		}
+		assert.Equal(t, http.StatusTooManyRequests, client.Post("/login", form("user", "ada", "password", "right")).Code)
+	})
+}

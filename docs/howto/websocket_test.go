@@ -1,0 +1,183 @@
+package howto_test
+
+import (
+	"bufio"
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/gin-gonic/gin"
+	gorilla "github.com/gorilla/websocket"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/docs/howto"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/sessionkittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// liveSite is an application with streams, on a real server.
+type liveSite struct {
+	address string // host and port
+	client  *sessionkittest.Client
+	http    *http.Client
+	left    chan struct{} // a stream to a user has ended
+}
+
+func newLiveSite(t *testing.T) *liveSite {
+	t.Helper()
+	s := &liveSite{left: make(chan struct{}, 10)}
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	r.GET("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	r.GET("/", html("<!doctype html><title>live</title>"))
+	howto.Live(r, func(ctx context.Context, user string) <-chan string {
+		messages := make(chan string, 1)
+		messages <- "hello " + user
+		context.AfterFunc(ctx, func() { s.left <- struct{}{} })
+		return messages
+	})
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	s.address = strings.Replace(strings.TrimPrefix(server.URL, "http://"), "127.0.0.1", "localhost", 1)
+	s.client = sessionkittest.As(t, r, "42", sessionkittest.At("http://"+s.address))
+	s.http = &http.Client{Jar: s.client.Jar}
+	return s
+}
+
+// get asks for a stream and returns the status of the answer, and its lines.
+func (s *liveSite) get(t *testing.T, client *http.Client, path string, header http.Header) (int, *bufio.Scanner) {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.address+path, nil)
+	require.NoError(t, err)
+	maps.Copy(q.Header, header)
+	res, err := client.Do(q)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res.StatusCode, bufio.NewScanner(res.Body)
+}
+
+func TestLiveEvents(t *testing.T) {
+	s := newLiveSite(t)
+	status, _ := s.get(t, http.DefaultClient, "/events", nil)
+	assert.Equal(t, http.StatusUnauthorized, status)
+
+	_, lines := s.get(t, s.http, "/events", nil)
+	require.True(t, lines.Scan())
+	assert.Equal(t, "event:message", lines.Text())
+	require.True(t, lines.Scan())
+	assert.Equal(t, "data:hello 42", lines.Text())
+	s.client.Post("/logout", nil)
+	for lines.Scan() {
+		assert.Empty(t, lines.Text())
+	}
+	assert.NoError(t, lines.Err(), "the stream ends with the session")
+}
+
+// TestLiveEventsBehindNginx: the events come at once.
+func TestLiveEventsBehindNginx(t *testing.T) {
+	s := newLiveSite(t)
+	nginx := testserver.Nginx(t, s.address, "proxy_set_header Host "+s.address+";")
+	tls := httptest.NewTLSServer(nil)
+	defer tls.Close()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+nginx+"/events", nil)
+	require.NoError(t, err)
+	site, err := url.Parse("http://" + s.address)
+	require.NoError(t, err)
+	for _, cookie := range s.client.Jar.Cookies(site) {
+		q.AddCookie(cookie)
+	}
+	res, err := tls.Client().Do(q)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewScanner(res.Body)
+	require.True(t, lines.Scan(), "or the test hangs")
+	assert.Equal(t, "event:message", lines.Text())
+}
+
+func TestLiveEventsEndWithTheClient(t *testing.T) {
+	s := newLiveSite(t)
+	ctx, leave := context.WithCancel(t.Context())
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/events", nil)
+	require.NoError(t, err)
+	res, err := s.http.Do(q)
+	require.NoError(t, err)
+	leave()
+	_ = res.Body.Close()
+	<-s.left // or the test hangs
+}
+
+// TestLiveEventsInBrowser: an EventSource connects anew when the stream has ended, and
+// gives up at the 401.
+func TestLiveEventsInBrowser(t *testing.T) {
+	s := newLiveSite(t)
+	b := newTab(t)
+	site := "http://" + s.address
+	b.open(site + "/login")
+	b.open(site)
+	js[bool](b, `window.messages = [], window.source = new EventSource("/events"),
+		source.addEventListener("message", (event) => messages.push(event.data)), true`)
+	b.wait(`messages.includes("hello 42")`)
+	js[int](b, `fetch("/logout", {method: "POST"}).then((r) => r.status)`)
+	b.wait(`source.readyState === EventSource.CLOSED`)
+}
+
+func TestLiveWebSockets(t *testing.T) {
+	t.Run("coder", func(t *testing.T) {
+		s := newLiveSite(t)
+		dial := func() (*websocket.Conn, error) {
+			conn, _, err := websocket.Dial(t.Context(), "ws://"+s.address+"/coder", &websocket.DialOptions{HTTPClient: s.http}) //nolint:bodyclose // its body is the connection
+			return conn, err
+		}
+		conn, err := dial()
+		require.NoError(t, err)
+		_, text, err := conn.Read(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "hello 42", string(text))
+		s.client.Post("/logout", nil)
+		_, _, err = conn.Read(t.Context())
+		assert.Equal(t, websocket.StatusPolicyViolation, websocket.CloseStatus(err), err)
+		<-s.left
+
+		s = newLiveSite(t)
+		conn, err = dial()
+		require.NoError(t, err)
+		require.NoError(t, conn.CloseNow())
+		<-s.left // the client has left, and the handler has returned
+	})
+	t.Run("gorilla", func(t *testing.T) {
+		s := newLiveSite(t)
+		dialer := gorilla.Dialer{Jar: s.client.Jar}
+		conn, res, err := dialer.DialContext(t.Context(), "ws://"+s.address+"/gorilla", nil)
+		require.NoError(t, err)
+		_ = res.Body.Close()
+		require.NoError(t, conn.WriteMessage(gorilla.TextMessage, []byte("hello")))
+		_, text, err := conn.ReadMessage()
+		require.NoError(t, err)
+		assert.Equal(t, "42: hello", string(text))
+		s.client.Post("/logout", nil)
+		_, _, err = conn.ReadMessage()
+		assert.True(t, gorilla.IsCloseError(err, gorilla.ClosePolicyViolation), err)
+	})
+	t.Run("refused", func(t *testing.T) {
+		s := newLiveSite(t)
+		for _, path := range []string{"/coder", "/gorilla"} {
+			handshake := http.Header{
+				"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+			}
+			status, _ := s.get(t, http.DefaultClient, path, handshake)
+			assert.Equal(t, http.StatusUnauthorized, status, "nobody is signed in")
+			handshake["Origin"] = []string{"https://evil.example"}
+			status, _ = s.get(t, s.http, path, handshake)
+			assert.Equal(t, http.StatusForbidden, status, "another site")
+		}
+	})
+}

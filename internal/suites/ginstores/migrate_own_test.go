@@ -1,0 +1,199 @@
+package ginstores_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// ownMove is an application before and after its move from one store of this module to
+// another.
+type ownMove struct {
+	from, to      *store.Store
+	before, after *kittest.Site
+}
+
+func newOwnMove(t *testing.T, config sessionkit.Config) *ownMove {
+	t.Helper()
+	m := &ownMove{from: memstore.New(), to: memstore.New()}
+	t.Cleanup(func() {
+		assert.NoError(t, m.from.Close())
+		assert.NoError(t, m.to.Close())
+	})
+	m.before = newMovingSite(kittest.NewSite(m.from, config))
+	m.after = newMovingSite(kittest.NewSite(store.Migrate(m.from, m.to, "session"), config))
+	return m
+}
+
+func newMovingSite(a *kittest.Site) *kittest.Site {
+	a.On("/", kittest.Whoami)
+	a.On("/count", kittest.ShowCount)
+	a.On("/increment", kittest.Increment)
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/remember", kittest.SignIn("42", sessionkit.Remember()))
+	a.On("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	a.On("/everywhere", func(c *gin.Context) { _ = sessionkit.LogoutEverywhere(c) })
+	a.On("/current", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Current(c)) })
+	a.On("/fresh", sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour}), kittest.Whoami)
+	a.On("/peek", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), kittest.Whoami)
+	return a
+}
+
+func (m *ownMove) visitor(t *testing.T, paths ...string) *kittest.Browser {
+	t.Helper()
+	b := kittest.NewBrowser(t, m.before)
+	for _, path := range paths {
+		require.Less(t, b.Get(path).Code, http.StatusMultipleChoices)
+	}
+	return b
+}
+
+func TestMigrateOwn(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	old := m.visitor(t, "/increment", "/login", "/increment")
+	want := kittest.UserSessions(t, m.from, "42")[0]
+
+	b := old.At(m.after)
+	assert.Equal(t, "42", b.Get("/peek").Body.String())
+	assert.Equal(t, old.Session(), b.Session(), "a passive request moves nothing")
+	w := b.Get("/fresh")
+	assert.Equal(t, "42", w.Body.String(), "when the user signed in is known")
+	assert.Len(t, kittest.SetCookies(w), 1)
+	assert.NotEqual(t, old.Session(), b.Session())
+	assert.JSONEq(t, `{"n":2,"ok":true}`, b.Get("/count").Body.String())
+	assert.Empty(t, kittest.SetCookies(b.Get("/increment")), "it has moved once")
+	got := kittest.UserSessions(t, m.to, "42")[0]
+	assert.True(t, want.CreatedAt.Equal(got.CreatedAt))
+	assert.True(t, want.SignedInAt.Equal(got.SignedInAt))
+	assert.True(t, want.EndsAt.Equal(got.EndsAt))
+	assert.Empty(t, kittest.UserSessions(t, m.from, "42"))
+	assert.Empty(t, old.Get("/").Body.String(), "the old store has it no more")
+
+	late := old.At(m.after)
+	assert.Equal(t, "42", late.Get("/").Body.String(), "a request that was sent before the new cookie came")
+	b.Get("/logout")
+	assert.Empty(t, b.Get("/").Body.String())
+	assert.Empty(t, old.At(m.after).Get("/").Body.String(), "a copy of the old cookie opens nothing after the sign-out")
+	for _, kind := range m.after.Kinds() {
+		assert.NotEqual(t, sessionkit.EventExpired, kind)
+	}
+	assert.Empty(t, m.after.Errors())
+}
+
+func TestMigrateOwnVisitor(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	b := m.visitor(t, "/increment").At(m.after)
+	assert.Len(t, kittest.SetCookies(b.Get("/increment")), 1)
+	assert.JSONEq(t, `{"n":2,"ok":true}`, b.Get("/count").Body.String())
+	b.Get("/login")
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	assert.JSONEq(t, `{"n":2,"ok":true}`, b.Get("/count").Body.String())
+}
+
+func TestMigrateOwnToken(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{TokenHeader: "Authorization"})
+	b := kittest.NewBrowser(t, m.before)
+	token := b.Get("/login", "Authorization", "Bearer").Header().Get("Authorization")
+	b = b.At(m.after)
+	w := b.Get("/", "Authorization", token)
+	assert.Equal(t, "42", w.Body.String())
+	moved := w.Header().Get("Authorization")
+	assert.NotEmpty(t, moved)
+	assert.NotEqual(t, token, moved)
+	for _, token := range []string{token, moved} {
+		assert.Equal(t, "42", b.Get("/", "Authorization", token).Body.String())
+	}
+	assert.Empty(t, b.Get("/", "Authorization", "Bearer x").Body.String())
+}
+
+func TestMigrateOwnDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newOwnMove(t, sessionkit.Config{})
+		idle, remembered, gone := m.visitor(t, "/login"), m.visitor(t, "/remember"), m.visitor(t, "/login")
+		time.Sleep(50 * time.Minute)
+		idle, remembered = idle.At(m.after), remembered.At(m.after)
+		assert.Equal(t, "42", idle.Get("/").Body.String())
+		assert.Equal(t, "42", remembered.Get("/").Body.String())
+		time.Sleep(50 * time.Minute)
+		assert.Equal(t, "42", idle.Get("/").Body.String())
+		w := gone.At(m.after).Get("/fresh")
+		assert.Equal(t, http.StatusUnauthorized, w.Code)
+		assert.Contains(t, w.Body.String(), `"reason":"expired"`)
+		time.Sleep(23 * time.Hour)
+		assert.Empty(t, idle.Get("/").Body.String())
+		assert.Equal(t, "42", remembered.Get("/").Body.String())
+		time.Sleep(30 * 24 * time.Hour)
+		assert.Empty(t, remembered.Get("/").Body.String(), "its lifetime counts from the sign-in")
+	})
+}
+
+// TestMigrateOwnStricter: a Config that has become stricter holds for what has yet to
+// move.
+func TestMigrateOwnStricter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newOwnMove(t, sessionkit.Config{})
+		b := m.visitor(t, "/login")
+		time.Sleep(30 * time.Minute)
+		after := newMovingSite(kittest.NewSite(store.Migrate(m.from, m.to, "session"), sessionkit.Config{IdleTimeout: 10 * time.Minute}))
+		w := b.At(after).Get("/fresh")
+		assert.Contains(t, w.Body.String(), `"reason":"expired"`)
+		assert.Contains(t, after.Kinds(), sessionkit.EventExpired)
+	})
+}
+
+func TestMigrateOwnRevocation(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	moved, waiting, late := m.visitor(t, "/login").At(m.after), m.visitor(t, "/login").At(m.after), m.visitor(t, "/login").At(m.after)
+	moved.Get("/")
+	moved.Get("/everywhere")
+	assert.Empty(t, moved.Get("/").Body.String())
+	assert.Empty(t, waiting.Get("/").Body.String(), "what has yet to move ends as well")
+
+	_, err := m.from.RevokeAll(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Empty(t, late.Get("/").Body.String(), "and what was ended in the old store does not move")
+}
+
+func TestMigrateOwnLosesNothingOfParallelRequests(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	for range 50 {
+		old := m.visitor(t, "/login")
+		var all sync.WaitGroup
+		browsers := make([]*kittest.Browser, 8)
+		for i := range browsers {
+			browsers[i] = old.At(m.after)
+			all.Go(func() { assert.Equal(t, http.StatusNoContent, browsers[i].Get("/increment").Code) })
+		}
+		all.Wait()
+		for _, b := range browsers {
+			assert.Equal(t, browsers[0].Session(), b.Session())
+			assert.Equal(t, "42", b.Get("/").Body.String())
+		}
+		browsers[0].Get("/logout")
+		assert.Empty(t, browsers[1].Get("/").Body.String())
+	}
+	assert.Empty(t, kittest.UserSessions(t, m.from, "42"))
+	assert.Empty(t, kittest.UserSessions(t, m.to, "42"))
+}
+
+// TestMigrateFromAPlainOwnStore: a store of this module that was used by
+// sessions.Sessions of gin-contrib is moved from as any other.
+func TestMigrateFromAPlainOwnStore(t *testing.T) {
+	from, to := memstore.New(), memstore.New()
+	after := moveSite(from, to)
+	b := visited(t, from, "/visit", "/login").At(after)
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	assert.NotContains(t, b.Cookies, oldCookie)
+	assert.JSONEq(t, `{"n":7,"ok":true}`, b.Get("/count").Body.String())
+}
