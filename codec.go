@@ -152,6 +152,13 @@ func (k codec[T]) decode(text string) (v T, ok bool) {
 		*p, ok = value.Int(text)
 		return v, ok
 	}
+	if raw, isJS := value.JS(text); isJS && k.form != formAny { // its types are not Go's
+		if raw == "null" || json.Unmarshal([]byte(raw), &v) != nil {
+			var zero T
+			return zero, false
+		}
+		return v, true
+	}
 	stored, err := value.Decode(text)
 	if err != nil {
 		return v, false

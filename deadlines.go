@@ -41,7 +41,7 @@ func (k *kit) lifeOf(user string, in signin.SignIn, maxAge, until string) life {
 	}
 	l := life{idle: k.IdleTimeout, lifetime: k.Lifetime}
 	if k.VisitorFor > 0 {
-		l = life{idle: k.VisitorFor, persistent: true}
+		l = life{idle: k.VisitorFor, persistent: !k.closing}
 	}
 	if left, ok := value.Int(until); ok {
 		l.until, l.persistent = time.Unix(int64(left), 0), true

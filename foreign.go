@@ -211,8 +211,12 @@ func (f *foreign) remove(r *http.Request, k kept) error {
 	return err
 }
 
-// watch looks at the session once a second.
 func (f *foreign) watch(r *http.Request, k kept) (<-chan struct{}, func()) {
+	return watchByLoading(f, r, k)
+}
+
+// watchByLoading looks at the session once a second.
+func watchByLoading(f keeper, r *http.Request, k kept) (<-chan struct{}, func()) {
 	ended := make(chan struct{})
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	go func() {

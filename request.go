@@ -172,7 +172,7 @@ func (q *request) openCookie(fresh bool, why *rejection) bool {
 	if q.openNamed(lines, q.kit.hostName, &q.secureCookie, fresh, why) {
 		return true
 	}
-	if q.kit.plainHTTP(q.r) && q.openNamed(lines, q.kit.Name, &q.plainCookie, fresh, why) {
+	if q.kit.Name != q.kit.hostName && q.kit.plainHTTP(q.r) && q.openNamed(lines, q.kit.Name, &q.plainCookie, fresh, why) {
 		return true
 	}
 	return q.adopt(fresh, why)
@@ -444,7 +444,9 @@ func (q *request) clearBrowser() {
 func (q *request) dropCookies(name string) {
 	if name == q.kit.hostName && q.secureCookie || name == q.kit.Name && q.plainCookie {
 		cookie := q.kit.sessionCookie(q.r)
-		cookie.Name, cookie.Secure = name, cookie.Secure || name == q.kit.hostName
+		if q.kit.shared == nil {
+			cookie.Name, cookie.Secure = name, cookie.Secure || name == q.kit.hostName
+		}
 		putCookie(q.writer.Header(), expireCookie(cookie))
 		keepFromCaches(q.writer.Header())
 	}
@@ -453,6 +455,9 @@ func (q *request) dropCookies(name string) {
 // dropOtherCookie has the browser drop the session cookie of the name that this
 // connection does not write.
 func (q *request) dropOtherCookie() {
+	if q.kit.Name == q.kit.hostName { // it has one name on every connection
+		return
+	}
 	if q.kit.cookieName(q.r) == q.kit.hostName {
 		q.dropCookies(q.kit.Name)
 	} else {

@@ -78,6 +78,7 @@ type kit struct {
 	keeper     keeper
 	directory  kitstore.Directory // nil: the store does not know the sessions of a user
 	successor  kitstore.Successor // nil: the store takes over from no other
+	shared     kitstore.Shared    // nil: no other program uses the sessions
 	seenEvery  time.Duration
 	protection *http.CrossOriginProtection
 	cookieless *http.ServeMux // nil: none
@@ -86,6 +87,7 @@ type kit struct {
 
 	resumable resumable
 	turns     *turns
+	closing   bool // the cookie of a visitor ends with the browser, whatever VisitorFor says
 
 	hostName string   // the cookie's name if it is Secure
 	vary     []string // the headers in which requests bring a session
@@ -99,6 +101,12 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 	}
 	if store == nil || reflect.ValueOf(store).Kind() == reflect.Pointer && reflect.ValueOf(store).IsNil() {
 		return nil, errors.New("sessionkit: Sessions needs a store; memstore.New() is one")
+	}
+	other, isShared := kitstore.SharedOf(store)
+	if isShared {
+		if c, err = shareConfig(c, other); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -123,6 +131,8 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 				k.UserOf = k.successor.UserOf()
 			}
 		}
+	} else if isShared {
+		k.share(other)
 	} else {
 		k.keeper = &foreign{store: store, name: c.Name, seenEvery: k.seenEvery}
 	}

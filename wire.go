@@ -156,6 +156,9 @@ func cutUnquoted(s string, separator byte) (before, after string, found bool) {
 
 // sessionCookie is the session's cookie on this connection, without a value.
 func (k *kit) sessionCookie(r *http.Request) *http.Cookie {
+	if k.shared != nil {
+		return k.sharedCookie(r)
+	}
 	return k.cookieFor(r, http.Cookie{
 		Name: k.cookieName(r), Domain: k.Domain, Path: k.Path, SameSite: k.SameSite, Partitioned: k.Partitioned, HttpOnly: true,
 	})
