@@ -93,7 +93,9 @@ func (q *request) signInAs(user string, in signin.SignIn) {
 		in.Line = newToken()
 	}
 	q.user, q.signIn = user, &in
-	in.Ends = q.life().ends(&q.old.record, in)
+	r := q.old.record
+	r.User = user // so that it counts from the sign-in, and not from the visit
+	in.Ends = q.life().ends(&r, in)
 	q.renewing, q.signingIn, q.confirming = true, true, false
 	q.changed()
 }
