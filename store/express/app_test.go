@@ -77,6 +77,14 @@ func newApp(store sessions.Store, config sessionkit.Config) http.Handler {
 			c.JSON(http.StatusOK, n)
 		}
 	})
+	// A request that takes as long as the test says: it has read the session.
+	ok("/slow", func(c *gin.Context) {
+		g := gates[c.Query("gate")]
+		_, _ = counter.Get(c)
+		close(g.began)
+		<-g.open
+		sessionkit.NewKey[bool]("slow").Set(c, true)
+	})
 	ok("/flash", func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Success, c.Query("text")) })
 	ok("/flashes", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
 	ok("/node-flashes", func(c *gin.Context) {
@@ -112,6 +120,18 @@ func newApp(store sessions.Store, config sessionkit.Config) http.Handler {
 		c.String(http.StatusOK, `<!doctype html><p id="who">%s</p><p id="cart">%v</p>`, user, items)
 	})
 	return r
+}
+
+// A gate holds a request of /slow.
+type gate struct{ began, open chan struct{} }
+
+// gates are made before the requests that they hold.
+var gates = make(map[string]gate)
+
+func newGate(name string) gate {
+	g := gate{make(chan struct{}), make(chan struct{})}
+	gates[name] = g
+	return g
 }
 
 // names are those that values have in the tests.

@@ -15,8 +15,8 @@ import (
 // postgresBackend keeps documents in the table of connect-pg-simple. What is in the
 // column expire is compared and set by the server, in the time zone of the connection.
 type postgresBackend struct {
-	db                                           *sql.DB
-	loading, creating, changing, moving, removal string
+	db                                                     *sql.DB
+	loading, creating, touching, changing, moving, removal string
 }
 
 func newPostgres(db *sql.DB, c Config) *postgresBackend {
@@ -39,6 +39,7 @@ func newPostgres(db *sql.DB, c Config) *postgresBackend {
 		db:       db,
 		loading:  `SELECT sess::text, extract(epoch FROM expire::timestamptz - now())::float8 FROM ` + table + ` WHERE sid = $1 AND expire >= now()`,
 		creating: `INSERT INTO ` + table + ` (sid, sess, expire) VALUES ($1, $2::json, to_timestamp(ceil(extract(epoch FROM now()) + $3::float8)))`,
+		touching: `UPDATE ` + table + ` SET expire = to_timestamp(ceil(extract(epoch FROM now()) + $2::float8)) WHERE sid = $1 AND expire >= now()`,
 		changing: change(``),
 		moving:   change(`sid = $8, `),
 		removal:  `DELETE FROM ` + table + ` WHERE sid = $1 AND expire >= now()`,
@@ -83,6 +84,14 @@ func arguments(sid string, e edit) ([]any, error) {
 }
 
 func (b *postgresBackend) change(ctx context.Context, sid string, e edit) (changed, error) {
+	if len(e.set) == 0 && len(e.drop) == 0 && e.only == nil {
+		if e.renew <= 0 {
+			_, _, found, err := b.load(ctx, sid)
+			return changed{found: found}, err
+		}
+		found, err := b.exec(ctx, b.touching, sid, ceil(e.renew).Seconds())
+		return changed{found: found}, err
+	}
 	args, err := arguments(sid, e)
 	if err != nil {
 		return changed{}, err
