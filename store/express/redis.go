@@ -214,10 +214,10 @@ end
 
 local names, values, place = {}, {}, {}
 local function scan()
-  local i = string.match(doc, '^%s*{()')
-  while true do
-    i = string.find(doc, '["}]', i)
-    if string.byte(doc, i) == 125 then return string.find(doc, '^%s*$', i + 1) end
+  local i = string.match(doc, '^%s*{%s*()')
+  local ends = string.byte(doc, i) == 125
+  while not ends do
+    if string.byte(doc, i) ~= 34 then return false end
     local behind = past(i)
     local name = string.sub(doc, i, behind - 1)
     local plain = string.sub(name, 2, -2)
@@ -226,7 +226,10 @@ local function scan()
     i = stop(from)
     local at = place[plain] or #names + 1
     names[at], values[at], place[plain] = name, string.match(string.sub(doc, from, i - 1), '^.*%S'), at
+    ends = string.byte(doc, i) == 125
+    if not ends then i = string.match(doc, '^,%s*()', i) end
   end
+  return string.find(doc, '^%s*$', i + 1)
 end
 local read, whole = pcall(scan) -- it finds no position in what is no JSON, and fails
 if not read or not whole or string.sub(values[place.cookie] or '', 1, 1) ~= '{' then return {-1} end
