@@ -182,7 +182,9 @@ func textOf(name string, raw []byte) string {
 		if json.Unmarshal(raw, &opaque) == nil {
 			text := opaque[textName]
 			_, err := value.Decode(text)
-			if same, _ := marshal(map[string]string{textName: text}); same == string(raw) && err == nil {
+			var compact bytes.Buffer
+			_ = json.Compact(&compact, raw) // PostgreSQL puts spaces in
+			if same, _ := marshal(map[string]string{textName: text}); same == compact.String() && err == nil {
 				return text
 			}
 		}

@@ -231,20 +231,38 @@ func (c Config) Validate() error {
 	if c.NoPrefix && c.Prefix != "" {
 		f.Add("NoPrefix", "true", "Prefix is set as well; set one of them")
 	}
-	for field, name := range map[string]string{"Schema": c.Schema, "Table": c.Table} {
-		if strings.ContainsRune(name, 0) || !utf8.ValidString(name) {
-			f.Add(field, strconv.Quote(name), "must be a name of PostgreSQL")
+	for _, d := range []struct{ field, name string }{{"Schema", c.Schema}, {"Table", c.Table}} {
+		if strings.ContainsRune(d.name, 0) || !utf8.ValidString(d.name) {
+			f.Add(d.field, strconv.Quote(d.name), "must be a name of PostgreSQL")
 		}
 	}
-	switch c.Cookie.Priority {
+	c.Cookie.validate(&f)
+	return f.Err()
+}
+
+// validate notes what is wrong with the attributes.
+func (c Cookie) validate(f *config.Fields) {
+	as := http.Cookie{Name: "x", Value: "x", Domain: c.Domain, Path: c.Path}
+	if c.Name != "" && (&http.Cookie{Name: c.Name}).Valid() != nil {
+		f.Add("Cookie.Name", strconv.Quote(c.Name), "must be letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)")
+	}
+	if as.Domain = ""; as.Valid() != nil || c.Path != "" && c.Path[0] != '/' {
+		f.Add("Cookie.Path", strconv.Quote(c.Path), "must begin with / and hold no semicolon")
+	}
+	if as.Domain, as.Path = c.Domain, ""; as.Valid() != nil {
+		f.Add("Cookie.Domain", strconv.Quote(c.Domain), "must be a host name")
+	}
+	if c.SameSite < 0 || c.SameSite > http.SameSiteNoneMode {
+		f.Add("Cookie.SameSite", strconv.Itoa(int(c.SameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")
+	}
+	switch c.Priority {
 	case "", "low", "medium", "high":
 	default:
-		f.Add("Cookie.Priority", strconv.Quote(c.Cookie.Priority), `must be "low", "medium" or "high"`)
+		f.Add("Cookie.Priority", strconv.Quote(c.Priority), `must be "low", "medium" or "high"`)
 	}
-	if c.Cookie.Secure > Auto {
-		f.Add("Cookie.Secure", strconv.Itoa(int(c.Cookie.Secure)), "must be Never, Always or Auto")
+	if c.Secure > Auto {
+		f.Add("Cookie.Secure", strconv.Itoa(int(c.Secure)), "must be Never, Always or Auto")
 	}
-	return f.Err()
 }
 
 func (c Config) withDefaults() Config {

@@ -178,6 +178,7 @@ func documentSeeds() []string {
 		`{"cookie":{},"_kit:sign_in":["json",{"at":"2026-01-01T00:00:00Z","line":"x"}],"_kit:session":{"user":"ada"},"userId":"ada"}`,
 		`{"cookie":{},"_kit:sign_in":7,"_kit:session":"x","_kit:max_age":"x","_kit:life":1,"userId":{}}`,
 		`{"cookie":{},"_key:7":"seven","_key:x":1,"\u0000":1,"":"empty","a":{"_kit:text":"[\"bytes\",\"AQI=\"]"},"b":{"_kit:text":"x"}}`,
+		`{"cookie":{},"a":{"_kit:text": "[\"bytes\",\"AQI=\"]"}}`,
 		`{"cookie":{"a":"}{\"]["},"a":"}","b":"\\","c":"\\\"","d":{"e":"{"}}`,
 	)
 }
@@ -204,7 +205,10 @@ func FuzzDocument(f *testing.F) {
 			require.NotContains(t, express.Lost(), name)
 			raw, err := express.MemberOf(name, text)
 			require.NoError(t, err)
-			require.Equal(t, members[name], raw, "%q", text)
+			if raw != members[name] { // but for spaces that PostgreSQL has put in
+				require.JSONEq(t, members[name], raw, "%q", text)
+				require.Contains(t, raw, value.OwnPrefix)
+			}
 		}
 	})
 }

@@ -199,12 +199,18 @@ func (s *Store) update(ctx context.Context, sid string, held store.Record, c sto
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	done, err := s.backend.change(ctx, sid, e)
-	outcome := store.Outcome{Found: done.found, Conflict: done.conflict}
-	if done.conflict && done.raw != "" {
-		outcome.Text = textOf(c.If.Name, []byte(done.raw))
+	for {
+		done, err := s.backend.change(ctx, sid, e)
+		outcome := store.Outcome{Found: done.found, Conflict: done.conflict}
+		if done.conflict && done.raw != "" {
+			outcome.Text = textOf(c.If.Name, []byte(done.raw))
+		}
+		if done.conflict && outcome.Text == c.If.Text && done.raw != e.only.raw && err == nil {
+			e.only.raw = done.raw // the same, in other words
+			continue
+		}
+		return outcome, wrap("saving a session", err)
 	}
-	return outcome, wrap("saving a session", err)
 }
 
 // lifeNow returns how long a session that is used lives from now on: as Node would

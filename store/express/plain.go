@@ -1,6 +1,8 @@
 package express
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -23,6 +25,20 @@ type opened struct {
 	record store.Record
 }
 
+type openedKey struct{}
+
+// openedIn returns the sessions that were opened for the request. gorilla's registry
+// makes the store that it was called with the session's own, so what is known of a
+// session is kept here as well.
+func openedIn(r *http.Request) map[*gsessions.Session]*opened {
+	if m, ok := r.Context().Value(openedKey{}).(map[*gsessions.Session]*opened); ok {
+		return m
+	}
+	m := make(map[*gsessions.Session]*opened)
+	*r = *r.WithContext(context.WithValue(r.Context(), openedKey{}, m)) // as gorilla's registry does
+	return m
+}
+
 // maxCookies bounds the cookies of one name that are tried.
 const maxCookies = 4
 
@@ -42,6 +58,7 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 	o := &opened{Store: s}
 	session := gsessions.NewSession(o, name)
 	session.IsNew = true
+	openedIn(r)[session] = o
 	c := s.config.Cookie
 	session.Options = &gsessions.Options{
 		Path: c.Path, Domain: c.Domain, MaxAge: int(ceil(c.MaxAge) / time.Second), Secure: c.Secure == Always, HttpOnly: !c.ScriptReadable,
@@ -78,7 +95,10 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
 	o, ok := session.Store().(*opened)
 	if !ok {
-		return fmt.Errorf("express: saving a session of another store: %T", session.Store())
+		o, ok = openedIn(r)[session]
+	}
+	if !ok {
+		return errors.New("express: saving a session that this store has not opened in this request")
 	}
 	https := r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 	if s.config.Cookie.Secure == Auto {
