@@ -3,6 +3,7 @@ package express_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -114,10 +115,17 @@ func newApp(store sessions.Store, config sessionkit.Config) http.Handler {
 		c.JSON(http.StatusOK, both)
 	})
 	ok("/page", func(c *gin.Context) {
-		user, _ := sessionkit.User(c)
+		user, ok := sessionkit.User(c)
+		if !ok {
+			user = "nobody"
+		}
 		items, _ := cart.Get(c)
+		var bought []string
+		for _, item := range items {
+			bought = append(bought, item.Name)
+		}
 		c.Header("Content-Type", "text/html")
-		c.String(http.StatusOK, `<!doctype html><p id="who">%s</p><p id="cart">%v</p>`, user, items)
+		c.String(http.StatusOK, `<!doctype html><p id="who">%s</p><p id="cart">%s</p>`, user, strings.Join(bought, ","))
 	})
 	return r
 }
