@@ -24,7 +24,7 @@ allocs:
 
 FUZZTIME ?= 1m
 fuzz:
-	for p in . ./internal/value ./store ./store/sqlstore ./store/redisstore; do \
+	for p in . ./internal/value ./store ./store/sqlstore ./store/redisstore ./store/express; do \
 		for f in $$(go test $$p -list '^Fuzz' | grep ^Fuzz); do \
 			go test $$p -run - -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) || exit 1; \
 		done; \

@@ -48,6 +48,8 @@ type medium struct {
 	write func(t *testing.T, sid, text string)
 	left  func(t *testing.T, sid string) time.Duration
 	count func(t *testing.T) int
+
+	close func() // what the store has
 }
 
 var media = []struct {
@@ -65,9 +67,13 @@ func newRedis(tb testing.TB) *medium {
 	tb.Cleanup(client.Close)
 	m := &medium{name: "redis", table: fmt.Sprintf("sess%d:", tables.Add(1))}
 	m.environ = []string{"STORE=redis", "REDIS=" + socket, "TABLE=" + m.table}
+	own, err := rueidis.NewClient(rueidis.MustParseURL("unix://" + socket))
+	require.NoError(tb, err)
+	tb.Cleanup(own.Close)
+	m.close = own.Close
 	m.store = func(c express.Config) *express.Store {
 		c.Prefix = m.table
-		return express.Redis(client, c)
+		return express.Redis(own, c)
 	}
 	b := client.B
 	m.read = func(t *testing.T, sid string) string {
@@ -111,8 +117,6 @@ func newPostgres(tb testing.TB) *medium {
 	db, err := sql.Open("pgx", dsn)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = db.Close() })
-	db.SetMaxOpenConns(20)
-	db.SetMaxIdleConns(20)
 	m := &medium{name: "postgres", table: fmt.Sprintf("session %d", tables.Add(1))}
 	_, err = db.ExecContext(tb.Context(), strings.ReplaceAll(`
 		CREATE TABLE "session" ("sid" varchar NOT NULL COLLATE "default", "sess" json NOT NULL, "expire" timestamp(6) NOT NULL);
@@ -120,9 +124,15 @@ func newPostgres(tb testing.TB) *medium {
 	require.NoError(tb, err)
 	host, _, _ := strings.Cut(strings.TrimPrefix(dsn, "host="), " ")
 	m.environ = []string{"STORE=postgres", "PGHOST=" + host, "PGUSER=postgres", "PGDATABASE=postgres", "TABLE=" + m.table}
+	own, err := sql.Open("pgx", dsn)
+	require.NoError(tb, err)
+	own.SetMaxOpenConns(20)
+	own.SetMaxIdleConns(20)
+	m.close = func() { _ = own.Close() }
+	tb.Cleanup(m.close)
 	m.store = func(c express.Config) *express.Store {
 		c.Table = m.table
-		return express.Postgres(db, c)
+		return express.Postgres(own, c)
 	}
 	m.read = func(t *testing.T, sid string) string {
 		t.Helper()
