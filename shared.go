@@ -74,7 +74,7 @@ func (s shared) load(r *http.Request, cookie string, _ bool) (kept, error) {
 		return kept{}, err
 	}
 	if record.User != "" && !s.kit.live(&record, time.Now()) {
-		if _, err := s.End(committing(r), cookie); err != nil {
+		if _, err := s.End(committing(r), cookie); err != nil { //nolint:contextcheck // a client that goes away does not stop it half-way
 			return kept{}, fmt.Errorf("ending an expired session: %w", err)
 		}
 	}

@@ -255,7 +255,7 @@ func newEdit(set map[string]string, drop []string) (edit, error) {
 }
 
 // document returns a new document with what the edit puts.
-func (e edit) document(cookie string) (string, error) {
+func (e *edit) document(cookie string) (string, error) {
 	slices.SortFunc(e.set, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	var b strings.Builder
 	b.WriteString(`{"` + cookieName + `":` + cookie)

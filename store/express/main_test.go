@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -284,6 +283,3 @@ func eachMedium(t *testing.T, test func(t *testing.T, m *medium)) {
 		t.Run(m.name, func(t *testing.T) { test(t, m.open(t)) })
 	}
 }
-
-// full reports whether tests are to take their time: in CI.
-func full() bool { return os.Getenv("EXPRESS_OPERATIONS") != "" }

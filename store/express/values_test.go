@@ -17,8 +17,17 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/express"
 )
 
-// inside runs a handler in the session of a cookie, and returns the response.
-func inside(t *testing.T, s sessions.Store, cookie string, f func(c *gin.Context)) *http.Response {
+// An answer is a response, and what OnError was called with as its header Errors.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func (a answer) Cookies() []*http.Cookie { return a.cookies }
+
+// inside runs a handler in the session of a cookie.
+func inside(t *testing.T, s sessions.Store, cookie string, f func(c *gin.Context)) answer {
 	t.Helper()
 	r := gin.New()
 	var errs []error
@@ -34,11 +43,11 @@ func inside(t *testing.T, s sessions.Store, cookie string, f func(c *gin.Context
 	}
 	r.ServeHTTP(w, req)
 	res := w.Result()
-	res.Header.Del("Errors")
+	require.NoError(t, res.Body.Close())
 	for _, err := range errs {
 		res.Header.Add("Errors", err.Error())
 	}
-	return res
+	return answer{res.StatusCode, res.Header, res.Cookies()}
 }
 
 type name string
@@ -122,7 +131,7 @@ func TestWriteValues(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
 		at := time.Date(2026, 11, 23, 15, 41, 7, 12e6, time.UTC)
 		m.write(t, "x", `{"cookie":{}}`)
-		set := func(f func(c *gin.Context)) *http.Response { return inside(t, newStore(m), secrets.Seal("x"), f) }
+		set := func(f func(c *gin.Context)) answer { return inside(t, newStore(m), secrets.Seal("x"), f) }
 		res := set(func(c *gin.Context) {
 			sessionkit.NewKey[string]("text").Set(c, `"<ключ>"`)
 			sessionkit.NewKey[name]("name").Set(c, "tea")
