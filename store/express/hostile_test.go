@@ -170,7 +170,8 @@ func FuzzCookie(f *testing.F) {
 }
 
 func documentSeeds() []string {
-	return append(noSessions()[:20],
+	return append(
+		noSessions()[:20],
 		`{"cookie":{"originalMaxAge":600000,"expires":"2026-11-23T15:41:07.012Z","httpOnly":true,"path":"/"},"user":{"id":7},"n":1}`,
 		`{"cookie":{"originalMaxAge":false,"expires":false},"a":[],"b":{},"c":null,"d":-0,"e":1e21,"f":0.1,"g":true}`,
 		`{"cookie":{"originalMaxAge":1e300},"n":12345678901234567890,"id":1,"__proto__":{"x":1}}`,

@@ -46,7 +46,8 @@ type redisBackend struct {
 func (b *redisBackend) key(sid string) string { return b.prefix + sid }
 
 func (b *redisBackend) load(ctx context.Context, sid string) ([]byte, time.Duration, bool, error) {
-	replies := b.client.DoMulti(ctx,
+	replies := b.client.DoMulti(
+		ctx,
 		b.client.B().Get().Key(b.key(sid)).Build(),
 		b.client.B().Pttl().Key(b.key(sid)).Build(),
 	)
