@@ -368,7 +368,9 @@ func (q *request) clearBrowser() {
 func (q *request) dropCookies(name string) {
 	if name == q.kit.site.SecureName && q.secureCookie || name == q.kit.Name && q.plainCookie {
 		expired := q.kit.site.Session(q.r)
-		expired.Name, expired.Secure = name, expired.Secure || name == q.kit.site.SecureName
+		if q.kit.site.Shared == nil {
+			expired.Name, expired.Secure = name, expired.Secure || name == q.kit.site.SecureName
+		}
 		cookie.Put(q.writer.Header(), cookie.Expire(expired))
 		response.KeepFromCaches(q.writer.Header())
 	}
@@ -377,6 +379,9 @@ func (q *request) dropCookies(name string) {
 // dropOtherCookie has the browser drop the session cookie of the name that this
 // connection does not write.
 func (q *request) dropOtherCookie() {
+	if q.kit.site.Name == q.kit.site.SecureName { // it has one name on every connection
+		return
+	}
 	if q.kit.site.SessionName(q.r) == q.kit.site.SecureName {
 		q.dropCookies(q.kit.Name)
 	} else {

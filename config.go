@@ -13,6 +13,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/internal/session"
 )
 
@@ -234,6 +235,39 @@ func (c Config) withDefaults() Config {
 		c.OnError = func(c *gin.Context, err error) { slog.ErrorContext(c, "session error", "err", err) }
 	}
 	return c
+}
+
+// shareConfig returns the configuration as a store has it whose sessions another
+// program uses as well. What the store decides must not be set twice.
+func shareConfig(c Config, s kitstore.Shared) (Config, error) {
+	p := problems{prefix: "Config."}
+	const reason = "the store shares its sessions with another program and has a setting for it; set it there"
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"Name", c.Name != ""},
+		{"VisitorFor", c.VisitorFor != 0},
+		{"Domain", c.Domain != ""},
+		{"Path", c.Path != ""},
+		{"SameSite", c.SameSite != 0},
+		{"Partitioned", c.Partitioned},
+		{"UserOf", c.UserOf != nil && s.UserOf() != nil},
+	} {
+		if f.set {
+			p.add(f.name, "", reason)
+		}
+	}
+	if len(p.errs) > 0 {
+		return c, errors.Join(p.errs...)
+	}
+	cookie := s.Cookie(true)
+	c.Name, c.Domain, c.Path, c.SameSite = cookie.Name, cookie.Domain, cookie.Path, cookie.SameSite
+	if c.UserOf == nil {
+		c.UserOf = s.UserOf()
+	}
+	c.VisitorFor, _ = s.VisitorFor()
+	return c, nil
 }
 
 // Format implements [fmt.Formatter], so that no verb prints the secrets.

@@ -263,3 +263,17 @@ func TestAClockThatStandsStill(t *testing.T) {
 		assert.Empty(t, b.Session())
 	})
 }
+
+// TestListedSessionEnds: what a list says of a session counts from its sign-in, also if
+// it has begun with that.
+func TestListedSessionEnds(t *testing.T) {
+	s := memstore.New()
+	defer func() { assert.NoError(t, s.Close()) }()
+	a := kittest.NewSite(s, sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	kittest.NewBrowser(t, a).Get("/login")
+	list, err := s.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.True(t, list[0].EndsAt.Equal(list[0].SignedInAt.Add(24*time.Hour)), "%v, signed in at %v", list[0].EndsAt, list[0].SignedInAt)
+}

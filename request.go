@@ -171,7 +171,7 @@ func (q *request) openCookie(fresh bool, why *rejection) bool {
 	if q.openNamed(lines, q.kit.site.SecureName, &q.secureCookie, fresh, why) {
 		return true
 	}
-	if q.kit.site.PlainHTTP(q.r) && q.openNamed(lines, q.kit.Name, &q.plainCookie, fresh, why) {
+	if q.kit.site.Name != q.kit.site.SecureName && q.kit.site.PlainHTTP(q.r) && q.openNamed(lines, q.kit.Name, &q.plainCookie, fresh, why) {
 		return true
 	}
 	return q.adopt(fresh, why)

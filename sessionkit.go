@@ -105,6 +105,12 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 	if store == nil || reflect.ValueOf(store).Kind() == reflect.Pointer && reflect.ValueOf(store).IsNil() {
 		return nil, errors.New("sessionkit: Sessions needs a store; memstore.New() is one")
 	}
+	shared, isShared := kitstore.SharedOf(store)
+	if isShared {
+		if c, err = shareConfig(c, shared); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -121,7 +127,9 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 		turns:      turn.New(),
 		vary:       []string{"Cookie"},
 	}
-	if err := k.keepIn(store); err != nil {
+	if isShared {
+		k.share(shared)
+	} else if err := k.keepIn(store); err != nil {
 		return nil, err
 	}
 	if c.TokenHeader != "" {
@@ -138,6 +146,14 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 		k.sealers = append(k.sealers, cookie.NewSealer(secret))
 	}
 	return k, nil
+}
+
+// share has the sessions kept in a store that another program uses as well.
+func (k *kit) share(s kitstore.Shared) {
+	_, persistent := s.VisitorFor()
+	k.policy.Closing, k.policy.ByValues = !persistent, k.UserOf != nil
+	k.site.Shared, k.site.SecureName = s.Cookie, k.Name
+	k.keeper = keeper.Share(s, &k.policy)
 }
 
 // keepIn has the sessions kept in a store, if it can do what Config needs.

@@ -182,6 +182,10 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	if o.m.user != nil {
 		user = o.m.user(session.Values)
 	}
+	if known, ok := o.known(session); ok {
+		o.record = movedRecord(known, user, o.m.user != nil)
+		return true, nil
+	}
 	o.record = oldRecord(session.Values, user)
 	o.record.Values = value.Apply(o.record.Values, leftOf(o.cookie, session), nil)
 	return true, nil
@@ -205,6 +209,22 @@ func (o *moving) readOwn(ctx context.Context) (bool, error) {
 		o.record = o.record.withSignIn(in)
 	}
 	return true, nil
+}
+
+// known returns the session as the old store has it, if that is one of this module
+// which knows more than sessions.Store tells.
+func (o *moving) known(session *gsessions.Session) (r Record, ok bool) {
+	own, ok := o.m.from.(interface{ Kit() any })
+	if !ok {
+		return Record{}, false
+	}
+	old, ok := own.Kit().(interface {
+		Record(session *gsessions.Session) (Record, bool)
+	})
+	if !ok {
+		return Record{}, false
+	}
+	return old.Record(session)
 }
 
 // open has the old store read the session. A type that the application gave to gob

@@ -55,6 +55,27 @@ func oldRecord(values map[any]any, user string) Record {
 	return r
 }
 
+// movedRecord returns the record of a session of which the old store knows more than
+// its values: a sign-in by Login goes on as it is, if the values say the same.
+func movedRecord(r Record, user string, byValues bool) Record {
+	now := time.Now()
+	if !byValues {
+		user = r.User
+	}
+	in := r.signIn()
+	r.Name, r.Seen = "", now
+	if user != "" && user == r.User && !in.Values && in.Line != "" {
+		return r
+	}
+	until, _ := value.Encode(int(r.Expires.Unix()))
+	r.User, r.Created, r.Expires = user, now, now.Add(plainLifetime)
+	r.Values = value.Apply(r.Values, map[string]string{value.Until: until}, []string{SignInValue})
+	if user != "" {
+		r = r.withSignIn(signin.SignIn{Line: rand.Text(), Values: true}) // nobody knows when
+	}
+	return r
+}
+
 // leftOf returns the value that says how long a session of another store lives, if
 // that can be told. The stores of gin-contrib keep it in the cookie when that was
 // made, readable for anybody, and how long it lives from then on in the options.

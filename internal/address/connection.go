@@ -52,6 +52,9 @@ func Proto(header http.Header) string {
 	return strings.ToLower(strings.TrimSpace(first))
 }
 
+// IsHTTPS reports whether the browser uses HTTPS, as far as a proxy tells.
+func IsHTTPS(r *http.Request) bool { return r.TLS != nil || Proto(r.Header) == "https" }
+
 // Host returns the host by which the browser has reached the first proxy,
 // "" if no proxy says so.
 func Host(header http.Header) string {

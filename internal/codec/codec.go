@@ -21,6 +21,8 @@ type Codec[T any] struct {
 	decode func(string) (T, bool)
 	from   func(any) (T, bool)
 	memo   *memo[T] // nil: decoded values are not remembered
+
+	untyped bool // T is any
 }
 
 // New returns the codec of T. If values of T can never be stored, it returns nil and
@@ -28,7 +30,7 @@ type Codec[T any] struct {
 func New[T any]() (c *Codec[T], reason string) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.Interface && t.NumMethod() == 0 {
-		return &Codec[T]{encode: encodeAny[T], decode: decodeAny[T], from: fromAny[T]}, ""
+		return &Codec[T]{untyped: true, encode: encodeAny[T], decode: decodeAny[T], from: fromAny[T]}, ""
 	}
 	if !Marshals(t) {
 		if c := basic[T](t.Kind()); c != nil {
@@ -45,7 +47,18 @@ func New[T any]() (c *Codec[T], reason string) {
 func (c *Codec[T]) Encode(v T) (string, error) { return c.encode(v) }
 
 // Decode returns the value of a text. ok is false if the text is not that of a T.
-func (c *Codec[T]) Decode(text string) (v T, ok bool) { return c.decode(text) }
+// Of what a program in JavaScript has stored any T takes what encoding/json decodes into
+// it: types there are not Go's.
+func (c *Codec[T]) Decode(text string) (v T, ok bool) {
+	if value.IsJS(text) && !c.untyped {
+		raw, ok := value.JS(text)
+		if !ok || raw == "null" {
+			return v, false
+		}
+		return unmarshal[T](raw)
+	}
+	return c.decode(text)
+}
 
 // From converts what a store of gin-contrib holds. ok is false if that is not a T.
 func (c *Codec[T]) From(stored any) (v T, ok bool) { return c.from(stored) }

@@ -25,6 +25,10 @@ type Site struct {
 
 	SecureName string // the session cookie's name if it is Secure: see [SecureName]
 
+	// Shared returns the session cookie as another program sets it that uses the same
+	// sessions, for a connection over HTTPS or not; nil: there is none.
+	Shared func(https bool) http.Cookie
+
 	warned atomic.Bool
 }
 
@@ -64,6 +68,11 @@ func (s *Site) Keeps(r *http.Request) bool {
 
 // Session is the session's cookie on this connection, without a value.
 func (s *Site) Session(r *http.Request) *http.Cookie {
+	if s.Shared != nil {
+		c := s.Shared(address.IsHTTPS(r))
+		s.Warn(r, c.Secure)
+		return &c
+	}
 	return s.Fit(r, http.Cookie{
 		Name: s.SessionName(r), Domain: s.Domain, Path: s.Path, SameSite: s.SameSite, Partitioned: s.Partitioned, HttpOnly: true,
 	})

@@ -217,6 +217,11 @@ func (f *foreign) remove(r *http.Request, k Kept) error {
 
 // Watch looks at the session once a second.
 func (f *foreign) Watch(r *http.Request, k Kept) (<-chan struct{}, func()) {
+	return watchByLoading(f, r, k)
+}
+
+// watchByLoading looks at a session once a second.
+func watchByLoading(f Keeper, r *http.Request, k Kept) (<-chan struct{}, func()) {
 	ended := make(chan struct{})
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	go func() {

@@ -17,6 +17,9 @@ type Policy struct {
 	Remember time.Duration // Config.RememberFor
 	Visitor  time.Duration // Config.VisitorFor; 0: Idle and Lifetime
 
+	// Closing means that a visitor's cookie ends with the browser, whatever Visitor is.
+	Closing bool
+
 	// ByValues means that the application's own values say who is signed in.
 	ByValues bool
 }
@@ -56,7 +59,7 @@ func (p *Policy) life(user string, in signin.SignIn, maxAge, until string) life 
 	}
 	l := life{idle: p.Idle, lifetime: p.Lifetime}
 	if p.Visitor > 0 {
-		l = life{idle: p.Visitor, persistent: true}
+		l = life{idle: p.Visitor, persistent: !p.Closing}
 	}
 	if left, ok := value.Int(until); ok {
 		l.until, l.persistent = time.Unix(int64(left), 0), true

@@ -17,8 +17,8 @@ import (
 // Node installs the Node.js packages that a directory's package-lock.json names,
 // runs its app.js, and returns the URL that this writes once it listens. It ends
 // with the test. The test is skipped where node or npm is not installed, or the
-// packages cannot be had.
-func Node(tb testing.TB, dir string) string {
+// packages cannot be had. environ is added to its environment.
+func Node(tb testing.TB, dir string, environ ...string) string {
 	tb.Helper()
 	node, err := find("node")
 	if err != nil {
@@ -33,7 +33,7 @@ func Node(tb testing.TB, dir string) string {
 	}
 	command := exec.CommandContext(context.Background(), node, "app.js") // #nosec G204 -- a program of this package's choice
 	command.Dir = dir
-	command.Env = append(os.Environ(), "NODE_PATH="+modules, "NODE_ENV=test")
+	command.Env = append(append(os.Environ(), "NODE_PATH="+modules, "NODE_ENV=test"), environ...)
 	command.Stderr = os.Stderr
 	stdout, err := command.StdoutPipe()
 	if err != nil {

@@ -9,6 +9,7 @@
 //	["int64",7]               another basic kind, its name in front
 //	["json",{"Name":"tea"}]   a value that the kit encoded: see [JSON]
 //	["gob","…"]               anything else, if its type was given to gob.Register
+//	["js",7.5]                what a program in JavaScript keeps: see [EncodeJS]
 package value
 
 import (
@@ -117,6 +118,68 @@ func encodeGob(v any) (string, error) {
 
 func inBase64(tag string, b []byte) string { return Tagged(tag, base64.StdEncoding.EncodeToString(b)) }
 
+const (
+	jsTag   = `["js",`
+	js64Tag = `["js64","`
+)
+
+// EncodeJS returns the text of a value that has no Go type: a JSON text that a
+// program of another language has written. A typed key reads it as encoding/json
+// does, and [Decode] as a string, a bool, an int, a float64, nil or a [JSON].
+func EncodeJS(raw string) string {
+	if raw == "null" {
+		return `["nil"]`
+	}
+	if strings.Contains(raw, `\u0000`) { // which PostgreSQL refuses in jsonb
+		return js64Tag + base64.StdEncoding.EncodeToString([]byte(raw)) + `"]`
+	}
+	return jsTag + raw + "]"
+}
+
+// IsJS reports whether a text may be one that [EncodeJS] has encoded.
+func IsJS(text string) bool { return strings.HasPrefix(text, `["js`) && !strings.HasPrefix(text, `["json`) }
+
+// JS returns the JSON text of a value that [EncodeJS] has encoded.
+func JS(text string) (raw string, ok bool) {
+	if encoded, is64 := strings.CutPrefix(text, `["js64",`); is64 {
+		encoded = strings.Trim(strings.TrimSuffix(encoded, "]"), `" `)
+		b, err := base64.StdEncoding.DecodeString(encoded)
+		return string(b), err == nil
+	}
+	raw, ok = strings.CutPrefix(text, jsTag)
+	if !ok || !strings.HasSuffix(raw, "]") {
+		return "", false
+	}
+	return strings.Trim(raw[:len(raw)-1], " \t\r\n"), true // a database may have put spaces in
+}
+
+func decodeJS(raw string) (any, error) {
+	switch {
+	case strings.HasPrefix(raw, `"`):
+		var s string
+		if err := json.Unmarshal([]byte(raw), &s); err != nil {
+			return nil, errMalformed
+		}
+		return s, nil
+	case raw == "true" || raw == "false":
+		return raw == "true", nil
+	case raw == "null":
+		return nil, nil //nolint:nilnil // nil is the value
+	case raw == "" || !json.Valid([]byte(raw)):
+		return nil, errMalformed
+	case raw[0] == '{' || raw[0] == '[':
+		return JSON(raw), nil
+	}
+	if n, err := strconv.Atoi(raw); err == nil && raw != "-0" {
+		return n, nil
+	}
+	f, err := strconv.ParseFloat(raw, 64)
+	if err != nil {
+		return nil, errMalformed
+	}
+	return f, nil
+}
+
 // Decode returns the value that text stands for.
 func Decode(text string) (any, error) {
 	switch {
@@ -151,6 +214,8 @@ func Decode(text string) (any, error) {
 		return nil, errMalformed
 	case tag == "json":
 		return JSON(parts[1]), nil
+	case tag == "js":
+		return decodeJS(string(parts[1]))
 	case json.Unmarshal(parts[1], &payload) != nil:
 		return nil, errMalformed
 	}
@@ -191,6 +256,8 @@ func decodeTagged(tag, payload string) (any, error) {
 		return b, nil
 	case "string":
 		return string(b), nil
+	case "js64":
+		return decodeJS(string(b))
 	case "json64":
 		if !json.Valid(b) {
 			return nil, errMalformed
@@ -256,7 +323,7 @@ func String(text string) (string, bool) {
 }
 
 func taggedString(text string) (string, bool) {
-	if !strings.HasPrefix(text, `["string"`) {
+	if !strings.HasPrefix(text, `["string"`) && !strings.HasPrefix(text, `["js`) {
 		return "", false
 	}
 	v, err := Decode(text)
@@ -268,6 +335,11 @@ func taggedString(text string) (string, bool) {
 func Int(text string) (int, bool) {
 	if text == "" || text[0] == '+' {
 		return 0, false
+	}
+	if text[0] == '[' {
+		v, err := Decode(text)
+		n, ok := v.(int)
+		return n, ok && err == nil
 	}
 	n, err := strconv.Atoi(text)
 	return n, err == nil
@@ -283,7 +355,7 @@ func Equal(text string, v any) bool {
 		n, ok := Int(text)
 		return ok && n == v
 	case bool:
-		return text == strconv.FormatBool(v)
+		return text == strconv.FormatBool(v) || text == jsTag+strconv.FormatBool(v)+"]"
 	case time.Time:
 		stored, err := Decode(text)
 		t, ok := stored.(time.Time)

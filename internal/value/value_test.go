@@ -63,6 +63,52 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// jsTexts are texts of a program in JavaScript, and how sessions.Default(c) has them.
+var jsTexts = []struct {
+	raw string
+	v   any
+}{
+	{`"tea"`, "tea"},
+	{`""`, ""},
+	{`"2026-01-02T03:04:05.006Z"`, "2026-01-02T03:04:05.006Z"},
+	{`7`, 7},
+	{`-7`, -7},
+	{`-0`, math.Copysign(0, -1)},
+	{`7.5`, 7.5},
+	{`1e21`, 1e21},
+	{`true`, true},
+	{`false`, false},
+	{`null`, nil},
+	{`[]`, value.JSON(`[]`)},
+	{`["js",1]`, value.JSON(`["js",1]`)},
+	{`{"a":[1, null]}`, value.JSON(`{"a":[1, null]}`)},
+	{`"\u0000"`, "\x00"},
+	{`["\u0000"]`, value.JSON(`["\u0000"]`)},
+}
+
+func TestJSTexts(t *testing.T) {
+	for _, test := range jsTexts {
+		text := value.EncodeJS(test.raw)
+		assert.True(t, json.Valid([]byte(text)))
+		assert.NotContains(t, text, `\u0000`)
+		got, err := value.Decode(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, test.v, got)
+		assert.True(t, value.Equal(text, test.v), text)
+		if raw, ok := value.JS(text); ok {
+			assert.Equal(t, test.raw, raw)
+		}
+	}
+	raw, ok := value.JS(`["js", {"a": 1} ]`)
+	assert.True(t, ok)
+	assert.Equal(t, `{"a": 1}`, raw)
+	for _, text := range []string{`["json",1]`, `"js"`, `7`, `["js"]`, `["js",1,2]`, `["js64","x"]`, `["js64",""]`, `["js64","eA=="]`, ``} {
+		if raw, ok := value.JS(text); ok {
+			assert.False(t, json.Valid([]byte(raw)), text)
+		}
+	}
+}
+
 func TestSpacedTexts(t *testing.T) {
 	for text, want := range map[string]any{
 		`["string", "AA=="]`: "\x00", ` `: nil, `["int64", "7"]`: int64(7), `["json", {"a": 1}]`: value.JSON(`{"a": 1}`), `["nil" ]`: nil,
@@ -80,7 +126,7 @@ func TestSpacedTexts(t *testing.T) {
 var malformed = []string{
 	"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
 	`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
-	`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
+	`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["js"]`, `["js",1e999]`, `["js",`, `["js",x]`, `["js",1,2]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
 }
 
 func TestMalformedTexts(t *testing.T) {
@@ -161,6 +207,9 @@ func TestDiff(t *testing.T) {
 func decodeSeeds() (seeds []string) {
 	for _, test := range texts {
 		seeds = append(seeds, test.text)
+	}
+	for _, test := range jsTexts {
+		seeds = append(seeds, value.EncodeJS(test.raw))
 	}
 	for _, v := range []any{[]string{"a"}, []any{"a", 1}, []int{1, 2}, map[string]string{"a": "b"}} {
 		text, _ := value.Encode(v) // what does not encode is one seed less

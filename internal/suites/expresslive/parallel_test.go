@@ -1,0 +1,204 @@
+package expresslive_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/express"
+)
+
+// TestParallelChanges: what this side changes at the same time stands, with requests of
+// Node in between that change nothing.
+func TestParallelChanges(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/node/login", "user", "ada")
+		const many = 40
+		var all sync.WaitGroup
+		counts := make([]string, many)
+		for i := range many {
+			all.Go(func() { b.get("/gin/set", "name", fmt.Sprint("value ", i), "value", strconv.Itoa(i)) })
+			all.Go(func() { counts[i] = b.get("/gin/count") })
+			all.Go(func() { b.get("/node/me") })
+		}
+		all.Wait()
+		seen := make(map[string]bool)
+		for i := range many {
+			assert.Equal(t, strconv.Itoa(i), b.get("/node/get", "name", fmt.Sprint("value ", i)))
+			assert.False(t, seen[counts[i]], "no two get the same number")
+			seen[counts[i]] = true
+		}
+		assert.Equal(t, strconv.Itoa(many), b.get("/node/get", "name", "counter"))
+	})
+}
+
+// TestNodeChangesMeanwhile: a request of this side changes its own values only.
+func TestNodeChangesMeanwhile(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/node/login", "user", "ada")
+		g := newGate(t.Name())
+		var slow sync.WaitGroup
+		slow.Go(func() { b.get("/gin/slow", "gate", t.Name()) })
+		<-g.began
+		b.get("/node/add", "item", "tea")
+		close(g.open)
+		slow.Wait()
+		assert.Equal(t, "true", b.get("/node/get", "name", "slow"))
+		assert.JSONEq(t, `[{"name":"tea","n":1}]`, b.get("/node/get", "name", "cart"))
+	})
+}
+
+// TestNodeEndsMeanwhile: a session that Node has destroyed stays away.
+func TestNodeEndsMeanwhile(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/node/login", "user", "ada")
+		g := newGate(t.Name())
+		var slow sync.WaitGroup
+		slow.Go(func() {
+			status, _ := b.try("/gin/slow", "gate", t.Name())
+			assert.Equal(t, http.StatusServiceUnavailable, status)
+		})
+		<-g.began
+		b.get("/node/logout")
+		close(g.open)
+		slow.Wait()
+		assert.Equal(t, "null", b.get("/node/me"))
+		assert.Zero(t, m.count(t))
+
+		for range 10 { // without the order that the gate gives
+			b := s.browser(t)
+			b.get("/node/login", "user", "ada")
+			sid := b.sid()
+			var all sync.WaitGroup
+			for i := range 8 {
+				other := b.fork()
+				all.Go(func() { other.try("/gin/set", "name", fmt.Sprint(i), "value", "1") })
+				all.Go(func() { other.try("/gin/renew") })
+			}
+			all.Go(func() { b.fork().get("/node/logout") })
+			all.Wait()
+			assert.Empty(t, m.read(t, sid))
+		}
+	})
+}
+
+// TestNodeOverwrites shows what the documents say cannot be prevented: Node saves a
+// session as it has read it.
+func TestNodeOverwrites(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		slowly := func(b *browser, meanwhile func()) {
+			var slow sync.WaitGroup
+			slow.Go(func() { b.get("/node/slow") })
+			s.browser(t).get("/node/slow-began")
+			meanwhile()
+			s.browser(t).get("/node/release")
+			slow.Wait()
+		}
+		b := s.browser(t)
+		b.get("/node/login", "user", "ada")
+		slowly(b, func() { b.get("/gin/add", "item", "tea") })
+		assert.Equal(t, "null", b.get("/gin/get", "name", "cart"), "what was put meanwhile is lost")
+
+		b.get("/node/login", "user", "ada")
+		b.get("/node/delete", "name", "slow")
+		copied := b.fork()
+		slowly(b.fork(), func() { b.get("/gin/logout") })
+		assert.Equal(t, `"ada"`, copied.get("/gin/me"), "a sign-out is undone")
+	})
+}
+
+// TestLateRequest shows the other limit: a request with the ID that a session had
+// before finds none, and what it changes is refused.
+func TestLateRequest(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		for _, side := range []string{"/node", "/gin"} {
+			b := s.browser(t)
+			b.get("/gin/login", "user", "ada")
+			late := b.fork()
+			g := newGate(t.Name() + side)
+			var slow sync.WaitGroup
+			slow.Go(func() {
+				status, _ := late.try("/gin/slow", "gate", t.Name()+side)
+				assert.Equal(t, http.StatusServiceUnavailable, status)
+			})
+			<-g.began
+			b.get(side + "/renew")
+			close(g.open)
+			slow.Wait()
+			assert.Equal(t, "null", late.get("/gin/me"))
+			assert.Equal(t, `"ada"`, b.get("/gin/me"))
+			assert.Equal(t, "null", b.get("/gin/get", "name", "slow"))
+		}
+	})
+}
+
+// TestTimeToLive: use on either side keeps a session, and the store's time counts, not
+// what the record says.
+func TestTimeToLive(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{Cookie: express.Cookie{MaxAge: 10 * time.Minute}}, sessionkit.Config{}, "MAX_AGE=600000")
+		near := func(want time.Duration, b *browser) {
+			t.Helper()
+			assert.InDelta(t, want.Seconds(), m.left(t, b.sid()).Seconds(), 3)
+		}
+		b := s.browser(t)
+		b.get("/node/add", "item", "tea")
+		near(10*time.Minute, b)
+		b.get("/node/expire", "ms", "300000")
+		near(5*time.Minute, b)
+		b.get("/gin/renew")
+		near(10*time.Minute, b)
+
+		b.get("/gin/login", "user", "ada")
+		near(61*time.Minute, b) // the idle timeout of this side, and the minute to which use is recorded
+		b.get("/node/add", "item", "cake")
+		near(61*time.Minute, b)
+		require.Equal(t, `"ada"`, b.get("/gin/me"))
+
+		visitor := s.browser(t)
+		visitor.get("/gin/add", "item", "tea")
+		near(10*time.Minute, visitor)
+		visitor.get("/node/me")
+		near(10*time.Minute, visitor)
+	})
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		for _, side := range []string{"/node", "/gin"} {
+			b := s.browser(t)
+			b.get(side+"/login", "user", "ada")
+			for _, other := range []string{"/node", "/gin"} {
+				b.get(other+"/add", "item", "tea")
+				assert.InDelta(t, (24 * time.Hour).Seconds(), m.left(t, b.sid()).Seconds(), 3, "as the stores of Node have it without a maxAge")
+			}
+		}
+	})
+}
+
+// TestUseIsRecorded: a session that Node made is kept alive by reads of this side.
+func TestUseIsRecorded(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{TTL: 90 * time.Minute}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/node/add", "item", "tea")
+		text := m.read(t, b.sid())
+		m.write(t, b.sid(), text) // for an hour
+		b.get("/gin/get", "name", "cart")
+		assert.InDelta(t, (90 * time.Minute).Seconds(), m.left(t, b.sid()).Seconds(), 3)
+		assert.Equal(t, text, m.read(t, b.sid()), "of which the record says nothing")
+	})
+}

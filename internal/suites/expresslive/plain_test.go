@@ -1,0 +1,142 @@
+package expresslive_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/express"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// TestWithoutKit: gin-contrib/sessions alone over the store.
+func TestWithoutKit(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		serve := func(cookie string, f func(session sessions.Session)) *httptest.ResponseRecorder {
+			r := gin.New()
+			r.Use(sessions.Sessions("connect.sid", s))
+			r.GET("/", func(c *gin.Context) { f(sessions.Default(c)) })
+			w := httptest.NewRecorder()
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			req.Header.Set("Cookie", "connect.sid="+cookie)
+			r.ServeHTTP(w, req)
+			return w
+		}
+		w := serve("nonsense", func(session sessions.Session) {
+			session.Set("n", 7)
+			session.Set("userId", "ada")
+			assert.NoError(t, session.Save())
+		})
+		cookies := w.Result().Cookies()
+		require.Len(t, cookies, 1)
+		assert.True(t, cookies[0].HttpOnly)
+		cookie := cookies[0].Value
+		sid, ok := open(secrets, cookie)
+		require.True(t, ok)
+		assert.JSONEq(t, `{"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"},"n":7,"userId":"ada"}`, m.read(t, sid))
+		assert.InDelta(t, (24 * time.Hour).Seconds(), m.left(t, sid).Seconds(), 3)
+
+		serve(cookie, func(session sessions.Session) {
+			assert.Equal(t, 7, session.Get("n"))
+			m.write(t, sid, `{"cookie":{},"n":7,"node":[]}`) // meanwhile
+			session.Set("n", 8)
+			assert.NoError(t, session.Save())
+			session.Set("id", "x")
+			assert.ErrorContains(t, session.Save(), "Node would lose it")
+		})
+		assert.JSONEq(t, `{"cookie":{},"n":8,"node":[]}`, m.read(t, sid))
+
+		serve(cookie, func(session sessions.Session) {
+			assert.Equal(t, 8, session.Get("n"))
+			other, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+			require.NoError(t, err)
+			other.AddCookie(&http.Cookie{Name: "connect.sid", Value: cookie})
+			same, err := s.New(other, "connect.sid")
+			require.NoError(t, err)
+			same.Options.MaxAge = -1
+			require.NoError(t, s.Save(other, httptest.NewRecorder(), same))
+			session.Set("n", 9)
+			assert.ErrorIs(t, session.Save(), store.ErrEnded)
+		})
+		assert.Empty(t, m.read(t, sid))
+		_, err := s.New(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), "session")
+		require.ErrorContains(t, err, `"connect.sid" in Config.Cookie`)
+	})
+}
+
+// TestMigrate: Node is gone, and nobody is signed out.
+func TestMigrate(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		byNode, byGin, visitor, byBoth := s.browser(t), s.browser(t), s.browser(t), s.browser(t)
+		byNode.get("/node/login", "user", "ada")
+		byNode.get("/node/set", "name", "a", "value", `{"n":7}`)
+		byGin.get("/gin/login", "user", "bob")
+		byGin.get("/gin/flash", "text", "hello")
+		visitor.get("/node/add", "item", "tea")
+		byBoth.get("/gin/login", "user", "ada")
+		byBoth.get("/node/login", "user", "eve")
+
+		old := newStore(m)
+		next := memstore.New()
+		defer func() { assert.NoError(t, next.Close()) }()
+		moved := store.Migrate(old, next, "connect.sid", old.UserOf)
+		open := func(b *browser, f func(c *gin.Context)) (name, cookie string) {
+			t.Helper()
+			r := gin.New()
+			r.Use(sessionkit.Sessions(moved))
+			r.GET("/", f)
+			w := httptest.NewRecorder()
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/", nil)
+			req.Header.Set("Cookie", "connect.sid="+b.cookie())
+			r.ServeHTTP(w, req)
+			require.Equal(t, http.StatusOK, w.Code)
+			for _, c := range w.Result().Cookies() {
+				if c.Name != "connect.sid" {
+					name, cookie = c.Name, c.Value
+				} else {
+					assert.Negative(t, c.MaxAge, "the old cookie goes")
+				}
+			}
+			return name, cookie
+		}
+		is0 := func(user string, f func(c *gin.Context)) func(c *gin.Context) {
+			return func(c *gin.Context) {
+				got, _ := sessionkit.User(c)
+				assert.Equal(t, user, got)
+				f(c)
+			}
+		}
+		name, cookie := open(byNode, is0("ada", func(c *gin.Context) {
+			is(t, c, "a", map[string]any{"n": 7.0})
+			sessionkit.NewKey[int64]("visits").Set(c, 1)
+		}))
+		assert.Equal(t, "session", name)
+		assert.Len(t, cookie, 43)
+		open(byGin, is0("bob", func(c *gin.Context) {
+			assert.Equal(t, []sessionkit.FlashMessage{{Level: sessionkit.Success, Text: "hello"}}, sessionkit.Flashes(c))
+			assert.WithinDuration(t, time.Now(), sessionkit.Current(c).SignedInAt, time.Minute, "its sign-in is known")
+		}))
+		open(visitor, is0("", func(c *gin.Context) { is(t, c, "cart", []item{{"tea", 1}}) }))
+		open(byBoth, is0("eve", func(c *gin.Context) {
+			assert.True(t, sessionkit.Current(c).SignedInAt.IsZero())
+			sessionkit.Logout(c)
+		}))
+		open(byBoth, is0("", func(*gin.Context) {}))
+		for user, want := range map[string]int{"ada": 1, "bob": 1, "eve": 0} {
+			list, err := next.Sessions(t.Context(), user)
+			require.NoError(t, err)
+			assert.Len(t, list, want, user)
+		}
+		assert.Zero(t, m.count(t), "the old records are gone")
+	})
+}

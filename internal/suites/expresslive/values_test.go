@@ -1,0 +1,323 @@
+package expresslive_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/express"
+)
+
+// An answer is a response, and what OnError was called with as its header Errors.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	cookies    []*http.Cookie
+}
+
+func (a answer) Cookies() []*http.Cookie { return a.cookies }
+
+// inside runs a handler in the session of a cookie.
+func inside(t *testing.T, s sessions.Store, cookie string, f func(c *gin.Context)) answer {
+	t.Helper()
+	r := gin.New()
+	var errs []error
+	r.Use(sessionkit.Sessions(s, sessionkit.Config{OnError: func(_ *gin.Context, err error) { errs = append(errs, err) }}))
+	r.GET("/", func(c *gin.Context) {
+		f(c)
+		c.Status(http.StatusOK)
+	})
+	w := httptest.NewRecorder()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	if cookie != "" {
+		req.Header.Set("Cookie", "connect.sid="+cookie)
+	}
+	r.ServeHTTP(w, req)
+	res := w.Result()
+	require.NoError(t, res.Body.Close())
+	for _, err := range errs {
+		res.Header.Add("Errors", err.Error())
+	}
+	return answer{res.StatusCode, res.Header, res.Cookies()}
+}
+
+type name string
+
+type order struct {
+	ID    int64     `json:"id"`
+	Total float64   `json:"total"`
+	At    time.Time `json:"at"`
+	Tags  []string  `json:"tags"`
+	Note  *string   `json:"note"`
+}
+
+// is checks that a value of Node is read as want.
+func is[T any](t *testing.T, c *gin.Context, key string, want T) {
+	t.Helper()
+	got, ok := sessionkit.NewKey[T](key).Get(c)
+	assert.True(t, ok, "%s as %T", key, want)
+	assert.Equal(t, want, got)
+}
+
+// isNo checks that a value of Node is not read as a T.
+func isNo[T any](t *testing.T, c *gin.Context, key string) {
+	t.Helper()
+	got, ok := sessionkit.NewKey[T](key).Get(c)
+	assert.False(t, ok, "%s as %T", key, got)
+	assert.Zero(t, got)
+}
+
+// TestReadValues: what Node has written has no Go type, so it is read as any that fits.
+func TestReadValues(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		m.write(t, "x", `{"cookie":{},"text":"tea","int":7,"float":7.5,"big":9007199254740991,"yes":true,"null":null,"list":[],"at":"2026-11-23T15:41:07.012Z",
+			"bytes":"AQI=","order":{"id":7,"total":1.5,"at":"2026-11-23T15:41:07.012Z","tags":["a"],"note":null},"id":"lost","toString":"lost"}`)
+		at := time.Date(2026, 11, 23, 15, 41, 7, 12e6, time.UTC)
+		res := inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) {
+			is(t, c, "text", "tea")
+			is(t, c, "text", name("tea"))
+			is[any](t, c, "text", "tea")
+			is(t, c, "int", 7)
+			is(t, c, "int", int8(7))
+			is(t, c, "int", int64(7))
+			is(t, c, "int", uint64(7))
+			is(t, c, "int", 7.0)
+			is[any](t, c, "int", 7)
+			is(t, c, "float", 7.5)
+			is(t, c, "float", float32(7.5))
+			is(t, c, "big", 1<<53-1)
+			is(t, c, "yes", true)
+			is(t, c, "list", []string{})
+			is(t, c, "at", at)
+			is(t, c, "bytes", []byte{1, 2})
+			is(t, c, "order", order{ID: 7, Total: 1.5, At: at, Tags: []string{"a"}})
+			is(t, c, "order", map[string]any{"id": 7.0, "total": 1.5, "at": "2026-11-23T15:41:07.012Z", "tags": []any{"a"}, "note": nil})
+
+			isNo[int](t, c, "text")
+			isNo[string](t, c, "int")
+			isNo[int](t, c, "float")
+			isNo[uint](t, c, "list")
+			isNo[int8](t, c, "big")
+			isNo[string](t, c, "null")
+			isNo[[]string](t, c, "order")
+			isNo[string](t, c, "absent")
+			isNo[string](t, c, "id")
+			isNo[string](t, c, "toString")
+
+			plain := sessions.Default(c)
+			assert.Equal(t, "tea", plain.Get("text"))
+			assert.Equal(t, 7, plain.Get("int"))
+			assert.InDelta(t, 7.5, plain.Get("float"), 0)
+			assert.Equal(t, true, plain.Get("yes"))
+			assert.Nil(t, plain.Get("null"))
+			assert.Nil(t, plain.Get("id"))
+		})
+		assert.Empty(t, res.Header["Errors"])
+		assert.Empty(t, res.Cookies())
+	})
+}
+
+// TestWriteValues: Node sees the natural JSON of every value.
+func TestWriteValues(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		at := time.Date(2026, 11, 23, 15, 41, 7, 12e6, time.UTC)
+		m.write(t, "x", `{"cookie":{}}`)
+		set := func(f func(c *gin.Context)) answer { return inside(t, newStore(m), seal(secrets, "x"), f) }
+		res := set(func(c *gin.Context) {
+			sessionkit.NewKey[string]("text").Set(c, `"<ключ>"`)
+			sessionkit.NewKey[name]("name").Set(c, "tea")
+			sessionkit.NewKey[int64]("int64").Set(c, 1<<53-1)
+			sessionkit.NewKey[uint8]("uint8").Set(c, 7)
+			sessionkit.NewKey[float64]("float").Set(c, 7.5)
+			sessionkit.NewKey[bool]("bool").Set(c, true)
+			sessionkit.NewKey[time.Time]("at").Set(c, at)
+			sessionkit.NewKey[[]byte]("bytes").Set(c, []byte{1, 2})
+			sessionkit.NewKey[[]string]("list").Set(c, []string{})
+			sessionkit.NewKey[order]("order").Set(c, order{ID: 7, Total: 1e21, At: at})
+			sessionkit.NewKey[any]("any").Set(c, nil)
+			sessions.Default(c).Set("plain", []byte{1})
+			sessions.Default(c).Set(7, int16(7))
+			sessions.Default(c).Set("time", at)
+			sessions.Default(c).AddFlash("hello")
+		})
+		require.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+		assert.JSONEq(t, `{"cookie":{},"text":"\"<ключ>\"","name":"tea","int64":9007199254740991,"uint8":7,"float":7.5,"bool":true,"at":"2026-11-23T15:41:07.012Z",
+			"bytes":"AQI=","list":[],"order":{"id":7,"total":1e21,"at":"2026-11-23T15:41:07.012Z","tags":null,"note":null},"any":null,
+			"plain":{"_kit:text":"[\"bytes\",\"AQ==\"]"},"_key:7":7,"time":"2026-11-23T15:41:07.012Z"}`, without(t, m.read(t, "x"), "_flash"))
+		set(func(c *gin.Context) {
+			is(t, c, "int64", int64(1<<53-1))
+			is(t, c, "at", at)
+			is(t, c, "bytes", []byte{1, 2})
+			is(t, c, "list", []string{})
+			plain := sessions.Default(c)
+			assert.Equal(t, []byte{1}, plain.Get("plain"))
+			assert.Equal(t, 7, plain.Get(7))
+			assert.Equal(t, []any{"hello"}, plain.Flashes())
+		})
+	})
+}
+
+func without(t *testing.T, text, name string) string {
+	t.Helper()
+	var members map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(text), &members))
+	delete(members, name)
+	return encoded(t, members)
+}
+
+// TestRefusedValues: what Node would lose or change is an error here, and changes nothing.
+func TestRefusedValues(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		const text = `{"cookie":{},"a":1}`
+		m.write(t, "x", text)
+		refused := func(reason string, f func(c *gin.Context)) {
+			t.Helper()
+			for _, cookie := range []string{seal(secrets, "x"), ""} {
+				res := inside(t, newStore(m), cookie, func(c *gin.Context) {
+					sessionkit.NewKey[int]("a").Set(c, 2)
+					f(c)
+				})
+				assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+				assert.Contains(t, strings.Join(res.Header["Errors"], "\n"), reason)
+				assert.Empty(t, res.Cookies())
+				assert.JSONEq(t, text, m.read(t, "x"))
+				assert.Equal(t, 1, m.count(t))
+			}
+		}
+		for _, name := range of(nil).Lost() {
+			refused("Node would lose it", func(c *gin.Context) { sessions.Default(c).Set(name, 1) })
+		}
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, 1<<53) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, -1<<53) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[uint64]("n").Set(c, 1<<63) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[order]("n").Set(c, order{ID: 1 << 53}) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[[]uint64]("n").Set(c, []uint64{1, 1 << 60}) })
+		deep := any(1)
+		for range 1000 {
+			deep = []any{deep}
+		}
+		refused("nested deeper", func(c *gin.Context) { sessionkit.NewKey[any]("n").Set(c, deep) })
+	})
+}
+
+// TestLostNames: the list is that of Node.
+func TestLostNames(t *testing.T) {
+	s := newSite(t, newRedis(t), express.Config{}, sessionkit.Config{})
+	for _, name := range of(nil).Lost() {
+		if name == "req" || name == "id" || name == "cookie" || name == "__proto__" {
+			continue // an assignment to these fails, or does something else
+		}
+		s.write(t, "x", `{"cookie":{"originalMaxAge":null,"expires":null},"`+name+`":"kept?","a":1}`)
+		b := s.browser(t)
+		b.put(seal(secrets, "x"))
+		assert.NotEqual(t, `"kept?"`, b.get("/node/get", "name", name), name)
+		b.get("/node/set", "name", "a", "value", "2")
+		assert.NotContains(t, s.read(t, "x"), "kept?")
+	}
+	for _, name := range []string{"length", "name", "prototype", "user", "then"} {
+		b := s.browser(t)
+		b.get("/gin/plain-set", "name", name, "value", `"kept"`)
+		assert.Equal(t, `"kept"`, b.get("/node/get", "name", name))
+	}
+}
+
+// TestUserFunctions: who is signed in, in an object.
+func TestUserFunctions(t *testing.T) {
+	passport := express.User{
+		Name: "passport",
+		Read: func(raw json.RawMessage) string {
+			var p struct{ User json.Number }
+			_ = json.Unmarshal(raw, &p)
+			return p.User.String()
+		},
+		Write: func(user string) any { return map[string]json.Number{"user": json.Number(user)} },
+	}
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := m.store(express.Config{Secrets: secrets, User: passport})
+		m.write(t, "x", `{"cookie":{},"passport":{"user":7},"a":1}`)
+		inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			assert.Equal(t, "7", user)
+		})
+		assert.JSONEq(t, `{"cookie":{},"passport":{"user":7},"a":1}`, m.read(t, "x"))
+		res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "42") })
+		require.Len(t, res.Cookies(), 1)
+		sid, _ := open(secrets, res.Cookies()[0].Value)
+		assert.Contains(t, strings.ReplaceAll(m.read(t, sid), " ", ""), `"passport":{"user":42}`)
+
+		res = inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "042") })
+		assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "what does not come back is refused")
+	})
+	m := newRedis(t)
+	s := m.store(express.Config{Secrets: secrets}) // Node does not know
+	res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	inside(t, s, res.Cookies()[0].Value, func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		assert.Equal(t, "42", user)
+	})
+}
+
+// TestDeadlines: a sign-in of this side has the deadlines of this side, whatever Node
+// does with the session. One of Node has those of Node.
+func TestDeadlines(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		at := func(ago time.Duration) string {
+			return `"_kit:session":{"user":"ada"},"userId":"ada","_kit:sign_in":["json",{"at":` + encoded(t, time.Now().Add(-ago)) +
+				`,"ends":` + encoded(t, time.Now().Add(24*time.Hour-ago)) + `,"line":"x"}]`
+		}
+		for _, test := range []struct {
+			name, text string
+			user       string
+		}{
+			{"in use", `{"cookie":{"originalMaxAge":3600000},` + at(23*time.Hour) + `}`, "ada"},
+			{"past its lifetime", `{"cookie":{"originalMaxAge":3600000},` + at(25*time.Hour) + `}`, ""},
+			{"past its idle timeout", `{"cookie":{"originalMaxAge":86400000},` + at(23*time.Hour) + `}`, ""}, // an hour is left of a day
+			{"of Node", `{"cookie":{"originalMaxAge":86400000},"userId":"ada"}`, "ada"},
+			{"of Node, for long", `{"cookie":{"originalMaxAge":864000000,"expires":"2001-01-01T00:00:00.000Z"},"userId":"ada"}`, "ada"},
+			{"another user by Node", `{"cookie":{"originalMaxAge":3600000},` + strings.Replace(at(25*time.Hour), `"userId":"ada"`, `"userId":"bob"`, 1) + `}`, "bob"},
+			{"signed out by Node", `{"cookie":{"originalMaxAge":3600000},` + strings.Replace(at(25*time.Hour), `"userId":"ada"`, `"x":1`, 1) + `}`, ""},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				m.write(t, "x", test.text) // for an hour
+				inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) {
+					user, _ := sessionkit.User(c)
+					assert.Equal(t, test.user, user)
+				})
+				if strings.HasPrefix(test.name, "past") {
+					assert.Empty(t, m.read(t, "x"), "and Node does not keep it")
+				}
+			})
+		}
+	})
+}
+
+// TestUnsupported: what needs to know the sessions of a user.
+func TestUnsupported(t *testing.T) {
+	s := newStore(newRedis(t))
+	res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada", sessionkit.Attempt(c, "ada"), sessionkit.Remember()) })
+	require.Len(t, res.Cookies(), 1)
+	assert.Equal(t, int((30 * 24 * time.Hour).Seconds()), res.Cookies()[0].MaxAge)
+	res = inside(t, s, res.Cookies()[0].Value, func(c *gin.Context) {
+		_, err := sessionkit.Devices(c)
+		assert.ErrorContains(t, err, "unsupported")
+		assert.Error(t, sessionkit.LogoutEverywhere(c))
+		assert.True(t, sessionkit.Current(c).Remembered)
+		assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), sessionkit.Current(c).EndsAt, time.Minute)
+	})
+	assert.Equal(t, http.StatusOK, res.StatusCode)
+	assert.PanicsWithError(t, "sessionkit: Config.MaxSessions is 3: a *express.Store does not know the sessions of a user; use a store of sessionkit", func() {
+		sessionkit.Sessions(s, sessionkit.Config{MaxSessions: 3})
+	})
+	for _, c := range []sessionkit.Config{{Name: "sid"}, {Path: "/x"}, {Domain: "example.com"}, {SameSite: http.SameSiteStrictMode}, {VisitorFor: time.Hour}, {Partitioned: true}} {
+		assert.Panics(t, func() { sessionkit.Sessions(s, c) })
+	}
+}

@@ -1,0 +1,424 @@
+package express
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// A document is a session as express-session keeps it: an object with a member cookie
+// and the values as further members.
+type document struct {
+	members map[string]json.RawMessage
+	cookie  cookieMember
+	own     ownMember
+}
+
+const (
+	cookieName = "cookie"
+
+	// ownName is the member in which this side keeps what a session of Node does not
+	// say.
+	ownName = value.OwnPrefix + "session"
+
+	// textName is the only member of an object that stands for a value which JSON has
+	// no form for.
+	textName = value.OwnPrefix + "text"
+
+	// lifeName is the name of a value that is not stored: how long the session lives
+	// after its last use, in seconds, as the document says.
+	lifeName = value.OwnPrefix + "life"
+)
+
+// cookieMember is what express-session keeps of the cookie, in its order.
+type cookieMember struct {
+	OriginalMaxAge *int64  `json:"originalMaxAge"`
+	Partitioned    bool    `json:"partitioned,omitempty"`
+	Priority       string  `json:"priority,omitempty"`
+	Expires        *string `json:"expires"`
+	Secure         bool    `json:"secure,omitempty"`
+	HTTPOnly       bool    `json:"httpOnly"`
+	Domain         string  `json:"domain,omitempty"`
+	Path           string  `json:"path"`
+	SameSite       string  `json:"sameSite,omitempty"`
+}
+
+// ownMember is the value of ownName.
+type ownMember struct {
+	User    string    `json:"user,omitempty"` // who has signed in on this side
+	Created time.Time `json:"created,omitzero"`
+}
+
+// maxDepth bounds how deep a document is nested: what the JSON decoder of Redis takes.
+const maxDepth = 1000
+
+// parse reads a document. The error is [store.ErrCorrupt].
+func parse(text []byte) (document, error) {
+	var d document
+	if tooDeep(text) || json.Unmarshal(text, &d.members) != nil || d.members == nil {
+		return document{}, fmt.Errorf("%w: it is not a JSON object", store.ErrCorrupt)
+	}
+	cookie := d.members[cookieName]
+	if !bytes.HasPrefix(cookie, []byte("{")) {
+		return document{}, fmt.Errorf("%w: it has no object %q", store.ErrCorrupt, cookieName)
+	}
+	var age struct{ OriginalMaxAge json.RawMessage }
+	_ = json.Unmarshal(cookie, &age) // its other members may be anything
+	if ms, err := strconv.ParseFloat(string(age.OriginalMaxAge), 64); err == nil && ms >= 1 && ms < float64(math.MaxInt64/time.Millisecond) {
+		whole := int64(ms)
+		d.cookie.OriginalMaxAge = &whole
+	}
+	_ = json.Unmarshal(d.members[ownName], &d.own) // without it the session is Node's
+	return d, nil
+}
+
+// tooDeep reports whether a JSON text is nested deeper than maxDepth.
+func tooDeep[T []byte | string](text T) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
+}
+
+// life returns how long the session lives after its last use.
+func (d document) life(c Config) time.Duration {
+	if d.cookie.OriginalMaxAge != nil {
+		return ceil(time.Duration(*d.cookie.OriginalMaxAge) * time.Millisecond)
+	}
+	return ceil(c.TTL)
+}
+
+// record returns the session. It ends when the store removes it, left from now, and was
+// last used when that was last put off.
+func (d document) record(c Config, left time.Duration) store.Record {
+	now := time.Now()
+	life := d.life(c)
+	if left < 0 || left > life { // it has no end; or was given a longer life once
+		left = life
+	}
+	r := store.Record{Expires: now.Add(left), Seen: now.Add(left - life), Created: d.own.Created, Values: d.texts()}
+	if r.Created.IsZero() {
+		r.Created = r.Seen
+	}
+	r.User = d.own.User
+	if c.User.Name != "" {
+		r.User = c.User.read(string(d.members[c.User.Name]))
+	}
+	if !isUser(r.User) {
+		r.User = ""
+	}
+	r.Values[lifeName] = value.EncodeInt(int(life / time.Second))
+	in := signin.Of(r.Values)
+	own := r.User != "" && r.User == d.own.User && !in.At.IsZero()
+	if own && !in.Values { // by Login of this side
+		if !in.Ends.IsZero() && in.Ends.Before(r.Expires) {
+			r.Expires = in.Ends
+		}
+		return r
+	}
+	if !own {
+		in = signin.SignIn{}
+	}
+	if in.Values = true; r.User != "" {
+		r.Values[signin.Name] = in.Text()
+	} else {
+		delete(r.Values, signin.Name)
+	}
+	if _, set := r.Values[value.MaxAge]; !set && life != c.life() {
+		r.Values[value.MaxAge] = value.EncodeInt(int(life / time.Second))
+	}
+	return r
+}
+
+// isUser reports whether a text can name a user, as for Login.
+func isUser(user string) bool {
+	return len(user) <= 255 && utf8.ValidString(user) && strings.IndexByte(user, 0) < 0
+}
+
+// texts returns the values, each as its text.
+func (d document) texts() map[string]string {
+	texts := make(map[string]string, len(d.members))
+	for name, raw := range d.members {
+		if name == ownName || name == lifeName || !isName(name) {
+			continue
+		}
+		texts[name] = textOf(name, raw)
+	}
+	return texts
+}
+
+// textOf returns the text of a member.
+func textOf(name string, raw []byte) string {
+	if strings.HasPrefix(name, value.OwnPrefix) {
+		return string(raw)
+	}
+	if bytes.HasPrefix(raw, []byte(`{"`+textName)) {
+		var opaque map[string]string
+		if json.Unmarshal(raw, &opaque) == nil {
+			text := opaque[textName]
+			_, err := value.Decode(text)
+			var compact bytes.Buffer
+			_ = json.Compact(&compact, raw) // PostgreSQL puts spaces in
+			if same, _ := marshal(map[string]string{textName: text}); same == compact.String() && err == nil {
+				return text
+			}
+		}
+	}
+	return value.EncodeJS(string(raw))
+}
+
+// isName reports whether a member is one of the values: Node does not see a member
+// whose name is lost, and gin-contrib/sessions must find it under the same key again.
+func isName(name string) bool {
+	if isLost(name) {
+		return false
+	}
+	if strings.HasPrefix(name, value.OwnPrefix) {
+		return true
+	}
+	key, err := value.Key(name)
+	if err != nil {
+		return false
+	}
+	again, err := value.Name(key)
+	return err == nil && again == name
+}
+
+// lost are the names of what exists on a session of express-session: it does not read
+// a value of such a name, and drops it with the next change.
+var lost = []string{
+	"id", "req", cookieName, // of the session
+	"touch", "resetMaxAge", "save", "reload", "destroy", "regenerate", // of Session.prototype
+	"constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+	"__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", // of Object.prototype
+}
+
+func isLost(name string) bool { return slices.Contains(lost, name) }
+
+// A member is a value as it stands in a document.
+type member struct{ name, raw string }
+
+// An edit is what a change does to a document.
+type edit struct {
+	set   []member
+	drop  []string
+	only  *member       // the edit is made only if this stands, or nothing of the name if its raw is ""
+	renew time.Duration // how long the session lives from now on; 0: as before
+}
+
+// newEdit returns what is to be done to a document to put and drop values.
+func newEdit(set map[string]string, drop []string) (edit, error) {
+	var e edit
+	var errs []error
+	for name, text := range set {
+		if name == lifeName {
+			continue
+		}
+		raw, err := memberOf(name, text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("express: the value %q: %w", name, err))
+			continue
+		}
+		e.set = append(e.set, member{name, raw})
+	}
+	for _, name := range drop {
+		if isName(name) {
+			e.drop = append(e.drop, name)
+		}
+	}
+	return e, errors.Join(errs...)
+}
+
+// document returns a new document with what the edit puts.
+func (e *edit) document(cookie string) (string, error) {
+	slices.SortFunc(e.set, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	var b strings.Builder
+	b.WriteString(`{"` + cookieName + `":` + cookie)
+	for _, m := range e.set {
+		name, err := marshal(m.name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString("," + name + ":" + m.raw)
+	}
+	return b.String() + "}", nil
+}
+
+// put adds a member that is not one of the values.
+func (e *edit) put(name string, v any) error {
+	raw, err := marshal(v)
+	if err != nil {
+		return fmt.Errorf("express: the member %q: %w", name, err)
+	}
+	e.set = append(e.set, member{name, raw})
+	return nil
+}
+
+// memberOf returns what stands in the document for the text of a value.
+func memberOf(name, text string) (string, error) {
+	if strings.HasPrefix(name, value.OwnPrefix) {
+		return text, nil
+	}
+	if isLost(name) {
+		return "", errors.New("every session of express-session has a property of this name, so Node would lose it; choose another name")
+	}
+	if !isName(name) {
+		return "", errors.New("this name cannot be kept")
+	}
+	raw, err := rawOfText(text)
+	if err != nil {
+		return "", err
+	}
+	if tooDeep("[" + raw) {
+		return "", fmt.Errorf("it is nested deeper than %d levels", maxDepth)
+	}
+	return raw, nil
+}
+
+// rawOfText returns the JSON that Node sees of a text.
+func rawOfText(text string) (string, error) {
+	if raw, ok := value.JS(text); ok {
+		return raw, nil
+	}
+	v, err := value.Decode(text)
+	if err != nil {
+		return "", err
+	}
+	raw, err := rawOf(v)
+	if errors.Is(err, errNoForm) {
+		return marshal(map[string]string{textName: text})
+	}
+	return raw, err
+}
+
+// errNoForm is the error of a value that JSON has no form for.
+var errNoForm = errors.New("JSON has no form for it")
+
+var errRounded = errors.New("JavaScript rounds integers beyond 2^53: use a string, or the tag `json:\",string\"` in a struct")
+
+// rawOf returns the JSON of a value that sessions.Default(c) has.
+func rawOf(v any) (string, error) {
+	switch v := v.(type) {
+	case nil:
+		return "null", nil
+	case value.JSON:
+		if rounds(string(v)) {
+			return "", errRounded
+		}
+		return string(v), nil
+	case string, bool:
+		return marshal(v)
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr:
+		raw := fmt.Sprint(v)
+		if rounds(raw) {
+			return "", errRounded
+		}
+		return raw, nil
+	case float32:
+		return rawFloat(float64(v), 32)
+	case float64:
+		return rawFloat(v, 64)
+	case time.Time: // as new Date().toJSON(), but for its digits
+		return marshal(v)
+	}
+	return "", errNoForm
+}
+
+func rawFloat(f float64, bits int) (string, error) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return "", errNoForm
+	}
+	return strconv.FormatFloat(f, 'g', -1, bits), nil
+}
+
+// rounds reports whether a JSON text holds an integer that JavaScript cannot keep.
+func rounds(raw string) bool {
+	const most = 1<<53 - 1 // Number.MAX_SAFE_INTEGER
+	d := json.NewDecoder(strings.NewReader(raw))
+	d.UseNumber()
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return false
+		}
+		n, ok := token.(json.Number)
+		if !ok || strings.ContainsAny(n.String(), ".eE") {
+			continue
+		}
+		if i, err := n.Int64(); err != nil || i > most || i < -most {
+			return true
+		}
+	}
+}
+
+// newCookie returns the member cookie of a record.
+func (c Config) newCookie(r store.Record, https bool) cookieMember {
+	m := cookieMember{
+		Partitioned: c.Cookie.Partitioned, Priority: c.Cookie.Priority, HTTPOnly: !c.Cookie.ScriptReadable,
+		Domain: c.Cookie.Domain, Path: c.Cookie.Path, SameSite: sameSite(c.Cookie.SameSite),
+		Secure: c.Cookie.Secure == Always || c.Cookie.Secure == Auto && https,
+	}
+	if age := c.ageOf(r); age > 0 {
+		ms, expires := age.Milliseconds(), time.Now().Add(age).UTC().Format("2006-01-02T15:04:05.000Z")
+		m.OriginalMaxAge, m.Expires = &ms, &expires
+	}
+	return m
+}
+
+// ageOf returns the maxAge of a record's cookie, 0 if it has none: its own, or that of
+// the configuration, unless a sign-in lasts longer.
+func (c Config) ageOf(r store.Record) time.Duration {
+	if seconds, ok := value.Int(r.Values[value.MaxAge]); ok && seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	const late = time.Minute // the use of a session may be recorded so much later
+	if needs := r.Expires.Sub(r.Seen); needs > c.life()+late {
+		return ceil(needs)
+	}
+	return c.Cookie.MaxAge
+}
+
+// lifeOf returns how long a record's session lives after its last use.
+func (c Config) lifeOf(r store.Record) time.Duration {
+	if age := c.ageOf(r); age > 0 {
+		return ceil(age)
+	}
+	return c.life()
+}
+
+func sameSite(s http.SameSite) string {
+	switch s { //nolint:exhaustive // the others say nothing
+	case http.SameSiteLaxMode:
+		return "lax"
+	case http.SameSiteStrictMode:
+		return "strict"
+	case http.SameSiteNoneMode:
+		return "none"
+	}
+	return ""
+}

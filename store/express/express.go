@@ -1,0 +1,386 @@
+// Package express keeps sessions where express-session keeps them, so that an
+// Express application and a Gin one have the same sessions while one takes over from
+// the other, route by route:
+//
+//	r.Use(sessionkit.Sessions(express.Redis(client, express.Config{
+//		Secrets: express.Secrets{[]byte(os.Getenv("SESSION_SECRET"))}, // as in session({ secret })
+//		User:    express.User{Name: "userId"},                        // as in req.session.userId
+//	})))
+//
+// [Redis] is for sessions that connect-redis 9 keeps, and [Postgres] for those of
+// connect-pg-simple 10; both under express-session 1.19. A session that Node has made
+// is the session here and the other way round, under the same cookie, with the same
+// values: req.session.username is sessionkit.NewKey[string]("username"), and an object
+// is a struct. A sign-in or sign-out of either side is seen by the next request of the
+// other.
+//
+// When the last route has moved, store.Migrate takes the sessions over to a store of
+// this module, and nobody is signed out:
+//
+//	old := express.Redis(client, config)
+//	r.Use(sessionkit.Sessions(store.Migrate(old, redisstore.New(client), "connect.sid", old.UserOf)))
+//
+// # What each side changes
+//
+// This side changes single values by one script or statement and leaves the others as
+// they stand. It does not bring a session back that Node has destroyed. Node writes
+// whole sessions: a request of Node that ends after one of this side's puts back what
+// it has read, and brings back a session that was signed out meanwhile. Nothing on
+// this side can prevent that.
+//
+// # What does not hold
+//
+// Session IDs stand in the store as they are, so someone who can read the store and
+// knows a secret can use the sessions. The store does not know the sessions of a user: Devices, Revoke,
+// LogoutOthers, LogoutEverywhere and Config.MaxSessions of package sessionkit return
+// or report [errors.ErrUnsupported]. A session that was given a new ID leaves no
+// trace: a request that is under way with the old one finds no session.
+//
+// # Deadlines
+//
+// Node lets a session live for its cookie's maxAge, or for the store's ttl, after its
+// last use, as the TTL in the store says. Both sides renew it, this one once a minute.
+// A session that was signed in by Login on this side also has the IdleTimeout and the
+// Lifetime of sessionkit.Config. They are judged when this side next sees the session,
+// and if they have passed, it is removed; Node does not know them.
+//
+// # Values
+//
+// Names that exist on every JavaScript object or on express-session's, such as id,
+// cookie, save and constructor, are lost in Node, so they are refused here. Integers
+// beyond 2^53, which JavaScript rounds, are refused as well: use a string, or the tag
+// `json:",string"`. Values that JSON has no form for, such as []byte set by
+// sessions.Default(c), are objects with a member _kit:text in Node. The middleware's own
+// values, such as flash messages, have names that begin with _kit:, and Node keeps them.
+package express
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/redis/rueidis"
+
+	"github.com/gin-sessionkit/sessionkit/internal/config"
+)
+
+// Config says how the Express application is configured. Only Secrets must be set;
+// for what is not, the default is that of express-session, connect-redis and
+// connect-pg-simple.
+type Config struct {
+	// Secrets are those of session({ secret }): the first one signs, all verify.
+	Secrets Secrets
+
+	// User says which session value holds who is signed in. Default: none, and then
+	// Node does not know who has signed in by Login, nor the other way round.
+	User User
+
+	// Cookie is the session cookie, as in session({ name, cookie }).
+	Cookie Cookie
+
+	// TTL is how long a session lives after its last use if Cookie.MaxAge is 0: the
+	// ttl of connect-redis or connect-pg-simple. Whole seconds. Default: 24 h.
+	TTL time.Duration
+
+	// Prefix is what the keys in Redis begin with. Default: "sess:". For no prefix, set
+	// NoPrefix.
+	Prefix   string
+	NoPrefix bool
+
+	// Schema and Table name the table in PostgreSQL. Default: "session" in the search
+	// path of the connection.
+	Schema, Table string
+
+	// Timeout bounds one operation on the server. Default: 2 s. Negative: no bound.
+	Timeout time.Duration
+}
+
+// A Cookie has the attributes of the session cookie. The zero value is
+// express-session's default: connect.sid with Path=/ and HttpOnly, until the browser
+// closes. Both sides must have the same attributes.
+type Cookie struct {
+	Name   string // default: "connect.sid"
+	Domain string // default: "", this host alone
+	Path   string // default: "/"
+
+	// MaxAge is how long the cookie and the session live after their last use. The
+	// cookie has it as Max-Age here, and as Expires from Node; here it is sent again
+	// once a day and lives a day longer. Default: 0, until the browser closes.
+	MaxAge time.Duration
+
+	Secure      Secure        // default: Never
+	SameSite    http.SameSite // default: 0, the attribute is not sent
+	Partitioned bool
+
+	// Priority is "low", "medium" or "high". Cookies of this side do not have it; it is
+	// stored so that those of Node keep it.
+	Priority string
+
+	ScriptReadable bool // cookie: { httpOnly: false }
+}
+
+// Secure says whether the session cookie has the Secure attribute.
+type Secure uint8
+
+// The values of Secure, which are those of cookie: { secure } in Express.
+const (
+	Never  Secure = iota // secure: false
+	Always               // secure: true
+	Auto                 // secure: 'auto', if the request came over HTTPS
+)
+
+// User says which session value holds who is signed in, and how. With Name alone, the
+// value is the user as a string; a number is read as its digits. Login of package
+// sessionkit writes the value, and a value that Node has written signs in here.
+//
+// For anything else, Read and Write translate. For Passport:
+//
+//	express.User{
+//		Name: "passport",
+//		Read: func(raw json.RawMessage) string {
+//			var p struct{ User string }
+//			_ = json.Unmarshal(raw, &p)
+//			return p.User
+//		},
+//		Write: func(user string) any { return map[string]string{"user": user} },
+//	}
+type User struct {
+	// Name is the name of the value.
+	Name string
+
+	// Read returns who is signed in by the value, "" for nobody. Default: the value
+	// itself.
+	Read func(raw json.RawMessage) string
+
+	// Write returns the value of a user; it is stored as JSON. Default: the user as a
+	// string.
+	Write func(user string) any
+}
+
+func (u User) read(raw string) string {
+	switch {
+	case raw == "":
+		return ""
+	case u.Read != nil:
+		return u.Read(json.RawMessage(raw))
+	case raw[0] == '"':
+		var s string
+		if json.Unmarshal([]byte(raw), &s) != nil {
+			return ""
+		}
+		return s
+	case raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9':
+		return raw
+	}
+	return ""
+}
+
+func (u User) write(user string) (string, error) {
+	if u.Write == nil {
+		return marshal(user)
+	}
+	return marshal(u.Write(user))
+}
+
+// maxAge is the longest that browsers keep a cookie (RFC 6265bis section 5.5).
+const maxAge = 400 * 24 * time.Hour
+
+// Validate returns nil if [Redis] and [Postgres] accept the Config. Otherwise the
+// error names each field that is wrong, why, and the remedy.
+func (c Config) Validate() error {
+	f := config.Fields{Prefix: "express: Config."}
+	if len(c.Secrets) == 0 {
+		f.Add("Secrets", "empty", "set it to the secrets of express-session")
+	}
+	for i, secret := range c.Secrets {
+		if len(secret) == 0 {
+			f.Add(fmt.Sprintf("Secrets[%d]", i), "empty", "anybody could sign with it; is the environment variable set?")
+		}
+	}
+	if c.User.Name == "" && (c.User.Read != nil || c.User.Write != nil) {
+		f.Add("User.Name", "empty", "Read and Write need the name of the value that they translate")
+	}
+	if (c.User.Read == nil) != (c.User.Write == nil) {
+		f.Add("User", "half set", "set both Read and Write, or neither")
+	}
+	if isLost(c.User.Name) {
+		f.Add("User.Name", strconv.Quote(c.User.Name), "express-session loses a value of this name")
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{"TTL", c.TTL}, {"Cookie.MaxAge", c.Cookie.MaxAge}} {
+		switch {
+		case d.value < 0:
+			f.Add(d.field, d.value.String(), "must be positive; 0 means the default")
+		case d.value > 0 && d.value < config.MinDuration:
+			f.Add(d.field, d.value.String(), config.TooShort)
+		case d.value > maxAge:
+			f.Add(d.field, d.value.String(), "browsers keep no cookie over 400 days; make it shorter")
+		}
+	}
+	if c.NoPrefix && c.Prefix != "" {
+		f.Add("NoPrefix", "true", "Prefix is set as well; set one of them")
+	}
+	for _, d := range []struct{ field, name string }{{"Schema", c.Schema}, {"Table", c.Table}} {
+		if strings.ContainsRune(d.name, 0) || !utf8.ValidString(d.name) {
+			f.Add(d.field, strconv.Quote(d.name), "must be a name of PostgreSQL")
+		}
+	}
+	c.Cookie.validate(&f)
+	return f.Err()
+}
+
+// validate notes what is wrong with the attributes.
+func (c Cookie) validate(f *config.Fields) {
+	as := http.Cookie{Name: "x", Value: "x", Domain: c.Domain, Path: c.Path}
+	if c.Name != "" && (&http.Cookie{Name: c.Name}).Valid() != nil {
+		f.Add("Cookie.Name", strconv.Quote(c.Name), "must be letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)")
+	}
+	if as.Domain = ""; as.Valid() != nil || c.Path != "" && c.Path[0] != '/' {
+		f.Add("Cookie.Path", strconv.Quote(c.Path), "must begin with / and hold no semicolon")
+	}
+	if as.Domain, as.Path = c.Domain, ""; as.Valid() != nil {
+		f.Add("Cookie.Domain", strconv.Quote(c.Domain), "must be a host name")
+	}
+	if c.SameSite < 0 || c.SameSite > http.SameSiteNoneMode {
+		f.Add("Cookie.SameSite", strconv.Itoa(int(c.SameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")
+	}
+	switch c.Priority {
+	case "", "low", "medium", "high":
+	default:
+		f.Add("Cookie.Priority", strconv.Quote(c.Priority), `must be "low", "medium" or "high"`)
+	}
+	if c.Secure > Auto {
+		f.Add("Cookie.Secure", strconv.Itoa(int(c.Secure)), "must be Never, Always or Auto")
+	}
+}
+
+func (c Config) withDefaults() Config {
+	if c.Cookie.Name == "" {
+		c.Cookie.Name = "connect.sid"
+	}
+	if c.Cookie.Path == "" {
+		c.Cookie.Path = "/"
+	}
+	if c.TTL == 0 {
+		c.TTL = 24 * time.Hour
+	}
+	if c.Prefix == "" && !c.NoPrefix {
+		c.Prefix = "sess:"
+	}
+	if c.Table == "" {
+		c.Table = "session"
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 2 * time.Second
+	}
+	return c
+}
+
+// Format implements [fmt.Formatter], so that no verb prints the secrets.
+func (c Config) Format(f fmt.State, _ rune) {
+	c = c.withDefaults()
+	_, _ = fmt.Fprintf(f, "express.Config{Cookie.Name: %q, User.Name: %q, %v}", c.Cookie.Name, c.User.Name, c.Secrets)
+}
+
+// LogValue implements [slog.LogValuer], so that no log shows the secrets.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// life returns how long a session lives after its last use unless it says otherwise.
+func (c Config) life() time.Duration {
+	if c.Cookie.MaxAge > 0 {
+		return ceil(c.Cookie.MaxAge)
+	}
+	return ceil(c.TTL)
+}
+
+// ceil rounds up to whole seconds, as the stores of Node do.
+func ceil(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}
+
+// A Store keeps sessions as Express does. It is for sessionkit.Sessions, and also a
+// store of gin-contrib/sessions. All methods are safe for concurrent use.
+type Store struct {
+	config  Config
+	backend backend
+}
+
+// Redis returns a store over the sessions that connect-redis keeps in the server of
+// client. It panics on a [Config] that cannot work. The client is the caller's to
+// close; its cache is not used. The user needs the permissions for EVAL, EVALSHA, GET,
+// PTTL, SET, EXPIRE and DEL.
+func Redis(client rueidis.Client, c Config) *Store {
+	if client == nil {
+		panic("express: Redis needs a client; rueidis.NewClient makes one")
+	}
+	s := newStore(c)
+	s.backend = &redisBackend{client: client, prefix: s.config.Prefix}
+	return s
+}
+
+// Postgres returns a store over the sessions that connect-pg-simple keeps in a table,
+// which must be there. It panics on a [Config] that cannot work. The database is the
+// caller's to close.
+//
+// The table's column expire has no time zone. It is the local time of whoever writes
+// it, so connections of both sides must have the same TimeZone, as they do unless one
+// sets it.
+func Postgres(db *sql.DB, c Config) *Store {
+	if db == nil {
+		panic("express: Postgres needs a database; sql.Open makes one")
+	}
+	s := newStore(c)
+	s.backend = newPostgres(db, s.config)
+	return s
+}
+
+func newStore(c Config) *Store {
+	if err := c.Validate(); err != nil {
+		panic(err)
+	}
+	return &Store{config: c.withDefaults()}
+}
+
+// UserOf returns who is signed in according to the values of a session, as Config.User
+// says: for store.Migrate.
+func (s *Store) UserOf(values map[any]any) string {
+	v, ok := values[s.config.User.Name]
+	if !ok || s.config.User.Name == "" {
+		return ""
+	}
+	raw, err := rawOf(v)
+	if err != nil {
+		return ""
+	}
+	return s.config.User.read(raw)
+}
+
+// newID returns a new session ID: 256 random bits.
+func newID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // it never fails: the program ends instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// isID reports whether a text can be a session ID: genid of express-session may
+// return any text.
+func isID(sid string) bool {
+	return sid != "" && utf8.ValidString(sid) && strings.IndexByte(sid, 0) < 0
+}
+
+// publicID returns the ID by which a session is known outside: it opens nothing.
+func publicID(sid string) string {
+	sum := sha256.Sum256([]byte(sid))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}

@@ -1,0 +1,259 @@
+package express
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	gsessions "github.com/gorilla/sessions"
+
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// Kit is for packages sessionkit and store, which take what it returns for an
+// interface of their own. Applications have no use for it.
+func (s *Store) Kit() any { return kit{s} }
+
+// kit implements [kitstore.Shared], which says what it does.
+type kit struct{ s *Store }
+
+var _ kitstore.Shared = kit{}
+
+func (k kit) Cookie(https bool) http.Cookie {
+	c := k.s.config.Cookie
+	return http.Cookie{
+		Name: c.Name, Domain: c.Domain, Path: c.Path, SameSite: c.SameSite, Partitioned: c.Partitioned,
+		HttpOnly: !c.ScriptReadable, Secure: c.Secure == Always || c.Secure == Auto && https,
+	}
+}
+
+func (k kit) VisitorFor() (life time.Duration, persistent bool) {
+	return k.s.config.life(), k.s.config.Cookie.MaxAge > 0
+}
+
+func (k kit) UserOf() func(values map[any]any) string {
+	if k.s.config.User.Name == "" {
+		return nil
+	}
+	return k.s.UserOf
+}
+
+func (k kit) Load(ctx context.Context, cookie string) (id string, r store.Record, found bool, err error) {
+	sid, ok := k.s.config.Secrets.open(cookie)
+	if !ok {
+		return "", store.Record{}, false, nil
+	}
+	r, found, err = k.s.load(ctx, sid)
+	return publicID(sid), r, found, err
+}
+
+func (k kit) Create(ctx context.Context, r store.Record, https bool) (cookie, id string, err error) {
+	sid, err := k.s.create(ctx, r, https)
+	return k.s.config.Secrets.seal(sid), publicID(sid), err
+}
+
+func (k kit) Update(ctx context.Context, cookie string, held store.Record, c store.Change, https bool) (store.Outcome, error) {
+	sid, ok := k.s.config.Secrets.open(cookie)
+	if !ok {
+		return store.Outcome{}, nil
+	}
+	return k.s.update(ctx, sid, held, c, https)
+}
+
+func (k kit) Rotate(
+	ctx context.Context, cookie string, held, next store.Record, drop []string, signedIn, https bool,
+) (newCookie, id string, found bool, err error) {
+	sid, ok := k.s.config.Secrets.open(cookie)
+	if !ok {
+		return "", "", false, nil
+	}
+	sid, found, err = k.s.rotate(ctx, sid, held, next, drop, signedIn, https)
+	return k.s.config.Secrets.seal(sid), publicID(sid), found, err
+}
+
+func (k kit) End(ctx context.Context, cookie string) (bool, error) {
+	sid, ok := k.s.config.Secrets.open(cookie)
+	if !ok {
+		return false, nil
+	}
+	return k.s.end(ctx, sid)
+}
+
+// Record is for store.Migrate: it returns what the store knows of a session that it
+// has opened, how long it lives if it is not used, and whether that is known.
+func (k kit) Record(session *gsessions.Session) (r store.Record, ok bool) {
+	o, ok := session.Store().(*opened)
+	if !ok || o.sid == "" {
+		return store.Record{}, false
+	}
+	r = o.record
+	r.Values = value.Apply(r.Values, nil, []string{lifeName})
+	return r, true
+}
+
+// bound limits the time of one operation.
+func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.config.Timeout < 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.config.Timeout)
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("express: %s: %w", doing, err)
+}
+
+// load returns a session.
+func (s *Store) load(ctx context.Context, sid string) (store.Record, bool, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	text, left, found, err := s.backend.load(ctx, sid)
+	if err != nil || !found {
+		return store.Record{}, false, wrap("loading a session", err)
+	}
+	d, err := parse(text)
+	if err != nil {
+		return store.Record{}, false, wrap("loading a session", err)
+	}
+	r := d.record(s.config, left)
+	r.Name = s.config.Cookie.Name
+	return r, true, nil
+}
+
+// create stores a new session and returns its ID.
+func (s *Store) create(ctx context.Context, r store.Record, https bool) (string, error) {
+	e, err := newEdit(r.Values, nil)
+	if err == nil {
+		err = s.sign(&e, r, r.User != "")
+	}
+	if err != nil {
+		return "", wrap("creating a session", err)
+	}
+	cookie, err := marshal(s.config.newCookie(r, https))
+	if err != nil {
+		return "", wrap("creating a session", err)
+	}
+	text, err := e.document(cookie)
+	if err != nil {
+		return "", wrap("creating a session", err)
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	sid := newID()
+	return sid, wrap("creating a session", s.backend.create(ctx, sid, text, s.config.lifeOf(r)))
+}
+
+// sign adds to an edit who is signed in. signedIn means that this is news.
+func (s *Store) sign(e *edit, r store.Record, signedIn bool) error {
+	if r.User == "" {
+		return nil
+	}
+	if err := e.put(ownName, ownMember{User: r.User, Created: r.Created.Round(0)}); err != nil {
+		return err
+	}
+	name := s.config.User.Name
+	if !signedIn || name == "" || signin.Of(r.Values).Values { // the application has put it itself
+		return nil
+	}
+	raw, err := s.config.User.write(r.User)
+	if err != nil {
+		return fmt.Errorf("express: Config.User.Write of user %q: %w", r.User, err)
+	}
+	if got := s.config.User.read(raw); got != r.User {
+		return fmt.Errorf("express: Config.User: Write of user %q gives a value of which Read says %q: make them fit", r.User, got)
+	}
+	e.set = append(e.set, member{name, raw})
+	return nil
+}
+
+func (s *Store) update(ctx context.Context, sid string, held store.Record, c store.Change, https bool) (store.Outcome, error) {
+	e, err := newEdit(c.Set, c.Delete)
+	if err != nil {
+		return store.Outcome{}, wrap("saving a session", err)
+	}
+	r := held
+	r.Values = value.Apply(held.Values, c.Set, c.Delete)
+	if !c.Seen.IsZero() {
+		r.Seen, r.Expires = c.Seen, c.Expires
+		e.renew = s.lifeNow(held, r)
+	}
+	if c.Set[value.MaxAge] != "" { // the session has another life than before
+		if err := e.put(cookieName, s.config.newCookie(r, https)); err != nil {
+			return store.Outcome{}, err
+		}
+	}
+	if c.If != nil {
+		e.only = &member{name: c.If.Name}
+		if c.If.Text != "" {
+			if e.only.raw, err = memberOf(c.If.Name, c.If.Text); err != nil {
+				return store.Outcome{}, wrap("saving a session", err)
+			}
+		}
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	for {
+		done, err := s.backend.change(ctx, sid, e)
+		outcome := store.Outcome{Found: done.found, Conflict: done.conflict}
+		if done.conflict && done.raw != "" {
+			outcome.Text = textOf(c.If.Name, []byte(done.raw))
+		}
+		if done.conflict && outcome.Text == c.If.Text && done.raw != e.only.raw && err == nil {
+			e.only.raw = done.raw // the same, in other words
+			continue
+		}
+		return outcome, wrap("saving a session", err)
+	}
+}
+
+// lifeNow returns how long a session that is used lives from now on: as Node would
+// have it.
+func (s *Store) lifeNow(held, r store.Record) time.Duration {
+	seconds, ok := value.Int(held.Values[lifeName])
+	if !ok || r.Values[value.MaxAge] != held.Values[value.MaxAge] {
+		return s.config.lifeOf(r)
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func (s *Store) rotate(
+	ctx context.Context, sid string, held, next store.Record, drop []string, signedIn, https bool,
+) (newSID string, found bool, err error) {
+	const doing = "giving a session a new ID"
+	e, err := newEdit(next.Values, drop)
+	if err == nil {
+		err = s.sign(&e, next, signedIn)
+	}
+	if err != nil {
+		return "", false, wrap(doing, err)
+	}
+	if signedIn || next.Values[value.MaxAge] != "" {
+		e.renew = s.config.lifeOf(next)
+		if err := e.put(cookieName, s.config.newCookie(next, https)); err != nil {
+			return "", false, wrap(doing, err)
+		}
+	} else {
+		r := held
+		r.Values = value.Apply(held.Values, next.Values, drop)
+		e.renew = s.lifeNow(held, r)
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	newSID = newID()
+	found, err = s.backend.move(ctx, sid, newSID, e)
+	return newSID, found, wrap(doing, err)
+}
+
+func (s *Store) end(ctx context.Context, sid string) (bool, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	ended, err := s.backend.remove(ctx, sid)
+	return ended, wrap("ending a session", err)
+}

@@ -1,0 +1,46 @@
+package express
+
+import (
+	"context"
+	"time"
+)
+
+// What follows is for the tests of this package, which stand in a module of their own:
+// they need drivers, a browser and Express itself.
+
+// SealWith returns the session cookie of a session ID.
+func (kit) SealWith(s Secrets, sid string) string { return s.seal(sid) }
+
+// OpenWith returns the session ID of a session cookie.
+func (kit) OpenWith(s Secrets, cookie string) (sid string, ok bool) { return s.open(cookie) }
+
+// Lost are the names that Node loses.
+func (kit) Lost() []string { return lost }
+
+// Parse returns the values of a document as their texts, and its members.
+func (kit) Parse(text []byte) (texts, members map[string]string, err error) {
+	d, err := parse(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := d.record(Config{User: User{Name: "userId"}}.withDefaults(), time.Hour)
+	members = make(map[string]string)
+	for name, raw := range d.members {
+		members[name] = string(raw)
+	}
+	return r.Values, members, nil
+}
+
+// MemberOf returns the JSON that stands for the text of a value.
+func (kit) MemberOf(name, text string) (string, error) { return memberOf(name, text) }
+
+// Edit has the store change a document, past all that is checked before.
+func (k kit) Edit(ctx context.Context, sid string, set map[string]string, drop []string) (found bool, err error) {
+	var e edit
+	for name, raw := range set {
+		e.set = append(e.set, member{name, raw})
+	}
+	e.drop = drop
+	done, err := k.s.backend.change(ctx, sid, e)
+	return done.found, err
+}
