@@ -14,7 +14,7 @@ import (
 // encoding/json.
 
 // plainText is [SignIn.Text], if all strings stand in JSON as they are.
-func (s *SignIn) plainText() (text string, ok bool) {
+func (s SignIn) plainText() (text string, ok bool) {
 	for _, part := range [...]string{s.UserAgent, s.IP, s.Line, s.Epoch} {
 		if !value.Plain(part) || strings.ContainsAny(part, "<>&") { // which encoding/json escapes
 			return "", false
@@ -55,8 +55,10 @@ func (w *writer) name(name string) {
 
 func (w *writer) time(name string, t time.Time) {
 	w.name(name)
-	b, err := t.AppendText(append(w.b, '"'))
-	w.b, w.failed = append(b, '"'), w.failed || err != nil
+	w.b = append(w.b, '"')
+	b, err := t.AppendText(w.b)
+	w.b, w.failed = b, w.failed || err != nil
+	w.b = append(w.b, '"')
 }
 
 func (w *writer) yes(name string, yes bool) {

@@ -424,7 +424,7 @@ func (b *backend) Delete(_ context.Context, id string) (bool, error) {
 	return true, nil
 }
 
-func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
+func (b *backend) List(_ context.Context, user string) (map[string]store.Record, error) {
 	if user == "" {
 		return nil, nil
 	}
