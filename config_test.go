@@ -22,6 +22,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
 func TestConfigThatCannotWork(t *testing.T) {
@@ -128,6 +129,8 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"Migrate takes one function":                                                 func() { store.Migrate(memstore.New(), memstore.New(), "old", kittest.UserOf, kittest.UserOf) },
 		"the store that the sessions move from":                                      func() { store.Migrate(nil, memstore.New(), "old") },
 		"memstore: New takes one Config":                                             func() { memstore.New(memstore.Config{}, memstore.Config{}) },
+		"redisstore: New takes one Config":                                           func() { redisstore.New(nil, redisstore.Config{}, redisstore.Config{}) },
+		"redisstore: Config.Replicas is -1: must not be negative":                    func() { redisstore.New(nil, redisstore.Config{Replicas: -1, Store: store.Config{MaxBytes: -1}}) },
 		"store: New takes one Config":                                                func() { store.New(memstore.NewBackend(), store.Config{}, store.Config{}) },
 		"store: New needs a Backend":                                                 func() { store.New(nil) },
 		"store: Config.MaxBytes is -1: must be positive; 0 means the default, 1 MiB": func() { memstore.New(memstore.Config{Store: store.Config{MaxBytes: -1}}) },

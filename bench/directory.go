@@ -44,7 +44,7 @@ func measureDirectories(around surroundings, sizes []int) ([]directory, error) {
 
 func openDirectoryStore(around surroundings, m medium) (*store.Store, error) {
 	if m == inRedis {
-		return openRedisstore(around, redisstore.WithPrefix("directory:"))
+		return openRedisstore(around, redisstore.Config{Prefix: "directory:"})
 	}
 	return openShapeStore(around, m)
 }

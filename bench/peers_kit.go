@@ -67,9 +67,9 @@ func kits() []peer {
 	return []peer{
 		kit(kitMemory, inMemory, openMemstore),
 		kit(kitSQLite, inSQLite, openSQLstore),
-		kit(kitRedis, inRedis, func(s surroundings) (*store.Store, error) { return openRedisstore(s, redisstore.WithPrefix("cached:")) }),
+		kit(kitRedis, inRedis, func(s surroundings) (*store.Store, error) { return openRedisstore(s, redisstore.Config{Prefix: "cached:"}) }),
 		kit(kitRedisDirect, inRedis, func(s surroundings) (*store.Store, error) {
-			return openRedisstore(s, redisstore.WithPrefix("direct:"), redisstore.WithoutCache())
+			return openRedisstore(s, redisstore.Config{Prefix: "direct:", CacheBytes: -1})
 		}),
 	}
 }
@@ -89,8 +89,8 @@ func openSQLstore(s surroundings) (*store.Store, error) {
 	return sqlstore.New(db, sqlstore.Config{Dialect: sqlstore.SQLite})
 }
 
-func openRedisstore(s surroundings, options ...redisstore.Option) (*store.Store, error) {
-	return redisstore.Open("redis://"+s.redis, options...)
+func openRedisstore(s surroundings, configs ...redisstore.Config) (*store.Store, error) {
+	return redisstore.Open("redis://"+s.redis, configs...)
 }
 
 // The session values of the kit's own router.

@@ -31,7 +31,7 @@ func measureRedis(around surroundings, sessions int, each time.Duration) (redisC
 	defer func() { _ = own.close() }() // nothing of it is needed any more
 	around.close = own
 	var cost redisCost
-	direct, err := openRedisstore(around, redisstore.WithPrefix("cost:"), redisstore.WithoutCache())
+	direct, err := openRedisstore(around, redisstore.Config{Prefix: "cost:", CacheBytes: -1})
 	if err != nil {
 		return cost, err
 	}
@@ -50,7 +50,7 @@ func measureRedis(around surroundings, sessions int, each time.Duration) (redisC
 		return cost, err
 	}
 	for range listeners {
-		told, err := openRedisstore(around, redisstore.WithPrefix("cost:"))
+		told, err := openRedisstore(around, redisstore.Config{Prefix: "cost:"})
 		if err != nil {
 			return cost, err
 		}

@@ -31,7 +31,7 @@ func measureRevocation(around surroundings, tries int) (revocation, error) {
 	var nodes [2]*store.Store
 	for i := range nodes {
 		var err error
-		if nodes[i], err = openRedisstore(around, redisstore.WithPrefix("revoked:")); err != nil {
+		if nodes[i], err = openRedisstore(around, redisstore.Config{Prefix: "revoked:"}); err != nil {
 			return revocation{}, err
 		}
 		own.add(nodes[i].Close)

@@ -125,7 +125,7 @@ FROM time, (SELECT * FROM sessions) LIMIT ?`
 
 func openWalkStore(size walkSize) (*store.Store, *sql.DB, error) {
 	if size.Store == inRedis {
-		s, err := openRedisstore(surroundings{redis: size.Redis}, redisstore.WithPrefix("walk:"))
+		s, err := openRedisstore(surroundings{redis: size.Redis}, redisstore.Config{Prefix: "walk:"})
 		return s, nil, err
 	}
 	size.Dir = filepath.Join(size.Dir, "walk")

@@ -33,6 +33,18 @@ func Main(m *testing.M) {
 	m.Run()
 }
 
+// Long reports whether tests are to be thorough: each race as often, each fault as long
+// as it takes to be sure. That is so with SESSIONKIT_TESTS=long, as in .ci/run.
+func Long() bool { return os.Getenv("SESSIONKIT_TESTS") == "long" }
+
+// Slow skips a test that takes long, unless tests are to be thorough.
+func Slow(tb testing.TB) {
+	tb.Helper()
+	if !Long() {
+		tb.Skip("takes long: with SESSIONKIT_TESTS=long it runs, as in .ci/run")
+	}
+}
+
 // started holds the servers of this test binary.
 var started struct {
 	sync.Mutex

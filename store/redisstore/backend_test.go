@@ -164,7 +164,7 @@ func TestCorruptRecords(t *testing.T) {
 // move in a Cluster.
 func TestMovingSession(t *testing.T) {
 	client := connect(t, testserver.Redis(t).Address)
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	create(t, b, newID(1), record("alice", map[string]string{"a": `1`}))
 	require.NoError(t, do(t, client, "HSET", "session:id:"+newID(1), "m", "1").Error())
 	r, _, err := b.Load(t.Context(), newID(1))
@@ -252,7 +252,7 @@ func TestCanceledRotate(t *testing.T) {
 
 func TestUnreachableServer(t *testing.T) {
 	server := testserver.Redis(t)
-	b := backend(t, connect(t, server.Address), redisstore.WithConfig(store.Config{Timeout: 200 * time.Millisecond}))
+	b := backend(t, connect(t, server.Address), redisstore.Config{Store: store.Config{Timeout: 200 * time.Millisecond}})
 	create(t, b, newID(1), record("alice", nil))
 	server.Pause()
 	for name, operation := range map[string]func() error{

@@ -44,7 +44,7 @@ func (r *recording) DoMulti(ctx context.Context, commands ...rueidis.Completed) 
 // the same time, some of whom give up, on a server that forgets its scripts.
 func TestEveryoneGetsTheirOwnAnswer(t *testing.T) {
 	client := &recording{Client: connect(t, testserver.Redis(t).Address)}
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	const visitors, turns = 150, 100
 	for i := range visitors {
 		create(t, b, newID(i), record("user"+strconv.Itoa(i), map[string]string{"n": `0`}))
@@ -92,7 +92,7 @@ func TestEveryoneGetsTheirOwnAnswer(t *testing.T) {
 // and one that was renewed or ended would be gone.
 func TestOnlyWhatMayBeExecutedTwiceIsBatched(t *testing.T) {
 	client := &recording{Client: connect(t, testserver.Redis(t).Address)}
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	var group sync.WaitGroup
 	for i := range 300 {
 		group.Go(func() {
@@ -113,7 +113,7 @@ func TestOnlyWhatMayBeExecutedTwiceIsBatched(t *testing.T) {
 
 func TestACommandAloneIsSentAlone(t *testing.T) {
 	client := &recording{Client: connect(t, testserver.Redis(t).Address)}
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	create(t, b, newID(1), record("", nil))
 	for range 100 {
 		_, found, err := b.Load(t.Context(), newID(1))
@@ -127,7 +127,7 @@ func TestACommandAloneIsSentAlone(t *testing.T) {
 func TestNodesDoNotHoldUpEachOther(t *testing.T) {
 	nodes := testserver.RedisCluster(t)
 	client := &recording{Client: connect(t, addresses(nodes)...)}
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	const sessions = 60
 	for i := range sessions {
 		create(t, b, newID(i), record("", nil))
@@ -160,7 +160,7 @@ func TestNodesDoNotHoldUpEachOther(t *testing.T) {
 func TestManyWaitForAHangingServer(t *testing.T) {
 	server := testserver.Redis(t)
 	const timeout = 500 * time.Millisecond
-	b := backend(t, connect(t, server.Address), redisstore.WithoutCache(), redisstore.WithConfig(store.Config{Timeout: timeout}))
+	b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: timeout}})
 	create(t, b, newID(1), record("", nil))
 	server.Pause()
 	giveUp, cancel := context.WithCancel(t.Context())

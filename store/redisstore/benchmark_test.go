@@ -32,15 +32,15 @@ func BenchmarkStore(b *testing.B) {
 	}
 	for _, bench := range []struct {
 		name, work string
-		options    []redisstore.Option
+		configs    []redisstore.Config
 	}{
 		{"read", "read", nil},
-		{"read without cache", "read", []redisstore.Option{redisstore.WithoutCache()}},
+		{"read without cache", "read", []redisstore.Config{{CacheBytes: -1}}},
 		{"write", "write", nil},
-		{"write without cache", "write", []redisstore.Option{redisstore.WithoutCache()}},
+		{"write without cache", "write", []redisstore.Config{{CacheBytes: -1}}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			s := redisstore.New(connect(b, server.Address), bench.options...)
+			s := redisstore.New(connect(b, server.Address), bench.configs...)
 			defer func() { _ = s.Close() }()
 			const sessions = 64
 			var secrets, ids [sessions]string
@@ -48,7 +48,7 @@ func BenchmarkStore(b *testing.B) {
 				var err error
 				secrets[i], ids[i], err = kit(s).Create(b.Context(), record(fmt.Sprint("user", i), values), signin.Attempt{Began: time.Now()})
 				require.NoError(b, err)
-				if bench.options == nil {
+				if bench.configs == nil {
 					waitCached(b, func() error { return work["read"](s, secrets[i], ids[i]) }, server)
 				}
 			}

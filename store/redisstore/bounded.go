@@ -196,7 +196,7 @@ func (b *bounded) replicated(ctx context.Context, replicas int, script string, k
 	}
 }
 
-var errNotReplicated = errors.New("it has ended on the server, but not on as many replicas as WithReplicas says")
+var errNotReplicated = errors.New("it has ended on the server, but not on as many replicas as Config.Replicas says")
 
 func (b *bounded) runAndWait(
 	ctx context.Context, link rueidis.DedicatedClient, replicas int, script string, keys, args []string,

@@ -33,7 +33,7 @@ func TestTimeoutWhereTheClientHasNoRoom(t *testing.T) {
 			servers := start(t)
 			const timeout = time.Second
 			client := connectWith(t, rueidis.ClientOption{InitAddress: addresses(servers), RingScaleEachConn: 4}) // room for 16 commands
-			b := backend(t, client, redisstore.WithoutCache(), redisstore.WithConfig(store.Config{Timeout: timeout}))
+			b := backend(t, client, redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: timeout}})
 			for i := range 200 {
 				create(t, b, newID(i), record("alice", nil))
 			}
@@ -82,7 +82,7 @@ func (w *wrapped) DoMulti(ctx context.Context, commands ...rueidis.Completed) []
 
 func TestAClientThatPanicsFailsTheOperation(t *testing.T) {
 	client := &wrapped{Client: connect(t, testserver.Redis(t).Address), do: func(context.Context) {}}
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	create(t, b, newID(1), record("alice", nil))
 	create(t, b, newID(2), record("alice", nil))
 	_, err := b.List(t.Context(), "alice")
@@ -102,7 +102,7 @@ func TestTheClientGetsTheContextsValues(t *testing.T) {
 	var values []any
 	client := &wrapped{Client: connect(t, testserver.Redis(t).Address)}
 	client.do = func(ctx context.Context) { values = append(values, ctx.Value(key{})) }
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	ctx := context.WithValue(t.Context(), key{}, "a span")
 	_, _, err := b.Load(ctx, newID(1))
 	require.NoError(t, err)
@@ -117,7 +117,7 @@ func TestTheClientGetsTheContextsValues(t *testing.T) {
 func TestNothingIsSentForWhoHasGivenUp(t *testing.T) {
 	var sent atomic.Int64
 	client := &wrapped{Client: connect(t, testserver.Redis(t).Address), do: func(context.Context) { sent.Add(1) }}
-	b := backend(t, client, redisstore.WithoutCache())
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := b.Create(ctx, newID(1), record("alice", nil))
@@ -143,7 +143,7 @@ func TestCloseWaitsForWhatIsBeingSent(t *testing.T) {
 		giveUp()
 		<-slow
 	}}
-	s := redisstore.New(client, redisstore.WithoutCache())
+	s := redisstore.New(client, redisstore.Config{CacheBytes: -1})
 	_, _, _, err := kit(s).Load(ctx, "session", strings.Repeat("A", 43), false)
 	require.ErrorIs(t, err, context.Canceled)
 	sending := func() bool {

@@ -72,7 +72,7 @@ func TestCachedReadCostsNoRoundTrip(t *testing.T) {
 		"cluster":                      {connect(t, addresses(cluster)...), cluster},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := backend(t, test.client, redisstore.WithPrefix(t.Name()))
+			b := backend(t, test.client, redisstore.Config{Prefix: t.Name()})
 			create(t, b, newID(1), record("alice", map[string]string{"a": `1`}))
 			waitCached(t, loader(t, b, newID(1)), test.servers...)
 			before := reads(t, test.servers...)
@@ -96,7 +96,7 @@ func TestCachedReadCostsNoRoundTrip(t *testing.T) {
 
 func TestCacheIsBounded(t *testing.T) {
 	server := testserver.Redis(t)
-	b := backend(t, connect(t, server.Address), redisstore.WithCacheBytes(1<<20))
+	b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: 1 << 20})
 	create(t, b, newID(0), record("", nil))
 	waitCached(t, loader(t, b, newID(0)), server)
 	const many, size = 400, 10_000
@@ -299,7 +299,7 @@ func TestOwnChangeStaysInMemory(t *testing.T) {
 // same time, elsewhere: news does not tell the one from the other.
 func TestForeignChangeIsSeenAfterAnOwnOne(t *testing.T) {
 	server := testserver.Redis(t)
-	other, b := backend(t, connect(t, server.Address), redisstore.WithoutCache()), backend(t, connect(t, server.Address))
+	other, b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1}), backend(t, connect(t, server.Address))
 	create(t, b, newID(1), record("", nil))
 	const times = 1000
 	delays := make([]time.Duration, times)
@@ -340,7 +340,7 @@ func TestForeignChangeIsSeenAfterAnOwnOne(t *testing.T) {
 
 func TestForeignChangeIsSeenWhileOwnOnesGoOn(t *testing.T) {
 	server := testserver.Redis(t)
-	other, b := backend(t, connect(t, server.Address), redisstore.WithoutCache()), backend(t, connect(t, server.Address))
+	other, b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1}), backend(t, connect(t, server.Address))
 	create(t, b, newID(1), record("", nil))
 	waitCached(t, loader(t, b, newID(1)), server)
 	change := func(b store.Backend, name string, n int) {
@@ -395,7 +395,7 @@ func TestOwnChangesAtATime(t *testing.T) {
 // TestOwnChangesDoNotOutgrowTheCache makes sessions large that were entered small.
 func TestOwnChangesDoNotOutgrowTheCache(t *testing.T) {
 	server := testserver.Redis(t)
-	b := backend(t, connect(t, server.Address), redisstore.WithCacheBytes(1<<20))
+	b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: 1 << 20})
 	create(t, b, newID(0), record("", nil))
 	waitCached(t, loader(t, b, newID(0)), server)
 	most := 0

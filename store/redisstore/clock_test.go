@@ -21,7 +21,7 @@ func TestClockFarBehindTheServer(t *testing.T) {
 		client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address}})
 		require.NoError(t, err)
 		defer client.Close()
-		b := redisstore.NewBackend(client, redisstore.WithoutCache())
+		b := redisstore.NewBackend(client, redisstore.Config{CacheBytes: -1})
 		require.Equal(t, 2000, time.Now().Year())
 		stays := func(id string) {
 			t.Helper()

@@ -33,8 +33,6 @@ func ExampleNew() { //nolint:testableexamples // it needs a server
 	}
 	defer client.Close()
 
-	s := redisstore.New(client,
-		redisstore.WithPrefix("shop:"),
-		redisstore.WithConfig(store.Config{Timeout: time.Second}))
+	s := redisstore.New(client, redisstore.Config{Prefix: "shop:", Store: store.Config{Timeout: time.Second}})
 	defer func() { _ = s.Close() }() // before the client
 }

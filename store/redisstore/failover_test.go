@@ -73,12 +73,12 @@ func replicaOf(t *testing.T, master *testserver.RedisServer) *testserver.RedisSe
 	return replica
 }
 
-// TestReplicas: with WithReplicas a session that was ended has ended on the replicas
+// TestReplicas: with Replicas a session that was ended has ended on the replicas
 // too, or the operation fails.
 func TestReplicas(t *testing.T) {
 	master := testserver.Redis(t)
 	replica := replicaOf(t, master)
-	b := backend(t, connect(t, master.Address), redisstore.WithReplicas(1), redisstore.WithConfig(store.Config{Timeout: time.Second}))
+	b := backend(t, connect(t, master.Address), redisstore.Config{Replicas: 1, Store: store.Config{Timeout: time.Second}})
 	there := func(id string) string {
 		ended, err := replica.Command("HGET", "session:id:"+id, "m")
 		require.NoError(t, err)
@@ -122,7 +122,7 @@ func BenchmarkReplicas(b *testing.B) {
 					break
 				}
 			}
-			s := redisstore.NewBackend(connect(b, server.Address), redisstore.WithReplicas(replicas))
+			s := redisstore.NewBackend(connect(b, server.Address), redisstore.Config{Replicas: replicas})
 			defer func() { _ = s.Close() }()
 			for i := range b.N {
 				if _, err := s.Create(b.Context(), newID(i), record("alice", nil)); err != nil {

@@ -147,7 +147,7 @@ func TestAnOwnChangeTakesNothingBack(t *testing.T) {
 // undone by the record that stays in memory after an own change.
 func TestAFreshReadIsNotTakenBack(t *testing.T) {
 	server := testserver.Redis(t)
-	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1})
 	for name, test := range map[string]struct {
 		change func(id string) error
 		found  bool

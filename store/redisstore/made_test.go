@@ -18,7 +18,7 @@ import (
 // round trip, and reads what stands on the server.
 func TestWhatThisStoreMakesIsReadFromMemory(t *testing.T) {
 	server := testserver.Redis(t)
-	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1})
 	create(t, b, newID(0), record("", nil))
 	waitCached(t, loader(t, b, newID(0)), server)
 	fromMemory := 0
@@ -61,7 +61,7 @@ func TestWhatThisStoreMakesIsReadFromMemory(t *testing.T) {
 // moment they are made: the news of that must not be taken for that of their making.
 func TestChangesAreSeenInWhatThisStoreHasMade(t *testing.T) {
 	server := testserver.Redis(t)
-	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	b, other := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1})
 	create(t, b, newID(0), record("", nil))
 	waitCached(t, loader(t, b, newID(0)), server)
 	for n := 1; n <= 300; n++ {
@@ -88,7 +88,7 @@ func TestChangesAreSeenInWhatThisStoreHasMade(t *testing.T) {
 func TestAloneInTime(t *testing.T) {
 	const timeout = time.Second
 	server := testserver.Redis(t)
-	s := open(t, server.Address, redisstore.WithoutCache(), redisstore.WithConfig(store.Config{Timeout: timeout}))
+	s := open(t, server.Address, redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: timeout}})
 	make1 := func() error {
 		_, _, err := kit(s).Create(context.WithoutCancel(t.Context()), record("alice", nil), signin.Attempt{Began: time.Now()})
 		return err

@@ -27,7 +27,7 @@
 //
 // Each store takes one connection to each node from the client's blocking pool,
 // and hears of all session writes, some 60 bytes each, so the load of telling
-// grows with the number of processes; [WithoutCache] avoids both. Where the
+// grows with the number of processes; [Config].CacheBytes below 0 avoids both. Where the
 // server or a proxy refuses tracking, the store logs that once and reads without
 // a cache.
 //
@@ -49,7 +49,7 @@
 //
 // Replication is asynchronous: a replica that becomes master may lack what the
 // master had acknowledged a moment before, the end of a session among it. See
-// [WithReplicas]. SWAPDB puts other sessions in the place of these: the cache
+// Config.Replicas. SWAPDB puts other sessions in the place of these: the cache
 // notices within half a second.
 //
 // # Cluster
@@ -63,6 +63,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -71,53 +72,46 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// An Option adjusts a store.
-type Option func(*settings)
+// Config adjusts a store. The zero value is right for most applications.
+type Config struct {
+	// Prefix is what the keys of the store begin with. Stores with different prefixes,
+	// neither of which begins with the other, share a server without seeing each other's
+	// sessions. Default: "session:".
+	Prefix string
 
-type settings struct {
-	prefix     string
-	cacheBytes int
-	replicas   int
-	config     store.Config
-	owned      bool // the client is the store's own, to be closed with it
+	// CacheBytes bounds the memory that the cache takes, by estimate. A session of five
+	// small values takes about 700 bytes. Default: 64 MiB. Negative: there is no cache,
+	// and every read asks the server. The store then runs no goroutine but for what is
+	// being sent, and needs no permission for tracking.
+	CacheBytes int
+
+	// Replicas is how many replicas must have what ends a session before it counts as
+	// ended (WAIT), so that a failover to one of those does not bring the session back. If
+	// they do not within the timeout, the operation fails, although the session has ended
+	// on the master; a second try waits again. It takes one round trip to the replicas
+	// longer, on a connection of the client's blocking pool. Sentinel and Cluster may
+	// promote a replica that does not have it: let all of them be counted here, or set
+	// min-replicas-to-write on the server. Default: 0.
+	Replicas int
+
+	// Store holds the settings that all stores have. Timeout applies to what goes to the
+	// server; an answer from memory needs none. The client may close a connection that has
+	// not answered for that long, and then fails what else waits on it.
+	Store store.Config
 }
 
-// WithPrefix sets what the keys of the store begin with. Default: "session:".
-// Stores with different prefixes, neither of which begins with the other, share
-// a server without seeing each other's sessions.
-func WithPrefix(prefix string) Option {
-	return func(s *settings) { s.prefix = prefix }
-}
-
-// WithCacheBytes bounds the memory that the cache takes, by estimate. A session
-// of five small values takes about 700 bytes. Default: 64 MiB.
-func WithCacheBytes(n int) Option {
-	return func(s *settings) { s.cacheBytes = n }
-}
-
-// WithoutCache makes every read ask the server. The store then runs no goroutine
-// but for what is being sent, and needs no permission for tracking.
-func WithoutCache() Option { return WithCacheBytes(0) }
-
-// WithConfig sets the limits of one operation. Timeout applies to what goes to
-// the server; an answer from memory needs none. The client may close a connection
-// that has not answered for so long, and then fails what else waits on it.
-func WithConfig(config store.Config) Option {
-	return func(s *settings) { s.config = config }
-}
-
-// WithReplicas makes everything that ends a session wait until so many replicas have
-// it as well (WAIT), so that a failover to one of those does not bring the session
-// back. If they do not within the timeout, the operation fails, although the session
-// has ended on the master; a second try waits again. It takes one round trip to the
-// replicas longer, on a connection of the client's blocking pool. Sentinel and
-// Cluster may promote a replica that does not have it: let all of them be counted
-// here, or set min-replicas-to-write on the server. Default: 0.
-func WithReplicas(n int) Option {
-	return func(s *settings) { s.replicas = n }
+// Validate returns nil if [New] accepts the Config. Otherwise the error names each field
+// that is wrong, and the remedy.
+func (c Config) Validate() error {
+	f := config.Fields{Prefix: "redisstore: Config."}
+	if c.Replicas < 0 {
+		f.Add("Replicas", fmt.Sprint(c.Replicas), "must not be negative; 0 waits for none")
+	}
+	return f.Err(c.Store.Validate())
 }
 
 const (
@@ -126,22 +120,39 @@ const (
 	defaultTimeout    = 2 * time.Second
 )
 
-func newSettings(options []Option) settings {
-	s := settings{prefix: defaultPrefix, cacheBytes: defaultCacheBytes}
-	for _, option := range options {
-		option(&s)
+// settings are those of a Config, with the defaults.
+type settings struct {
+	Config
+
+	owned bool // the client is the store's own, to be closed with it
+}
+
+func newSettings(call string, configs []Config) (settings, error) {
+	c, err := config.One("redisstore: "+call, configs)
+	if err = errors.Join(err, c.Validate()); err != nil {
+		return settings{}, err
 	}
-	if s.config.Timeout == 0 {
-		s.config.Timeout = defaultTimeout
+	c.Prefix = cmp.Or(c.Prefix, defaultPrefix)
+	c.CacheBytes = cmp.Or(c.CacheBytes, defaultCacheBytes)
+	c.Store.Timeout = cmp.Or(c.Store.Timeout, defaultTimeout)
+	return settings{Config: c}, nil
+}
+
+// mustSettings is newSettings for what returns no error.
+func mustSettings(call string, configs []Config) settings {
+	s, err := newSettings(call, configs)
+	if err != nil {
+		panic(err)
 	}
 	return s
 }
 
 // New returns a store that keeps its sessions in the server of client. The client
 // stays the caller's: TLS, ACL users, Sentinel and Cluster are its options, and
-// Close of the store leaves it open. Close the store first.
-func New(client rueidis.Client, options ...Option) *store.Store {
-	return newStore(client, newSettings(options))
+// Close of the store leaves it open. Close the store first. It panics on a Config that
+// cannot work, and on more than one.
+func New(client rueidis.Client, configs ...Config) *store.Store {
+	return newStore(client, mustSettings("New", configs))
 }
 
 // Open returns a store with a client of its own, which Close of the store closes.
@@ -154,7 +165,11 @@ func New(client rueidis.Client, options ...Option) *store.Store {
 //
 // It fails if no server answers. A server that hangs is given up after 2 s unless
 // the URL says otherwise (dial_timeout, write_timeout).
-func Open(url string, options ...Option) (*store.Store, error) {
+func Open(url string, configs ...Config) (*store.Store, error) {
+	s, err := newSettings("Open", configs)
+	if err != nil {
+		return nil, err
+	}
 	option, err := clientOption(url)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: reading the URL: %w", err)
@@ -163,7 +178,6 @@ func Open(url string, options ...Option) (*store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: connecting: %w", err)
 	}
-	s := newSettings(options)
 	s.owned = true
 	return newStore(client, s), nil
 }
@@ -194,30 +208,30 @@ func clientOption(text string) (rueidis.ClientOption, error) {
 }
 
 func newStore(client rueidis.Client, s settings) *store.Store {
-	config := s.config
-	config.Timeout = -1 // the backend bounds what goes to the server, and answers from memory for less than a timer costs
-	return store.New(newBackend(client, s), config)
+	c := s.Store
+	c.Timeout = -1 // the backend bounds what goes to the server, and answers from memory for less than a timer costs
+	return store.New(newBackend(client, s), c)
 }
 
 // NewBackend returns the backend alone, for those who build a store of their own
 // around it. It bounds its operations by Timeout itself.
-func NewBackend(client rueidis.Client, options ...Option) store.Backend {
-	return newBackend(client, newSettings(options))
+func NewBackend(client rueidis.Client, configs ...Config) store.Backend {
+	return newBackend(client, mustSettings("NewBackend", configs))
 }
 
 func newBackend(client rueidis.Client, s settings) store.Backend {
-	bounded := newBounded(client, s.owned && client.Mode() == rueidis.ClientModeStandalone, s.config.Timeout)
+	bounded := newBounded(client, s.owned && client.Mode() == rueidis.ClientModeStandalone, s.Store.Timeout)
 	b := &backend{
-		client: bounded, batching: &batching{bounded: bounded}, owned: s.owned, timeout: s.config.Timeout, replicas: s.replicas,
-		prefix: s.prefix, records: s.prefix + "id:", users: s.prefix + "user:",
+		client: bounded, batching: &batching{bounded: bounded}, owned: s.owned, timeout: s.Store.Timeout, replicas: s.Replicas,
+		prefix: s.Prefix, records: s.Prefix + "id:", users: s.Prefix + "user:",
 		cluster: client.Mode() == rueidis.ClientModeCluster,
 	}
-	b.census = &census{client: bounded, prefix: s.prefix + "live:"}
+	b.census = &census{client: bounded, prefix: s.Prefix + "live:"}
 	if b.cluster {
 		b.batching = bounded // a batch goes to several nodes, one of which would hold up the others
 	}
-	if s.cacheBytes <= 0 {
+	if s.CacheBytes < 0 {
 		return b
 	}
-	return newCached(b, s.cacheBytes)
+	return newCached(b, s.CacheBytes)
 }

@@ -41,9 +41,9 @@ func connectWith(tb testing.TB, option rueidis.ClientOption) rueidis.Client {
 	return client
 }
 
-func backend(t *testing.T, client rueidis.Client, options ...redisstore.Option) store.Backend {
+func backend(t *testing.T, client rueidis.Client, configs ...redisstore.Config) store.Backend {
 	t.Helper()
-	b := redisstore.NewBackend(client, options...)
+	b := redisstore.NewBackend(client, configs...)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b
 }
@@ -55,9 +55,9 @@ func newStore(t *testing.T, client rueidis.Client) *store.Store {
 	return s
 }
 
-func open(t *testing.T, address string, options ...redisstore.Option) *store.Store {
+func open(t *testing.T, address string, configs ...redisstore.Config) *store.Store {
 	t.Helper()
-	s, err := redisstore.Open("redis://"+address, options...)
+	s, err := redisstore.Open("redis://"+address, configs...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	return s
@@ -90,10 +90,15 @@ func addresses(nodes []*testserver.RedisServer) (list []string) {
 }
 
 // fresh returns a function that makes backends with a prefix each.
-func fresh(client rueidis.Client, options ...redisstore.Option) func(*testing.T) store.Backend {
+func fresh(client rueidis.Client, configs ...redisstore.Config) func(*testing.T) store.Backend {
 	return func(t *testing.T) store.Backend {
 		t.Helper()
-		return redisstore.NewBackend(client, append(options, redisstore.WithPrefix(t.Name()))...)
+		var c redisstore.Config
+		if len(configs) > 0 {
+			c = configs[0]
+		}
+		c.Prefix = t.Name()
+		return redisstore.NewBackend(client, c)
 	}
 }
 
@@ -101,9 +106,9 @@ func TestContract(t *testing.T) {
 	server := testserver.Redis(t)
 	client := connect(t, server.Address)
 	t.Run("single", func(t *testing.T) { storetest.Run(t, fresh(client)) })
-	t.Run("single without cache", func(t *testing.T) { storetest.Run(t, fresh(client, redisstore.WithoutCache())) })
+	t.Run("single without cache", func(t *testing.T) { storetest.Run(t, fresh(client, redisstore.Config{CacheBytes: -1})) })
 	t.Run("single with a tiny cache", func(t *testing.T) {
-		storetest.Run(t, fresh(client, redisstore.WithCacheBytes(64<<10)))
+		storetest.Run(t, fresh(client, redisstore.Config{CacheBytes: 64 << 10}))
 	})
 	t.Run("cluster", func(t *testing.T) {
 		storetest.Run(t, fresh(connect(t, addresses(testserver.RedisCluster(t))...)))

@@ -27,7 +27,7 @@ func command(t *testing.T, server *testserver.RedisServer, args ...string) strin
 // of. The store may answer from memory until it has found out.
 func TestSlotMovesToANewNode(t *testing.T) {
 	nodes := testserver.RedisCluster(t)
-	a := backend(t, connect(t, addresses(nodes)...), redisstore.WithoutCache())
+	a := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
 	b := backend(t, connect(t, addresses(nodes)...))
 	id := newID(1)
 	create(t, a, id, record("alice", map[string]string{"n": `0`}))
@@ -95,7 +95,7 @@ func TestSentinelFailover(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, found)
 
-	other := backend(t, connect(t, replica.Address), redisstore.WithoutCache())
+	other := backend(t, connect(t, replica.Address), redisstore.Config{CacheBytes: -1})
 	_, err = other.Delete(t.Context(), newID(1))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return loader(t, b, newID(1))() != nil }, time.Second, time.Millisecond,

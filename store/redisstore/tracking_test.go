@@ -78,7 +78,7 @@ func TestKilledServer(t *testing.T) {
 // TestLostTracking cuts the connection that brings the news and leaves the others.
 func TestLostTracking(t *testing.T) {
 	server := testserver.Redis(t)
-	a, b := backend(t, connect(t, server.Address), redisstore.WithoutCache()), backend(t, connect(t, server.Address))
+	a, b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1}), backend(t, connect(t, server.Address))
 	create(t, a, newID(1), record("alice", nil))
 	for n := range 20 {
 		waitCached(t, loader(t, b, newID(1)), server)
@@ -144,7 +144,7 @@ func TestTrackingRefused(t *testing.T) {
 			defer slog.SetDefault(before)
 			test.option.InitAddress, test.option.DisableCache = []string{test.server.Address}, true
 			b := backend(t, connectWith(t, test.option))
-			other := backend(t, connectWith(t, test.option), redisstore.WithoutCache())
+			other := backend(t, connectWith(t, test.option), redisstore.Config{CacheBytes: -1})
 			create(t, b, newID(1), record("alice", nil))
 			ticks := make(chan struct{}, 1000)
 			defer b.(store.WatchingBackend).Watch(newID(1), func() { ticks <- struct{}{} })()
@@ -186,7 +186,7 @@ func TestWatch(t *testing.T) {
 	}
 	stop()
 	stop() // harmless
-	without := backend(t, connect(t, server.Address), redisstore.WithoutCache())
+	without := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1})
 	_, watching := without.(store.WatchingBackend)
 	assert.False(t, watching, "a backend without a cache hears of nothing, and must not claim to")
 }

@@ -246,7 +246,7 @@ func TestBackups(t *testing.T) {
 			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{address}})
 			require.NoError(t, err)
 			t.Cleanup(client.Close)
-			return redisstore.New(client, redisstore.WithoutCache())
+			return redisstore.New(client, redisstore.Config{CacheBytes: -1})
 		}
 		secret := begin(t, overRedis(server.Address))
 		_, port, _ := net.SplitHostPort(server.Address)

@@ -2,5 +2,5 @@
 // module, with two processes' stores on one medium. Its files are named after what
 // they prove.
 //
-// OWNSTORES_LONG=1 runs each race as often as a thorough run does.
+// SESSIONKIT_TESTS=long runs each race as often as a thorough run does.
 package ownstores

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -97,7 +96,7 @@ func open(t *testing.T, name string, wrap wrapper) (p pair) {
 		backend = func() store.Backend { return overRedis(t, []string{redis.Address}) }
 	case redisDirect:
 		redis = testserver.Redis(t)
-		backend = func() store.Backend { return overRedis(t, []string{redis.Address}, redisstore.WithoutCache()) }
+		backend = func() store.Backend { return overRedis(t, []string{redis.Address}, redisstore.Config{CacheBytes: -1}) }
 	case redisMany:
 		var addresses []string
 		for _, node := range testserver.RedisCluster(t) {
@@ -143,17 +142,17 @@ func overSQL(t *testing.T, db *sql.DB, table string) store.Backend {
 	return b
 }
 
-func overRedis(t *testing.T, addresses []string, options ...redisstore.Option) store.Backend {
+func overRedis(t *testing.T, addresses []string, configs ...redisstore.Config) store.Backend {
 	t.Helper()
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: addresses})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
-	return redisstore.NewBackend(client, options...)
+	return redisstore.NewBackend(client, configs...)
 }
 
 // rounds is how often a race is run.
 func rounds(short, long int) int {
-	if os.Getenv("OWNSTORES_LONG") != "" {
+	if testserver.Long() {
 		return long
 	}
 	return short

@@ -78,10 +78,10 @@ func openRedis(address string, config store.Config, wrap wrapper) (*opened, erro
 	if err != nil {
 		return nil, err
 	}
-	s := redisstore.New(client, redisstore.WithConfig(config))
+	s := redisstore.New(client, redisstore.Config{Store: config})
 	if wrap != nil {
 		_ = s.Close()
-		s = store.New(wrap(redisstore.NewBackend(client, redisstore.WithConfig(config))), config)
+		s = store.New(wrap(redisstore.NewBackend(client, redisstore.Config{Store: config})), config)
 	}
 	return &opened{store: s, close: func() error {
 		err := s.Close()

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // session in use asks nobody.
 func metered(t *testing.T) map[string]func(t *testing.T) (*store.Store, *testserver.Meter) {
 	t.Helper()
-	overRedis := func(options ...redisstore.Option) func(t *testing.T) (*store.Store, *testserver.Meter) {
+	overRedis := func(configs ...redisstore.Config) func(t *testing.T) (*store.Store, *testserver.Meter) {
 		return func(t *testing.T) (*store.Store, *testserver.Meter) {
 			t.Helper()
 			heartbeat, census := []byte("session:cache:"), []byte("session:live:") // no request waits for them
@@ -44,7 +44,7 @@ func metered(t *testing.T) map[string]func(t *testing.T) (*store.Store, *testser
 			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{meter.Address}, ForceSingleClient: true})
 			require.NoError(t, err)
 			t.Cleanup(client.Close)
-			return redisstore.New(client, options...), meter
+			return redisstore.New(client, configs...), meter
 		}
 	}
 	overSQL := func(driver, dsn, socket string) func(t *testing.T) (*store.Store, *testserver.Meter) {
@@ -66,7 +66,7 @@ func metered(t *testing.T) map[string]func(t *testing.T) (*store.Store, *testser
 	_, mariadb, _ = strings.Cut(mariadb, "unix(")
 	mariadb, _, _ = strings.Cut(mariadb, ")")
 	return map[string]func(t *testing.T) (*store.Store, *testserver.Meter){
-		"Redis without cache": overRedis(redisstore.WithoutCache()),
+		"Redis without cache": overRedis(redisstore.Config{CacheBytes: -1}),
 		"Redis from memory":   overRedis(),
 		"PostgreSQL":          overSQL("pgx", "host=HOST port=PORT user=postgres dbname=postgres sslmode=disable", filepath.Join(postgres, ".s.PGSQL.5432")),
 		"MariaDB":             overSQL("mysql", "root@tcp(HOST:PORT)/test", mariadb),
