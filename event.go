@@ -16,6 +16,11 @@ const (
 	EventRejected    EventKind = "rejected"     // a cookie came that is malformed or names no session
 	EventCrossOrigin EventKind = "cross-origin" // a cross-origin request was refused
 	EventStoreError  EventKind = "store-error"  // the store failed
+
+	// With Config.DeviceBound.
+	EventBound        EventKind = "bound"         // a session was bound to a device
+	EventUnbound      EventKind = "unbound"       // a request came for a bound session, without a valid bound cookie: it may be stolen
+	EventProofRefused EventKind = "proof-refused" // a proof came that is malformed, or signed by another key
 )
 
 // Event tells [Config].OnEvent what happened, once for each time that it
@@ -24,7 +29,7 @@ type Event struct {
 	Kind      EventKind
 	User      string // "" if nobody is signed in
 	SessionID string // "" if there is none
-	Err       error  // of EventStoreError and EventCrossOrigin
+	Err       error  // of EventStoreError, EventCrossOrigin and EventProofRefused
 
 	// PreviousID is the ID that a session had before, of EventRenewed and
 	// EventSignedIn: "" if it had none.

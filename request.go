@@ -45,6 +45,7 @@ type request struct {
 	brought
 	reply
 	progress
+	binding
 
 	valuesUser string          // who is signed in by the application's own values, as far as that has been followed
 	done       <-chan struct{} // what Done has returned; nil until it is asked for
@@ -128,6 +129,9 @@ func (q *request) load(fresh bool) {
 	q.prefetch = client.Prefetches(q.r)
 	q.session.Passive = q.session.Passive || q.prefetch
 	q.late, q.revoked = nil, false
+	if q.kit.bound != nil {
+		q.binding = binding{serving: q.serving}
+	}
 	q.start(keeper.Kept{}, false)
 	q.find(fresh)
 	if errors.Is(q.loadErr, errLoading) {
@@ -221,6 +225,14 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
 	default:
+		if q.kit.bound != nil && !q.provesDevice(&k, now) {
+			if !fresh { // what a cache has may be older than the bound cookie
+				return q.open(secret, true, why)
+			}
+			if !q.refuseUnbound(k) {
+				return false
+			}
+		}
 		q.start(k, q.kit.policy.Due(&k.Record, now))
 		return true
 	}

@@ -88,6 +88,7 @@ type kit struct {
 	protection *http.CrossOriginProtection
 	cookieless *http.ServeMux  // nil: none
 	sealers    []cookie.Sealer // one for each of Config.Secrets
+	bound      *binder         // nil: sessions are not bound to devices
 
 	resumable *resume.List
 	turns     *turn.Turns
@@ -119,6 +120,7 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 		resumable:  resume.New(),
 		turns:      turn.New(),
 		vary:       []string{"Cookie"},
+		bound:      newBinder(c),
 	}
 	if err := k.keepIn(store); err != nil {
 		return nil, err
@@ -149,6 +151,13 @@ func (k *kit) keepIn(store sessions.Store) error {
 		k.UserOf = k.successor.UserOf()
 	}
 	k.policy.ByValues = k.UserOf != nil
+	if k.bound != nil && k.directory == nil {
+		return &ConfigError{
+			Field: "Config.DeviceBound", Value: "true",
+			Reason: fmt.Sprintf("a %T cannot change one value of a session without overwriting the others, so that a page loaded at the same time "+
+				"would undo the binding; use a store of sessionkit", store),
+		}
+	}
 	if k.MaxSessions > 0 && k.directory == nil {
 		return &ConfigError{
 			Field: "Config.MaxSessions", Value: fmt.Sprint(k.MaxSessions),
@@ -188,7 +197,9 @@ func (k *kit) serve(c *gin.Context) {
 			}
 		}
 	}()
-	if err := q.checkOrigin(); err != nil {
+	if k.bound != nil && q.servesBinding() {
+		q.serveBinding()
+	} else if err := q.checkOrigin(); err != nil {
 		q.refuseOrigin(err)
 	} else if f := inside.From(c.Request.Context()); f != nil {
 		q.runInside(f)
