@@ -76,9 +76,9 @@ func newBinder(c Config) *binder {
 	if !c.DeviceBound {
 		return nil
 	}
-	return &binder{
+	return &binder{ // Chromium 156 binds no cookie with the prefix __Host-Http-, so it is __Host- with HttpOnly
 		register: c.BoundPath + "/register", refresh: c.BoundPath + "/refresh",
-		cookie: cookie.PrefixHostHTTP + c.Name + "-bound", sameSite: c.SameSite, lifetime: c.BoundFor, unbound: c.Unbound,
+		cookie: cookie.PrefixHost + c.Name + "-bound", sameSite: c.SameSite, lifetime: c.BoundFor, unbound: c.Unbound,
 	}
 }
 

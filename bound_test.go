@@ -29,7 +29,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
-const boundCookie = "__Host-Http-session-bound"
+const boundCookie = "__Host-session-bound"
 
 // newBoundSite returns an application that binds sessions.
 func newBoundSite(t *testing.T, s *store.Store, config sessionkit.Config) *site {

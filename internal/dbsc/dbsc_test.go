@@ -185,9 +185,9 @@ func TestHeaders(t *testing.T) {
 	} {
 		assert.Equal(t, want, dbsc.IsID(id), id)
 	}
-	i := dbsc.Instructions{ID: "x", RefreshURL: "/dbsc/refresh", Cookie: "__Host-Http-session-bound", Attributes: "Path=/; Secure; HttpOnly; SameSite=Lax"}
+	i := dbsc.Instructions{ID: "x", RefreshURL: "/dbsc/refresh", Cookie: "__Host-session-bound", Attributes: "Path=/; Secure; HttpOnly; SameSite=Lax"}
 	assert.JSONEq(t, `{"session_identifier":"x","refresh_url":"/dbsc/refresh","scope":{"include_site":false},"credentials":[{"type":"cookie",`+
-		`"name":"__Host-Http-session-bound","attributes":"Path=/; Secure; HttpOnly; SameSite=Lax"}]}`, string(i.Text()))
+		`"name":"__Host-session-bound","attributes":"Path=/; Secure; HttpOnly; SameSite=Lax"}]}`, string(i.Text()))
 	assert.JSONEq(t, `{"session_identifier":"x","continue":false}`, string(dbsc.End("x")))
 }
 
