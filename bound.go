@@ -112,15 +112,16 @@ func (p *problems) bound(c Config) {
 	}
 }
 
-// binding is what a request knows of the binding of its session.
+// binding is what a request knows of the binding of its session. It is small: each request
+// has one, and most have no use for it.
 type binding struct {
 	proved  bool         // the bound cookie came, and counts
 	unbound bool         // the session is bound, and it did not: nobody is signed in
 	stale   bool         // a bound cookie came that does not count
-	proofAt time.Time    // when the device was last proved, if proved
-	refused *keeper.Kept // the session that is not opened; nil: none
-	offer   string       // the challenge of the registration that the response offers; "": none
 	serving bool         // the request is one for the binder itself
+	proofAt int64        // when the device was last proved, if proved: Unix milliseconds
+	refused *keeper.Kept // the session that is not opened; nil: none
+	offer   *dbsc.Offer  // the registration that the response offers; nil: none
 }
 
 // skipped reports whether the browser says that it could not refresh the bound cookie: it
@@ -142,7 +143,7 @@ func (q *request) provesDevice(k *keeper.Kept, now time.Time) bool {
 	_, used := k.Record.Values[dbsc.NameUsed]
 	switch {
 	case q.proved:
-		q.proofAt = b.Proved
+		q.proofAt = b.Proved.UnixMilli()
 		if !used {
 			q.noteUsed(k)
 		}
@@ -213,7 +214,7 @@ func (q *request) offerBinding() {
 	o := dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
 	q.put(dbsc.NameOffer, o.Text())
 	q.session.MayBeBound()
-	q.offer = o.Ticket.Challenge
+	q.offer = &o
 }
 
 // overHTTPS reports whether the browser uses HTTPS. It sends Sec-Fetch-Site over HTTPS and
@@ -225,8 +226,8 @@ func (q *request) overHTTPS() bool {
 
 // sendOffer offers registration, with the cookie of the session that was signed in.
 func (q *request) sendOffer() {
-	if q.offer != "" {
-		q.writer.Header().Set(dbsc.HeaderRegistration, dbsc.Registration(q.kit.bound.register, q.offer))
+	if q.offer != nil {
+		q.writer.Header().Set(dbsc.HeaderRegistration, dbsc.Registration(q.kit.bound.register, q.offer.Ticket.Challenge))
 	}
 }
 
@@ -281,7 +282,7 @@ func (q *request) proveAgain(c *gin.Context) bool {
 // oldProof reports whether the bound cookie came, and is of a proof that is older than
 // what counts as fresh.
 func (q *request) oldProof(within time.Duration, now time.Time) bool {
-	return q.proved && now.Sub(q.proofAt) > max(within, minProofAge)
+	return q.proved && now.Sub(time.UnixMilli(q.proofAt)) > max(within, minProofAge)
 }
 
 // What follows answers the browser's own requests.
