@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ var rsaKey = sync.OnceValue(func() *dbsctest.Key { return dbsctest.NewRS256(&tes
 
 // TestProofs is what counts as the proof of a registration, and what does not.
 func TestProofs(t *testing.T) {
-	key, other, rs := dbsctest.NewES256(t), dbsctest.NewES256(t), rsaKey()
+	key, other, rs, small := dbsctest.NewES256(t), dbsctest.NewES256(t), rsaKey(), dbsctest.NewRS256(t, 1024)
 	header := func(changes object) object {
 		h := object{"alg": "ES256", "typ": "dbsc+jwt", "jwk": key.JWK()}
 		for name, v := range changes {
@@ -126,6 +127,9 @@ func TestProofs(t *testing.T) {
 		"cut off":                       {good[:len(good)-4], false},
 		"padded":                        {good + "==", false},
 		"broken line":                   {parts[0] + "." + parts[1] + "\n." + parts[2], false},
+		"line broken in the signature":  {good[:len(good)-4] + "\n" + good[len(good)-4:], false},
+		"zero before s":                 {parts[0] + "." + parts[1] + "." + withZero(t, parts[2]), false},
+		"RSA of 1024 bits, signed":      {small.Registration("c"), false},
 		"standard base64":               {parts[0] + "." + parts[1] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(parts[2]) + "+", false},
 		"blank":                         {" " + good, false},
 		"signature in DER":              {parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 70)), false},
@@ -146,6 +150,34 @@ func TestProofs(t *testing.T) {
 			assert.NotContains(t, err.Error(), "jti\":", name)
 		}
 	}
+}
+
+// withZero puts a zero before the s of a signature, which does not change its number.
+func withZero(t *testing.T, sig string) string {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(sig)
+	require.NoError(t, err)
+	return base64.RawURLEncoding.EncodeToString(slices.Insert(b, 32, 0))
+}
+
+// TestAlgorithmOfARefresh: it must be that of the key, and one of the two.
+func TestAlgorithmOfARefresh(t *testing.T) {
+	k := dbsctest.NewES256(t)
+	key := keyOf(t, k)
+	for alg, parses := range map[string]bool{"ES256": true, "RS256": true, "none": false, "HS256": false, "": false} {
+		p, err := dbsc.ParseProof(k.Sign(object{"alg": alg, "typ": "dbsc+jwt"}, object{"jti": "c"}))
+		if !parses {
+			require.ErrorIs(t, err, dbsc.ErrProof, alg)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, alg == "ES256", p.By(key) == nil, alg)
+	}
+	p, err := dbsc.ParseProof(k.Refresh("c"))
+	require.NoError(t, err)
+	require.Error(t, p.By(dbsc.Key{}))
+	_, err = dbsc.ParseProof(k.Sign(object{"alg": "ES256", "typ": "dbsc+jwt", "crit": []string{"x"}}, object{"jti": "c"}))
+	require.ErrorIs(t, err, dbsc.ErrProof)
 }
 
 var zeros = base64.RawURLEncoding.EncodeToString(make([]byte, 32))
