@@ -3,6 +3,7 @@ package sessionkit
 import (
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"reflect"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit/internal/address"
-	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/internal/cookie"
 	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
 	"github.com/gin-sessionkit/sessionkit/internal/keeper"
@@ -82,6 +82,9 @@ func newBinder(c Config) *binder {
 	}
 }
 
+// pathLetters are those that need no escape, in a URL and in a header.
+const pathLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-._~"
+
 // bound judges the fields for Config.DeviceBound.
 func (p *problems) bound(c Config) {
 	if !c.DeviceBound {
@@ -102,7 +105,7 @@ func (p *problems) bound(c Config) {
 	if c.BoundFor < minBoundFor || c.BoundFor > maxBoundFor {
 		p.add("BoundFor", c.BoundFor.String(), fmt.Sprintf("must be %v to %v: browsers refresh the cookie once it has two minutes left", minBoundFor, maxBoundFor))
 	}
-	if path := c.BoundPath; !address.IsLocalURL(path) || strings.Trim(path, config.Letters+"0123456789/-._~ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" || strings.HasSuffix(path, "/") {
+	if path := c.BoundPath; !address.IsLocalURL(path) || strings.Trim(path, pathLetters) != "" || strings.HasSuffix(path, "/") {
 		p.add("BoundPath", quote(path), `must be a path such as "/dbsc", of letters, digits and -._~/, without a slash at the end`)
 	} else if c.Path != "/" && !address.Within(c.Path, path) {
 		p.add("BoundPath", quote(path), fmt.Sprintf("must be within Path, %q: the browser sends the session cookie nowhere else", c.Path))
@@ -115,10 +118,13 @@ func (p *problems) bound(c Config) {
 // binding is what a request knows of the binding of its session. It is small: each request
 // has one, and most have no use for it.
 type binding struct {
-	proved  bool         // the bound cookie came, and counts
-	unbound bool         // the session is bound, and it did not: nobody is signed in
-	stale   bool         // a bound cookie came that does not count
-	serving bool         // the request is one for the binder itself
+	proved  bool // the bound cookie came, and counts
+	unbound bool // the session is bound, and it did not: nobody is signed in
+	stale   bool // a bound cookie came that does not count
+	serving bool // the request is one for the binder itself
+
+	arriving bool // it is about to be found out whether the browser is to send the request again
+
 	proofAt int64        // when the device was last proved, if proved: Unix milliseconds
 	refused *keeper.Kept // the session that is not opened; nil: none
 	offer   *dbsc.Offer  // the registration that the response offers; nil: none
@@ -183,6 +189,10 @@ func (q *request) noteUsed(k *keeper.Kept) {
 // refuseUnbound deals with a request that has no valid bound cookie. It reports whether
 // the session is opened all the same.
 func (q *request) refuseUnbound(k keeper.Kept) bool {
+	if q.arriving {
+		q.unbound = true // it is not served, so nobody has used it
+		return false
+	}
 	q.tell(Event{Kind: EventUnbound, User: k.Record.User, SessionID: k.ID})
 	if q.kit.bound.unbound == ReportUnbound {
 		q.stale = false
@@ -238,10 +248,9 @@ func (q *request) dropBound() {
 	if b == nil {
 		return
 	}
-	for range cookie.Values(q.r.Header["Cookie"], b.cookie) {
+	if q.came(b.cookie) {
 		cookie.Put(q.writer.Header(), cookie.Expire(b.newCookie("")))
 		response.KeepFromCaches(q.writer.Header())
-		return
 	}
 }
 
@@ -277,6 +286,45 @@ func (q *request) proveAgain(c *gin.Context) bool {
 	c.Status(http.StatusTemporaryRedirect)
 	c.Writer.WriteHeaderNow()
 	return true
+}
+
+// arrivesUnbound reports whether the browser has followed a link of another site to a page,
+// for a session that is bound, and without the bound cookie. Chromium does not refresh for
+// other sites, because its request would come without cookies that are SameSite=Lax.
+func (q *request) arrivesUnbound() bool {
+	r := q.r
+	site := r.Header.Get("Sec-Fetch-Site")
+	if r.Method != http.MethodGet || q.bearer || site != "cross-site" && site != "same-site" ||
+		r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document" ||
+		!q.came(q.kit.site.SecureName) || q.came(q.kit.bound.cookie) || !address.IsLocalURL(address.BrowserURI(q.c)) {
+		return false
+	}
+	q.lock()
+	defer q.unlock(q.c)
+	q.arriving = true
+	q.load(false)
+	unbound := q.unbound
+	if !unbound { // the handlers have yet to ask for the session, if they do
+		q.loaded, q.loadErr, q.pending = false, nil, nil
+	}
+	q.arriving = false
+	return unbound
+}
+
+// came reports whether the request has a cookie of a name.
+func (q *request) came(name string) bool {
+	for range cookie.Values(q.r.Header["Cookie"], name) {
+		return true
+	}
+	return false
+}
+
+// comeAgain has the browser send the request again, as one of this site.
+func (q *request) comeAgain() {
+	q.c.Abort()
+	response.NoStore(q.c.Writer.Header())
+	uri := html.EscapeString(address.EscapeNonASCII(address.BrowserURI(q.c)))
+	q.c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(`<!doctype html><html lang="en"><meta http-equiv="refresh" content="0;url=`+uri+`"><title>…</title></html>`+"\n"))
 }
 
 // oldProof reports whether the bound cookie came, and is of a proof that is older than
@@ -535,12 +583,14 @@ func (q *request) changeBinding(k keeper.Kept, name string, judge func(values ma
 		if err != nil || outcome.Changed() {
 			return err
 		}
-		found := false
-		if k, found, err = q.current(k); err != nil {
+		now, found, err := q.current(k)
+		if err != nil {
 			return err
-		} else if !found {
+		}
+		if !found {
 			break
 		}
+		k = now
 	}
 	return store.ErrEnded
 }

@@ -771,7 +771,7 @@ func TestBoundStorm(t *testing.T) {
 // TestBoundWhileSkipped: as long as a browser that has the key cannot refresh, it keeps its
 // cookie: nothing that it does begins another session. One without the key may begin one.
 func TestBoundWhileSkipped(t *testing.T) {
-	inBubble(t, sessionkit.Config{Unbound: sessionkit.EndUnbound}, func(t *testing.T, a *site, s *store.Store) {
+	inBubble(t, sessionkit.Config{Unbound: sessionkit.EndUnbound}, func(t *testing.T, a *site, _ *store.Store) {
 		d := newDevice(t, a)
 		d.post("/login")
 		d.get("/")

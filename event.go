@@ -16,8 +16,10 @@ const (
 	EventRejected    EventKind = "rejected"     // a cookie came that is malformed or names no session
 	EventCrossOrigin EventKind = "cross-origin" // a cross-origin request was refused
 	EventStoreError  EventKind = "store-error"  // the store failed
+)
 
-	// With Config.DeviceBound.
+// The kinds of events of sessions that are bound to devices: see Config.DeviceBound.
+const (
 	EventBound        EventKind = "bound"         // a session was bound to a device
 	EventUnbound      EventKind = "unbound"       // a request came for a bound session, without a valid bound cookie: it may be stolen
 	EventProofRefused EventKind = "proof-refused" // a proof came that is malformed, or signed by another key

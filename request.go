@@ -130,7 +130,7 @@ func (q *request) load(fresh bool) {
 	q.session.Passive = q.session.Passive || q.prefetch
 	q.late, q.revoked = nil, false
 	if q.kit.bound != nil {
-		q.binding = binding{serving: q.serving}
+		q.binding = binding{serving: q.serving, arriving: q.arriving}
 	}
 	q.start(keeper.Kept{}, false)
 	q.find(fresh)

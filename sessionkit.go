@@ -201,6 +201,8 @@ func (k *kit) serve(c *gin.Context) {
 		q.serveBinding()
 	} else if err := q.checkOrigin(); err != nil {
 		q.refuseOrigin(err)
+	} else if k.bound != nil && q.arrivesUnbound() {
+		q.comeAgain()
 	} else if f := inside.From(c.Request.Context()); f != nil {
 		q.runInside(f)
 	} else {

@@ -69,6 +69,8 @@ type Instructions struct {
 }
 
 // Text returns the instructions as JSON. The scope is the origin that was registered at.
+// Other sites cannot have the browser refresh: the request would come without the cookies
+// that are SameSite=Lax, and could set none.
 func (i Instructions) Text() []byte {
 	type credential struct {
 		Type       string `json:"type"`

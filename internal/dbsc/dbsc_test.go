@@ -209,7 +209,7 @@ func TestProofIsForAnAddress(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	assert.Equal(t, `(ES256 RS256);path="/dbsc/register";challenge="abc"`, dbsc.Registration("/dbsc/register", "abc"))
 	assert.Equal(t, `"abc";id="sid-1"`, dbsc.Challenge("abc", "sid-1"))
-	for field, want := range map[string]string{"sid-1": "sid-1", `"sid-1"`: "sid-1", ` "a.b.c" `: "a.b.c", `"`: `"`, "": "", `""`: "", `"a`: `"a`} {
+	for field, want := range map[string]string{"sid-1": "sid-1", `"sid-1"`: "sid-1", "\"a.b.c\" ": "a.b.c", `"`: `"`, "": "", `""`: "", `"a`: `"a`} {
 		assert.Equal(t, want, dbsc.Unquote(field), field)
 	}
 	for id, want := range map[string]bool{
@@ -257,7 +257,8 @@ func TestBindingIsKept(t *testing.T) {
 }
 
 func TestBindingIsNotMadeUp(t *testing.T) {
-	good := dbsc.New(keyOf(t, dbsctest.NewES256(t)), now).Text()
+	b := dbsc.New(keyOf(t, dbsctest.NewES256(t)), now)
+	good := b.Text()
 	for _, text := range []string{
 		"", `"x"`, "null", `["json",{}]`, `["json",{"id":"x"}]`, `["json",{"id":"x","key":""}]`, `["json",{"id":"x","key":"AAAA"}]`, `["json",null]`,
 		strings.Replace(good, `"id":"`, `"other":"`, 1), good[:len(good)-3],
@@ -333,7 +334,7 @@ func FuzzProof(f *testing.F) {
 		assert.NotEmpty(t, p.Challenge)
 		assert.LessOrEqual(t, len(jwt), dbsc.MaxProofBytes)
 		assert.Error(t, p.By(public), "nobody has the key")
-		for _, part := range strings.Split(jwt, ".") {
+		for part := range strings.SplitSeq(jwt, ".") {
 			b, err := base64.RawURLEncoding.DecodeString(part)
 			assert.NoError(t, err)
 			assert.Equal(t, part, base64.RawURLEncoding.EncodeToString(b))

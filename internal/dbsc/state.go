@@ -103,7 +103,7 @@ func hash(cookie string) string {
 }
 
 // Text returns the value that holds the binding.
-func (b Binding) Text() string { return encode(b) }
+func (b *Binding) Text() string { return encode(*b) }
 
 // Text returns the value that holds the offer.
 func (o Offer) Text() string { return encode(o) }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -272,6 +273,7 @@ func TestChromium(t *testing.T) {
 	assert.Equal(t, "alice", b.me().User)
 
 	assert.Empty(t, a.heard())
+
 	b.flawless()
 
 	// The browser is closed and comes back.
@@ -325,6 +327,22 @@ func TestChromiumCopy(t *testing.T) {
 	b.lose()
 	assert.Equal(t, 200, b.open("/account"))
 	assert.Contains(t, b.text(), "user: alice")
+	a.heard()
+
+	// A link on another site leads here while the bound cookie is missing: the browser comes
+	// again by itself, and refreshes then.
+	other := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "<!doctype html><link rel=icon href=data:,><a href=%q>here</a>", site+"/account?from=elsewhere&x=1#there")
+	}))
+	t.Cleanup(other.Close)
+	refreshes := b.number("refresh: Refreshed")
+	b.lose()
+	b.do(chromedp.Navigate(other.URL)) // by its address, which is another site
+	b.do(chromedp.Click(chromedp.CSS("a")))
+	require.Eventually(t, func() bool { return strings.Contains(b.text(), "user: alice") }, patience, 20*time.Millisecond)
+	assert.Equal(t, "/account?from=elsewhere&x=1", b.path())
+	assert.Equal(t, refreshes+1, b.number("refresh: Refreshed"), "%q", b.heard())
+	assert.Empty(t, a.heard())
 
 	// A bound cookie that does not count any more is made anew on the way.
 	c := b.cookies()[boundCookie]

@@ -38,7 +38,7 @@ func TestBoundOnEveryStore(t *testing.T) {
 			r.Header.Set("Secure-Session-Response", proof)
 			w := httptest.NewRecorder()
 			nodes[n].ServeHTTP(w, r)
-			if set := w.Result().Cookies(); len(set) > 0 { //nolint:bodyclose // a recorder needs none
+			if set := w.Result().Cookies(); len(set) > 0 {
 				mu.Lock()
 				defer mu.Unlock()
 				kept := set
