@@ -807,7 +807,12 @@ func TestBoundWhileSkipped(t *testing.T) {
 
 // TestBoundToken: the cookie of a bound session is no token either.
 func TestBoundToken(t *testing.T) {
-	inBubble(t, sessionkit.Config{TokenHeader: "Authorization"}, func(t *testing.T, a *site, _ *store.Store) {
+	inBubble(t, sessionkit.Config{TokenHeader: "Authorization"}, func(t *testing.T, a *site, s *store.Store) {
+		w := newBrowser(t, a).post("/login", nil, "Authorization", "Bearer")
+		token := strings.TrimPrefix(w.Header().Get("Authorization"), "Bearer ")
+		for name := range recordOf(t, s, token) {
+			assert.NotContains(t, name, "bound", "a program cannot bind its session, and pays for nothing")
+		}
 		d := newDevice(t, a)
 		d.post("/login")
 		d.get("/")
@@ -976,4 +981,53 @@ func recordOf(t *testing.T, s *store.Store, token string) map[string]string {
 	require.NoError(t, err)
 	require.True(t, found)
 	return maps.Clone(r.Values)
+}
+
+// TestBoundArrival: a link on another site leads to a page without the bound cookie, since
+// Chromium does not refresh for other sites. The browser comes again by itself. That is no
+// event and ends nothing, and whoever has no key is refused then.
+func TestBoundArrival(t *testing.T) {
+	for policy := range sessionkit.EndUnbound + 1 {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBackend()
+			a := newBoundSite(t, storeOver(b), sessionkit.Config{Unbound: policy})
+			a.on("/static", func(c *gin.Context) { c.String(http.StatusOK, "static") })
+			d := newDevice(t, a)
+			d.post("/login")
+			d.get("/")
+			time.Sleep(10 * time.Minute)
+			assert.True(t, d.lost())
+			a.heard()
+			arrive := func(path string, more ...string) *httptest.ResponseRecorder {
+				headers := append([]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, more...)
+				return d.browser.get(path, headers...)
+			}
+			w := arrive(`/guarded?a=1&b="><script>`)
+			assert.Equal(t, http.StatusOK, w.Code)
+			assert.Contains(t, w.Body.String(), `<meta http-equiv="refresh" content="0;url=/guarded?a=1&amp;b=&#34;&gt;&lt;script&gt;">`)
+			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			assert.NotContains(t, w.Body.String(), "42")
+			assert.Empty(t, a.heard())
+			assert.Contains(t, arrive("/static").Body.String(), "refresh")
+			assert.Contains(t, arrive("/static", "Sec-Fetch-Site", "same-site").Body.String(), "refresh")
+			for _, other := range []string{"same-origin", "none"} {
+				assert.Equal(t, "static", arrive("/static", "Sec-Fetch-Site", other).Body.String(), other)
+			}
+			assert.Equal(t, "static", arrive("/static", "Sec-Fetch-Dest", "iframe").Body.String())
+			assert.Equal(t, "static", arrive("/static", "Sec-Fetch-Mode", "no-cors").Body.String())
+			b.failing(errors.New("down"), "load", "load fresh")
+			assert.Equal(t, "static", arrive("/static").Body.String(), "it asks nothing of the session")
+			b.failing(nil)
+			a.heard()
+
+			assert.Equal(t, "42", d.get("/guarded").Body.String())
+			assert.Equal(t, "42", arrive("/guarded").Body.String(), "the bound cookie has come")
+			thief := d.copied()
+			delete(thief.cookies, boundCookie)
+			assert.Empty(t, a.heard())
+			thief.get("/guarded")
+			assert.Contains(t, a.kinds(), sessionkit.EventUnbound)
+			assert.NotContains(t, newBrowser(t, a).get("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document").Body.String(), "refresh")
+		})
+	}
 }
