@@ -1031,3 +1031,55 @@ func TestBoundArrival(t *testing.T) {
 		})
 	}
 }
+
+// TestBoundOnlyOnce: a session that was bound while it was offered once more is not bound
+// to another key.
+func TestBoundOnlyOnce(t *testing.T) {
+	b := newBackend()
+	a := newBoundSite(t, storeOver(b), sessionkit.Config{})
+	d := newDevice(t, a)
+	first := registration.FindStringSubmatch(d.browser.post("/login", nil).Header().Get("Secure-Session-Registration"))
+	var done atomic.Bool
+	b.before = func(call string) {
+		if call == "rotate" && done.CompareAndSwap(false, true) {
+			d.register(first[1], first[2])
+		}
+	}
+	second := registration.FindStringSubmatch(d.browser.post("/confirm", nil).Header().Get("Secure-Session-Registration"))
+	b.before = nil
+	require.NotEmpty(t, d.id)
+	require.NotNil(t, second)
+	assert.Equal(t, http.StatusForbidden, d.raw(second[1], dbsctest.NewES256(t).Registration(second[2]), "").Code)
+	assert.Empty(t, d.refresh())
+	assert.Equal(t, 1, d.refreshes)
+}
+
+// TestBoundOpenRedirect: no address leads from here to another site.
+func TestBoundOpenRedirect(t *testing.T) {
+	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *site, s *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		time.Sleep(10 * time.Minute)
+		all := gin.New()
+		all.Use(sessionkit.Sessions(s, sessionkit.Config{DeviceBound: true}), sessionkit.RequireSession())
+		d.cookies[boundCookie] = "an old one"
+		for path, status := range map[string]int{"/page": http.StatusTemporaryRedirect, "//evil.example/x": http.StatusUnauthorized, `/\evil.example`: http.StatusUnauthorized} {
+			r := d.request(http.MethodGet, "/")
+			r.URL.Path, r.RequestURI = path, path
+			w := httptest.NewRecorder()
+			all.ServeHTTP(w, r)
+			assert.Equal(t, status, w.Code, path)
+			assert.NotContains(t, w.Header().Get("Location"), "evil", path)
+
+			r.Header.Del("Cookie")
+			r.AddCookie(&http.Cookie{Name: sessionCookie, Value: d.session()})
+			for name, value := range map[string]string{"Site": "cross-site", "Mode": "navigate", "Dest": "document"} {
+				r.Header.Set("Sec-Fetch-"+name, value)
+			}
+			w = httptest.NewRecorder()
+			all.ServeHTTP(w, r)
+			assert.NotContains(t, w.Body.String(), "evil", path)
+		}
+	})
+}

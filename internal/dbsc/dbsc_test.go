@@ -209,9 +209,10 @@ func TestProofIsForAnAddress(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	assert.Equal(t, `(ES256 RS256);path="/dbsc/register";challenge="abc"`, dbsc.Registration("/dbsc/register", "abc"))
 	assert.Equal(t, `"abc";id="sid-1"`, dbsc.Challenge("abc", "sid-1"))
-	for field, want := range map[string]string{"sid-1": "sid-1", `"sid-1"`: "sid-1", "\"a.b.c\" ": "a.b.c", `"`: `"`, "": "", `""`: "", `"a`: `"a`} {
+	for field, want := range map[string]string{"sid-1": "sid-1", `"sid-1"`: "sid-1", `"a.b.c"`: "a.b.c", `"`: `"`, "": "", `""`: "", `"a`: `"a`} {
 		assert.Equal(t, want, dbsc.Unquote(field), field)
 	}
+	assert.Equal(t, "a.b.c", dbsc.Unquote(` "a.b.c" `))
 	for id, want := range map[string]bool{
 		"sid-1": true, "A_9": true, "": false, `a"`: false, "a b": false, "é": false, "a;b": false, strings.Repeat("a", 128): true, strings.Repeat("a", 129): false,
 	} {
