@@ -119,7 +119,7 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	for _, e := range a.heard() {
 		show(e)
 	}
-	show(userSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Counts{}, store.Renewed, store.Session{})
+	show(userSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Counts{}, store.Renewed, store.Session{}, sessionkit.EndUnbound)
 
 	// A store without the kit holds the secret from its load to its save.
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)

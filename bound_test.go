@@ -1052,6 +1052,21 @@ func TestBoundOnlyOnce(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, d.raw(second[1], dbsctest.NewES256(t).Registration(second[2]), "").Code)
 	assert.Empty(t, d.refresh())
 	assert.Equal(t, 1, d.refreshes)
+
+	// Nor do two registrations with the same challenge both count.
+	e := newDevice(t, a)
+	m := registration.FindStringSubmatch(e.browser.post("/login", nil).Header().Get("Secure-Session-Registration"))
+	done.Store(false)
+	b.before = func(call string) {
+		if call == "update" && done.CompareAndSwap(false, true) {
+			e.register(m[1], m[2])
+		}
+	}
+	assert.Equal(t, http.StatusForbidden, e.raw(m[1], dbsctest.NewES256(t).Registration(m[2]), "").Code)
+	b.before = nil
+	require.NotEmpty(t, e.id)
+	assert.Empty(t, e.refresh())
+	assert.Equal(t, 1, e.refreshes)
 }
 
 // TestBoundOpenRedirect: no address leads from here to another site.
