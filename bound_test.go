@@ -1098,3 +1098,17 @@ func TestBoundOpenRedirect(t *testing.T) {
 		}
 	})
 }
+
+// TestBoundRefreshIsNoUse: a refresh alone does not keep a session from its idle timeout.
+func TestBoundRefreshIsNoUse(t *testing.T) {
+	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *site, _ *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		for range 7 {
+			time.Sleep(10 * time.Minute)
+			d.refresh()
+		}
+		assert.Equal(t, "the server said so", d.ended)
+	})
+}

@@ -186,6 +186,21 @@ func js[T any](b *chromium, expression string) T {
 
 func (b *chromium) text() string { b.t.Helper(); return js[string](b, "document.body.innerText") }
 
+// waitText waits until the page shows a text, also while the browser goes to another one.
+func (b *chromium) waitText(text string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	for {
+		shown, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body?.innerText ?? ''"))
+		if err == nil && strings.Contains(shown, text) {
+			return
+		}
+		require.NoError(b.t, ctx.Err(), "waited for %q: %v", text, err)
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 func (b *chromium) path() string {
 	b.t.Helper()
 	return js[string](b, "location.pathname + location.search")
@@ -339,7 +354,7 @@ func TestChromiumCopy(t *testing.T) {
 	b.lose()
 	b.do(chromedp.Navigate(other.URL)) // by its address, which is another site
 	b.do(chromedp.Click(chromedp.CSS("a")))
-	require.Eventually(t, func() bool { return strings.Contains(b.text(), "user: alice") }, patience, 20*time.Millisecond)
+	b.waitText("user: alice")
 	assert.Equal(t, "/account?from=elsewhere&x=1", b.path())
 	assert.Equal(t, refreshes+1, b.number("refresh: Refreshed"), "%q", b.heard())
 	assert.Empty(t, a.heard())
