@@ -115,6 +115,9 @@ func (q *request) save(header bool) error {
 		if q.late != nil && !q.session.SigningIn() {
 			return fmt.Errorf("another request has given it a new ID, and a new session would take its place in the browser: %w", store.ErrEnded)
 		}
+		if q.skipped() && !q.session.SigningIn() {
+			return fmt.Errorf("the browser could not prove its device just now, and a new session would take the place of its own: %w", store.ErrEnded)
+		}
 		return q.create(plan, header)
 	case session.Replace:
 		return q.create(plan, header)
@@ -358,6 +361,7 @@ func (q *request) clearBrowser() {
 	if q.session.ID() == "" {
 		q.dropCookies(q.kit.site.SessionName(q.r))
 		q.dropOtherCookie()
+		q.dropBound()
 	}
 	if directives := q.kit.ClearSiteData; len(directives) > 0 {
 		q.writer.Header().Set("Clear-Site-Data", `"`+strings.Join(directives, `", "`)+`"`)
@@ -400,6 +404,7 @@ func (q *request) sendCookie() {
 	sent.Value, sent.MaxAge = q.handle.Cookie, q.session.CookieAge(time.Now())
 	cookie.Put(q.writer.Header(), sent)
 	q.dropOtherCookie()
+	q.sendOffer()
 }
 
 // setHeader tells caches that the response is not for everybody (RFC 9111, OWASP
@@ -408,6 +413,9 @@ func (q *request) setHeader() {
 	header := q.writer.Header()
 	if q.loaded {
 		q.setVary(header)
+	}
+	if q.stale {
+		q.dropBound() // a browser that has the key gets another one
 	}
 	if q.guarded && header.Get("Cache-Control") == "" {
 		response.NoStore(header)

@@ -101,6 +101,33 @@ type Config struct {
 	// session, and it may come from any origin.
 	TokenHeader string
 
+	// DeviceBound binds signed-in sessions to the browser's device, if the browser can do
+	// that (Device Bound Session Credentials, https://www.w3.org/TR/dbsc-1/): it makes a
+	// key that cannot leave the device, and from then on a request needs a second cookie,
+	// which lives for BoundFor and is renewed only by a signature of that key. A copy of
+	// the cookies is good for those minutes and no longer.
+	//
+	// A sign-in over HTTPS offers it, by a header that other browsers ignore: their
+	// sessions, and those of clients with TokenHeader, are as they would be without. The
+	// middleware answers the browser's requests to BoundPath itself, and must stand on
+	// the engine for that. It needs a store of this module. docs/security.md says how to
+	// introduce it. Default: false.
+	DeviceBound bool
+
+	// BoundPath is the prefix of the two paths that browsers send their proofs to, as the
+	// browser sees it: a POST to BoundPath + "/register" or "/refresh". Rate limiters and
+	// guards in front of the middleware must let these through. Default: "/dbsc".
+	BoundPath string
+
+	// BoundFor is how long a bound cookie is good for, and so how long a stolen one is. A
+	// browser in use renews it two minutes before. Default: 5 minutes. At least 150 s, at
+	// most an hour.
+	BoundFor time.Duration
+
+	// Unbound says what becomes of a request for a bound session without a valid bound
+	// cookie. Default: [RefuseUnbound], nobody is signed in.
+	Unbound UnboundPolicy
+
 	// UserOf returns who is signed in according to a session's values, "" for nobody.
 	// It is for an application that signs in by sessions.Default(c) and does not call
 	// [Login] yet: setting the values that it looks at is a sign-in with a new session
@@ -134,6 +161,42 @@ const (
 
 	minSecretBytes = 32 // of HMAC-SHA-256 and AES-256
 )
+
+// EventKind says what happened to a session.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventCreated     EventKind = "created"      // a session was stored for the first time
+	EventSignedIn    EventKind = "signed-in"    // Login was saved
+	EventRenewed     EventKind = "renewed"      // Renew was saved: a new ID
+	EventSignedOut   EventKind = "signed-out"   // Logout was saved
+	EventExpired     EventKind = "expired"      // a request came for a session that had run out
+	EventRevoked     EventKind = "revoked"      // a session was ended from elsewhere, or by MaxSessions
+	EventRejected    EventKind = "rejected"     // a cookie came that is malformed or names no session
+	EventCrossOrigin EventKind = "cross-origin" // a cross-origin request was refused
+	EventStoreError  EventKind = "store-error"  // the store failed
+)
+
+// The kinds of events of sessions that are bound to devices: see Config.DeviceBound.
+const (
+	EventBound        EventKind = "bound"         // a session was bound to a device
+	EventUnbound      EventKind = "unbound"       // a request came for a bound session, without a valid bound cookie: it may be stolen
+	EventProofRefused EventKind = "proof-refused" // a proof came that is malformed, or signed by another key
+)
+
+// Event tells [Config].OnEvent what happened, once for each time that it
+// happens. It holds no secret.
+type Event struct {
+	Kind      EventKind
+	User      string // "" if nobody is signed in
+	SessionID string // "" if there is none
+	Err       error  // of EventStoreError, EventCrossOrigin and EventProofRefused
+
+	// PreviousID is the ID that a session had before, of EventRenewed and
+	// EventSignedIn: "" if it had none.
+	PreviousID string
+}
 
 // ConfigError is one reason why a configuration cannot work.
 type ConfigError struct {
@@ -198,6 +261,7 @@ func (c Config) Validate() error {
 	if c.TokenHeader != "" && !client.IsTokenHeader(c.TokenHeader) {
 		p.add("TokenHeader", quote(c.TokenHeader), `must be "Authorization", or a header that begins with X- and that neither browsers nor proxies send by themselves`)
 	}
+	p.bound(c)
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range c.TrustedOrigins {
 		if err := protection.AddTrustedOrigin(origin); err != nil || !config.IsOrigin(origin) {
@@ -226,6 +290,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SameSite == 0 || c.SameSite == http.SameSiteDefaultMode {
 		c.SameSite = http.SameSiteLaxMode
+	}
+	if c.BoundPath == "" {
+		c.BoundPath = strings.TrimSuffix(c.Path, "/") + defaultBoundPath
+	}
+	if c.BoundFor == 0 {
+		c.BoundFor = defaultBoundFor
 	}
 	c.TokenHeader = http.CanonicalHeaderKey(c.TokenHeader)
 	if c.OnEvent == nil {

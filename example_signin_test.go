@@ -268,3 +268,18 @@ func ExampleAttempt() {
 	// GET /: 200 user "42"
 	// GET /: 200 user ""
 }
+
+// A sign-in over HTTPS offers the browser to bind the session to its device. The
+// middleware does all the rest.
+func ExampleConfig_deviceBound() {
+	store := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(store, sessionkit.Config{DeviceBound: true}))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "https://example.com/login", nil))
+	offer := w.Header().Get("Secure-Session-Registration")
+	fmt.Println(offer[:len(`(ES256 RS256);path="/dbsc/register"`)])
+	// Output: (ES256 RS256);path="/dbsc/register"
+}

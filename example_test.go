@@ -267,11 +267,12 @@ func ExampleConfig_slog() {
 	logEvent := func(c *gin.Context, e sessionkit.Event) {
 		level := slog.LevelInfo
 		switch e.Kind {
-		case sessionkit.EventRejected, sessionkit.EventCrossOrigin:
+		case sessionkit.EventRejected, sessionkit.EventCrossOrigin, sessionkit.EventUnbound, sessionkit.EventProofRefused:
 			level = slog.LevelWarn
 		case sessionkit.EventStoreError:
 			level = slog.LevelError
-		case sessionkit.EventCreated, sessionkit.EventSignedIn, sessionkit.EventRenewed, sessionkit.EventSignedOut, sessionkit.EventExpired, sessionkit.EventRevoked:
+		case sessionkit.EventCreated, sessionkit.EventSignedIn, sessionkit.EventRenewed, sessionkit.EventSignedOut, sessionkit.EventExpired,
+			sessionkit.EventRevoked, sessionkit.EventBound:
 		}
 		attrs := []slog.Attr{
 			slog.String("kind", string(e.Kind)), slog.String("user", e.User), slog.String("session", e.SessionID), // the handle, which opens nothing

@@ -26,8 +26,17 @@ type GuardConfig struct {
 
 	// FreshWithin is how recently the user must have shown who they are, by [Login]
 	// or [Confirm], as before a dangerous action (OWASP ASVS 5.0 section 7.5.3). To
-	// come back with a remembered cookie is not that. Default: 0, any time.
+	// come back with a remembered cookie is not that. If the session is bound to a device,
+	// that must have been proved this recently too, or two minutes ago: a browser whose
+	// proof is older is sent to the same address by a 307, and proves it on the way.
+	// Default: 0, any time.
 	FreshWithin time.Duration
+
+	// BoundOrFresh demands a session that is bound to the browser's device (see
+	// Config.DeviceBound). A user whose browser cannot do that, or has yet to do it, must
+	// have shown who they are this recently instead, as for FreshWithin. Default: 0, a
+	// session need not be bound.
+	BoundOrFresh time.Duration
 
 	// Check replaces the test that a user is signed in, to guard by role for example.
 	// It may use the session. If it returns false, a visitor is sent to sign in, and
@@ -55,6 +64,7 @@ const (
 	Stale       Denial = "stale"       // the sign-in is older than FreshWithin
 	Forbidden   Denial = "forbidden"   // a user is signed in, and Check does not allow it
 	Unavailable Denial = "unavailable" // the session could not be read
+	Unbound     Denial = "unbound"     // the session is bound to a device, and the request has no valid bound cookie
 )
 
 // RequireSession returns a middleware that lets a request through if a user is
@@ -108,6 +118,9 @@ func (c GuardConfig) Validate() error {
 	if c.FreshWithin != 0 {
 		p.positive("FreshWithin", c.FreshWithin)
 	}
+	if c.BoundOrFresh != 0 {
+		p.positive("BoundOrFresh", c.BoundOrFresh)
+	}
 	u, err := url.Parse(c.LoginURL)
 	if c.LoginURL != "" && (err != nil || !address.IsLocalURL(c.LoginURL) && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "")) {
 		p.add("LoginURL", quote(c.LoginURL), `must be a path such as "/login" or an absolute URL`)
@@ -121,6 +134,10 @@ func (g *guard) serve(c *gin.Context) {
 		return
 	}
 	denial := g.judge(c, q)
+	if q.kit.bound != nil && (denial == Unbound && q.stale || denial == "" && g.FreshWithin > 0 && q.oldProof(g.FreshWithin, time.Now())) && q.proveAgain(c) {
+		c.Abort()
+		return
+	}
 	if denial == "" {
 		return
 	}
@@ -174,11 +191,14 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	defer q.unlock(c) // also where a store panics
 	q.guarded = true
 	q.session.Passive = q.session.Passive || g.Passive
-	q.load(g.FreshWithin > 0)
+	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
 	q.follow()
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
-	stale = g.FreshWithin > 0 && (age > g.FreshWithin || age < -tolerated)
+	tooOld := func(within time.Duration) bool { return within > 0 && (age > within || age < -tolerated) }
+	stale = tooOld(g.FreshWithin) || !q.proved && tooOld(g.BoundOrFresh)
 	switch {
+	case q.unbound:
+		ended = Unbound
 	case q.revoked:
 		ended = Revoked
 	case q.expired:
@@ -235,6 +255,7 @@ var denialDetail = map[Denial]string{
 	Expired:     "Your session has expired. Sign in again.",
 	Revoked:     "Your session was ended. Sign in again.",
 	Stale:       "Sign in again to do this.",
+	Unbound:     "This browser could not show that it is the one that signed in. Try again, or sign in again.",
 	Forbidden:   "You are not allowed to do this.",
 }
 

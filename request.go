@@ -45,6 +45,7 @@ type request struct {
 	brought
 	reply
 	progress
+	binding
 
 	valuesUser string          // who is signed in by the application's own values, as far as that has been followed
 	done       <-chan struct{} // what Done has returned; nil until it is asked for
@@ -92,6 +93,23 @@ type progress struct {
 	closed   bool // the middleware has returned
 }
 
+// pendingCalls are the calls of OnEvent and OnError that wait until the request's
+// lock is free: what they call may need it.
+type pendingCalls struct {
+	events []Event
+	errs   []error
+}
+
+// make makes the calls.
+func (p *pendingCalls) make(k *kit, c *gin.Context) {
+	for _, e := range p.events {
+		k.OnEvent(c, e)
+	}
+	for _, err := range p.errs {
+		k.OnError(c, err)
+	}
+}
+
 func (q *request) lock() { q.mu.Lock() }
 
 // unlock makes the calls of OnEvent and OnError that came up, with the context that
@@ -128,6 +146,9 @@ func (q *request) load(fresh bool) {
 	q.prefetch = client.Prefetches(q.r)
 	q.session.Passive = q.session.Passive || q.prefetch
 	q.late, q.revoked = nil, false
+	if q.kit.bound != nil {
+		q.binding = binding{serving: q.serving, arriving: q.arriving}
+	}
 	q.start(keeper.Kept{}, false)
 	q.find(fresh)
 	if errors.Is(q.loadErr, errLoading) {
@@ -227,6 +248,14 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
 	default:
+		if q.kit.bound != nil && !q.provesDevice(&k, now) {
+			if !fresh { // what a cache has may be older than the bound cookie
+				return q.open(secret, true, why)
+			}
+			if !q.refuseUnbound(k) {
+				return false
+			}
+		}
 		q.start(k, q.kit.policy.Due(&k.Record, now))
 		return true
 	}

@@ -89,6 +89,7 @@ type kit struct {
 	protection *http.CrossOriginProtection
 	cookieless *http.ServeMux  // nil: none
 	sealers    []cookie.Sealer // one for each of Config.Secrets
+	bound      *binder         // nil: sessions are not bound to devices
 
 	resumable *resume.List
 	turns     *turn.Turns
@@ -126,10 +127,14 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 		resumable:  resume.New(),
 		turns:      turn.New(),
 		vary:       []string{"Cookie"},
+		bound:      newBinder(c),
 	}
 	if isShared {
 		k.share(shared)
 	} else if err := k.keepIn(store); err != nil {
+		return nil, err
+	}
+	if err := k.needsDirectory(store); err != nil {
 		return nil, err
 	}
 	if c.TokenHeader != "" {
@@ -156,7 +161,7 @@ func (k *kit) share(s kitstore.Shared) {
 	k.keeper = keeper.Share(s, &k.policy)
 }
 
-// keepIn has the sessions kept in a store, if it can do what Config needs.
+// keepIn has the sessions kept in a store.
 func (k *kit) keepIn(store sessions.Store) error {
 	k.keeper, k.directory, k.successor = keeper.Of(store, k.Name, k.policy.SeenEvery())
 	k.ownMoves = k.successor != nil && k.successor.MovesOwn(k.Name)
@@ -167,6 +172,18 @@ func (k *kit) keepIn(store sessions.Store) error {
 		k.UserOf = k.successor.UserOf()
 	}
 	k.policy.ByValues = k.UserOf != nil
+	return nil
+}
+
+// needsDirectory returns an error if Config needs more of the store than it can do.
+func (k *kit) needsDirectory(store sessions.Store) error {
+	if k.bound != nil && k.directory == nil {
+		return &ConfigError{
+			Field: "Config.DeviceBound", Value: "true",
+			Reason: fmt.Sprintf("a %T cannot change one value of a session without overwriting the others, so that a page loaded at the same time "+
+				"would undo the binding; use a store of sessionkit", store),
+		}
+	}
 	if k.MaxSessions > 0 && k.directory == nil {
 		return &ConfigError{
 			Field: "Config.MaxSessions", Value: fmt.Sprint(k.MaxSessions),
@@ -206,8 +223,12 @@ func (k *kit) serve(c *gin.Context) {
 			}
 		}
 	}()
-	if err := q.checkOrigin(); err != nil {
+	if k.bound != nil && q.servesBinding() {
+		q.serveBinding()
+	} else if err := q.checkOrigin(); err != nil {
 		q.refuseOrigin(err)
+	} else if k.bound != nil && q.arrivesUnbound() {
+		q.comeAgain()
 	} else if f := inside.From(c.Request.Context()); f != nil {
 		q.runInside(f)
 	} else {

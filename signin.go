@@ -167,6 +167,7 @@ func Confirm(c *gin.Context) {
 		return
 	}
 	q.session.Confirm(time.Now())
+	q.offerBinding()
 	q.changed()
 }
 
@@ -200,6 +201,10 @@ func (q *request) signOut() {
 	if q.session.ID() == "" && q.late != nil && q.late.Record.User != "" { // it goes on under another ID, and ends there
 		q.session.EndInstead(q.late.Stored)
 		q.handle, q.late = q.late.Handle, nil
+	}
+	if q.session.ID() == "" && q.refused != nil { // whoever has the cookie may end it
+		q.session.EndInstead(q.refused.Stored)
+		q.handle, q.refused = q.refused.Handle, nil
 	}
 	q.restart()
 	q.expired, q.revoked = false, false
@@ -262,6 +267,7 @@ func isUser(user string) bool {
 func (q *request) signInAs(user string, in signin.SignIn) {
 	in.UserAgent, in.IP = client.UserAgent(q.r), q.c.ClientIP()
 	q.session.SignIn(user, in, time.Now())
+	q.offerBinding()
 	q.changed()
 }
 

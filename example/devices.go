@@ -20,6 +20,8 @@ type device struct {
 	LastSeenAt time.Time `json:"last_seen_at"`
 	ExpiresAt  time.Time `json:"expires_at"`
 	Remembered bool      `json:"remembered"`
+	Bound      bool      `json:"bound"` // to the device: see Config.DeviceBound
+	ProvedAt   time.Time `json:"proved_at,omitzero"`
 }
 
 // devicesOf returns the signed-in user's devices, the latest sign-in first. Where
@@ -36,7 +38,7 @@ func devicesOf(c *gin.Context) ([]device, bool) {
 		list = append(list, device{
 			ID: s.ID, Current: s.ID == current, Name: browserName(s.UserAgent), UserAgent: s.UserAgent, IP: s.IP,
 			SignedInAt: s.SignedInAt.UTC(), LastSeenAt: s.LastSeenAt.UTC(), ExpiresAt: s.ExpiresAt.UTC(),
-			Remembered: s.Remembered,
+			Remembered: s.Remembered, Bound: s.Bound, ProvedAt: s.ProvedAt.UTC(),
 		})
 	}
 	return list, true

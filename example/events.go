@@ -38,7 +38,7 @@ func shown(name, value string) string {
 	switch {
 	case value == "":
 		return "(deleted)"
-	case slices.Contains(sessionCookies, name):
+	case slices.Contains(sessionCookies, name) || name == boundCookie:
 		return "(secret)"
 	case len(value) > limit:
 		return value[:limit] + "…"
@@ -57,6 +57,10 @@ var meanings = map[sessionkit.EventKind]string{
 	sessionkit.EventRejected:    "A cookie came that names no session, any more or ever.",
 	sessionkit.EventCrossOrigin: "A form that another site sent here was refused.",
 	sessionkit.EventStoreError:  "The store failed.",
+
+	sessionkit.EventBound:        "The session was bound to this device: it needs a second cookie now, which only the device can renew.",
+	sessionkit.EventUnbound:      "A request came without that cookie. It did not count as signed in.",
+	sessionkit.EventProofRefused: "A device proved nothing: its signature is wrong.",
 }
 
 func meaning(kind sessionkit.EventKind) string { return meanings[kind] }

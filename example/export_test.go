@@ -24,6 +24,9 @@ var (
 	MySQLDSN    = mysqlDSN
 	BrowserName = browserName
 	ReadSecrets = readSecrets
+
+	ReadCertificate = readCertificate
+	Fingerprint     = fingerprint
 )
 
 // NobodysHash is compared with where there is no such user.

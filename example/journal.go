@@ -151,6 +151,10 @@ func (j *journal) of(id string) []entry {
 // machine, and over TLS.
 var sessionCookies = []string{"session", "__Host-Http-session"}
 
+// boundCookie is the name of the cookie that a bound session needs as well. It is no less
+// of a secret.
+const boundCookie = "__Host-session-bound"
+
 // sessionOf returns the public ID of the session whose cookie came, also if it has
 // ended since.
 func sessionOf(r *http.Request) string {

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +40,8 @@ func main() {
 	flag.StringVar(&s.Address, "addr", "localhost:8080", "`address` to listen on")
 	flag.StringVar(&s.Store, "store", "sqlite:sessions.db", "`where` sessions are kept: "+storeKinds)
 	flag.StringVar(&s.Secrets, "secrets", "sessions.key", "`file` with the secrets of signed cookies; it is made if it is not there")
+	flag.BoolVar(&s.TLS, "tls", false, "serve HTTPS, and bind sessions to the devices of browsers that can do that")
+	flag.StringVar(&s.Certificate, "certificate", "localhost.pem", "`file` with the certificate of -tls and its key; it is made if it is not there")
 	config := &s.Config
 	flag.DurationVar(&config.IdleTimeout, "idle", time.Hour, "how long a session may stay unused")
 	flag.DurationVar(&config.Lifetime, "lifetime", 24*time.Hour, "how long a session lasts after sign-in")
@@ -61,6 +65,9 @@ func main() {
 type settings struct {
 	Address, Store, Secrets string
 	Config                  sessionkit.Config
+
+	TLS         bool
+	Certificate string
 }
 
 // run serves the application until ctx is done. It writes to out where, as soon
@@ -70,9 +77,15 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s.Config.Secrets = secrets
+	s.Config.Secrets, s.Config.DeviceBound = secrets, s.TLS
 	if err := s.Config.Validate(); err != nil {
 		return err
+	}
+	var certificate tls.Certificate
+	if s.TLS {
+		if certificate, err = readCertificate(s.Certificate); err != nil {
+			return err
+		}
 	}
 	store, closeStore, err := openStore(s.Store) //nolint:contextcheck // OpenSQLite takes no context: it gives up by itself
 	if err != nil {
@@ -85,7 +98,17 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	}
 	a := newApp(s.Config)
 	server := newServer(a, a.router(store))
-	_, _ = fmt.Fprintf(out, "sessionkit example on %s\naccounts: alice and bob, password opensesame\n", address(s.Address, listener.Addr()))
+	url := address(s.Address, listener.Addr())
+	if s.TLS {
+		url = "https" + strings.TrimPrefix(url, "http")
+		listener = tls.NewListener(listener, &tls.Config{
+			Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
+		})
+	}
+	_, _ = fmt.Fprintf(out, "sessionkit example on %s\naccounts: alice and bob, password opensesame\n", url)
+	if s.TLS {
+		_, _ = fmt.Fprintf(out, "certificate: %s\n", fingerprint(certificate))
+	}
 
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -3,6 +3,8 @@ package main_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -72,4 +74,30 @@ func TestAddressIsForABrowser(t *testing.T) {
 	} {
 		assert.Equal(t, want, main.Address(asked, listening), asked)
 	}
+}
+
+func TestRunServesTLS(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	s := settings(t, "127.0.0.1:0")
+	s.TLS, s.Certificate = true, filepath.Join(t.TempDir(), "localhost.pem")
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- main.Run(ctx, s, in) }()
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	site, ok := strings.CutPrefix(lines.Text(), "sessionkit example on ")
+	require.True(t, ok, lines.Text())
+	require.True(t, lines.Scan())
+	require.True(t, lines.Scan())
+	certificate, err := main.ReadCertificate(s.Certificate)
+	require.NoError(t, err)
+	assert.Equal(t, "certificate: "+main.Fingerprint(certificate), lines.Text())
+
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certificate.Leaf)
+	b := browserOf(t, site, &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}})
+	assert.NotEmpty(t, b.signIn("alice").Header.Get("Secure-Session-Registration"))
+	stop()
+	assert.NoError(t, <-ended)
 }

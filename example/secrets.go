@@ -35,15 +35,20 @@ func readSecrets(name string) ([][]byte, error) {
 	return secrets, nil
 }
 
-// newSecrets makes a file that only its owner can read.
+// newSecrets makes a file with a secret.
 func newSecrets(name string) ([]byte, error) {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // it never fails
 	text := append(base64.StdEncoding.AppendEncode(nil, secret), '\n')
+	return text, writeNew(name, text)
+}
+
+// writeNew makes a file that only its owner can read.
+func writeNew(name string, text []byte) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // #nosec G304 -- as above
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = file.Write(text)
-	return text, errors.Join(err, file.Close())
+	return errors.Join(err, file.Close())
 }

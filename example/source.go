@@ -10,7 +10,7 @@ import (
 
 // sources are the files of this application that it shows.
 //
-//go:embed account.go admin.go api.go app.go brewing.go cart.go codes.go devices.go events.go home.go journal.go language.go live.go login.go logout.go
+//go:embed account.go admin.go api.go app.go brewing.go cart.go certificate.go codes.go devices.go events.go home.go journal.go language.go live.go login.go logout.go
 //go:embed messages.go pages.go secrets.go security.go store.go theme.go
 var sources embed.FS
 
@@ -26,7 +26,7 @@ var sourceOf = map[string][]string{
 	"preferences": {"language.go", "theme.go", "secrets.go"},
 	"live":        {"live.go"},
 	"events":      {"events.go", "journal.go"},
-	"source":      {"app.go", "pages.go", "security.go", "store.go"},
+	"source":      {"app.go", "pages.go", "security.go", "store.go", "certificate.go"},
 }
 
 func sourcesOf(page string) []string { return sourceOf[page] }

@@ -18,7 +18,15 @@ func (r Record) live() bool {
 // Sessions returns the live sessions of a user, the latest sign-in first, whatever
 // their names. The empty user has none.
 func (s *Store) Sessions(ctx context.Context, user string) ([]Session, error) {
-	records, err := s.list(ctx, user, "")
+	return s.sessions(ctx, user, "")
+}
+
+// sessions is Sessions among those of a name, all if that is "".
+func (s *Store) sessions(ctx context.Context, user, name string) ([]Session, error) {
+	records, err := s.list(ctx, user, name)
+	if err == nil {
+		err = s.withBindings(ctx, records)
+	}
 	return describe(records), err
 }
 

@@ -71,8 +71,7 @@ func (k kit) Note(ctx context.Context, user, name string) (epoch string, err err
 }
 
 func (k kit) Sessions(ctx context.Context, user, name string) ([]Session, error) {
-	records, err := k.s.list(ctx, user, name)
-	return describe(records), err
+	return k.s.sessions(ctx, user, name)
 }
 
 func (k kit) Revoke(ctx context.Context, user, name, id string) (bool, error) {

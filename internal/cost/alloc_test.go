@@ -26,9 +26,9 @@ func TestAllocations(t *testing.T) {
 		return // the race detector allocates
 	}
 	r, request := newBenchRouter(t)
-	bare := allocations(r, request("/bare"))
+	bare := kittest.Allocations(r, request("/bare"))
 	for work, budget := range map[string]float64{"anonymous": 3, "read": 4, "write": 10, "update": 11} {
-		assert.LessOrEqual(t, allocations(r, request("/"+work)), budget, "%s (bare Gin that parses a cookie: %v)", work, bare)
+		assert.LessOrEqual(t, kittest.Allocations(r, request("/"+work)), budget, "%s (bare Gin that parses a cookie: %v)", work, bare)
 	}
 }
 
@@ -141,20 +141,6 @@ func allocationsOf[T any](one, other T) func(*testing.T) (read, write float64) {
 			}
 			return r
 		}
-		return allocations(r, with(request("/read"))), allocations(r, with(request("/write")))
+		return kittest.Allocations(r, with(request("/read"))), kittest.Allocations(r, with(request("/write")))
 	}
-}
-
-// allocations of a request. What goroutines of earlier tests allocate meanwhile is
-// counted as well, so that the least of some runs is the request's.
-func allocations(handler http.Handler, r *http.Request) float64 {
-	w := discard{http.Header{}}
-	least := math.Inf(1)
-	for range 5 {
-		least = min(least, testing.AllocsPerRun(200, func() {
-			clear(w.header)
-			handler.ServeHTTP(w, r)
-		}))
-	}
-	return least
 }

@@ -15,15 +15,6 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
-// discard is a response that costs next to nothing.
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header { return d.header }
-
-func (d discard) Write(b []byte) (int, error) { return len(b), nil }
-
-func (d discard) WriteHeader(int) {}
-
 var (
 	benchCount = sessionkit.NewKey[int]("count")
 	benchName  = sessionkit.NewKey[string]("name")
@@ -91,10 +82,10 @@ func BenchmarkRequest(b *testing.B) {
 	for _, work := range []string{"bare", "anonymous", "read", "write", "update"} {
 		b.Run(work, func(b *testing.B) {
 			req := request("/" + work)
-			w := discard{http.Header{}}
+			w := kittest.Discard{}
 			b.ReportAllocs()
 			for b.Loop() {
-				clear(w.header)
+				clear(w)
 				r.ServeHTTP(w, req)
 			}
 		})
@@ -105,15 +96,15 @@ func BenchmarkRequest(b *testing.B) {
 // each call. The first must be called at least as often as the second.
 func signInAndOut(tb testing.TB, r http.Handler, sessions int) (in, out func()) {
 	tb.Helper()
-	w := discard{http.Header{}}
+	w := kittest.Discard{}
 	requests := make([]*http.Request, sessions)
 	send := func(req *http.Request, path string) {
 		req.URL.Path = path
-		clear(w.header)
+		clear(w)
 		r.ServeHTTP(w, req)
 	}
 	keepCookie := func(req *http.Request) {
-		pair, _, _ := strings.Cut(w.header["Set-Cookie"][0], ";")
+		pair, _, _ := strings.Cut(w["Set-Cookie"][0], ";")
 		req.Header["Cookie"] = []string{pair}
 	}
 	for i := range requests {

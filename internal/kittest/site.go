@@ -116,3 +116,17 @@ func Call(t *testing.T, a http.Handler, method, path, header, token string) (*ht
 	assert.Empty(t, w.Header()["Clear-Site-Data"])
 	return w, w.Header().Get(header)
 }
+
+// NewRulesSite returns an application with what the rules are tried on.
+func NewRulesSite(s sessions.Store, config sessionkit.Config) *Site {
+	a := NewSite(s, config)
+	a.On("/set", Increment)
+	a.On("/login", SignIn("42"))
+	a.On("/remember", SignIn("42", sessionkit.Remember()))
+	a.On("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
+	a.On("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	a.On("/account", sessionkit.RequireSession(), Whoami)
+	a.On("/count", ShowCount)
+	a.On("/", Whoami)
+	return a
+}

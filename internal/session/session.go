@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -109,6 +110,14 @@ func (s *Session) Confirm(now time.Time) {
 	if s.intent == toStay || s.intent == toRenew {
 		s.intent = toConfirm
 	}
+}
+
+// MayBeBound notes that the sign-in has offered the browser to bind the session to its
+// device.
+func (s *Session) MayBeBound() {
+	in := s.SignedIn()
+	in.MayBeBound = true
+	s.signIn = &in
 }
 
 // Renew gives the session a new ID. It reports false if there is none that could get
@@ -311,5 +320,7 @@ func (s *Session) Describe(now time.Time) store.Session {
 	if !s.Ending() {
 		d.ID = s.stored.ID
 	}
+	bound, _ := s.values.text(dbsc.Name)
+	d.Bound, d.ProvedAt = dbsc.Describe(bound)
 	return d
 }

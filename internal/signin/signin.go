@@ -34,6 +34,10 @@ type SignIn struct {
 	// boundaries. "": nothing of the user had been ended shortly before.
 	Epoch string `json:"epoch,omitempty"`
 
+	// MayBeBound means that the browser was offered to bind the session to its device:
+	// whether it did is another value's to say.
+	MayBeBound bool `json:"may_be_bound,omitempty"`
+
 	// Turn comes in place of At where sign-ins are put in order: the clock that made
 	// an earlier one was ahead. 0: it was not.
 	Turn int64 `json:"turn,omitempty"`

@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 	"time"
 
@@ -44,6 +45,36 @@ func TestSignInThatCannotBeRead(t *testing.T) {
 	}
 	assert.Zero(t, signin.Of(nil))
 	require.NotEmpty(t, signIns, "they are the seeds of FuzzSignIn as well")
+}
+
+// TestEveryField: the text has every field, in the form that encoding/json gives it, so
+// that a field that is added is not forgotten where texts are written and read by hand.
+func TestEveryField(t *testing.T) {
+	var all signin.SignIn
+	v := reflect.ValueOf(&all).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i).Addr().Interface().(type) {
+		case *time.Time:
+			*f = time.Date(2026, 1, 2, 3, 4, 5, i, time.UTC)
+		case *bool:
+			*f = true
+		case *string:
+			*f = v.Type().Field(i).Name
+		case *time.Duration:
+			*f = time.Duration(i)
+		case *int64:
+			*f = int64(i)
+		default:
+			t.Fatalf("what is a %T?", f)
+		}
+		one := signin.SignIn{}
+		reflect.ValueOf(&one).Elem().Field(i).Set(v.Field(i))
+		assert.Equal(t, one, signin.Of(values(one.Text())), v.Type().Field(i).Name)
+	}
+	j, err := json.Marshal(all)
+	require.NoError(t, err)
+	assert.Equal(t, `["json",`+string(j)+`]`, all.Text())
+	assert.Equal(t, all, signin.Of(values(all.Text())))
 }
 
 func TestOrder(t *testing.T) {

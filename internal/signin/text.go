@@ -37,6 +37,8 @@ func (s SignIn) plainText() (text string, ok bool) {
 	w.number("lifetime", int64(s.Lifetime))
 	w.text("line", s.Line, true)
 	w.text("epoch", s.Epoch, false)
+	w.yes("may_be_bound", s.MayBeBound)
+
 	w.number("turn", s.Turn)
 	return string(append(w.b, "}]"...)), !w.failed
 }
@@ -100,6 +102,7 @@ func plainOf(text string) (s SignIn, ok bool) {
 	r.number("lifetime", (*int64)(&s.Lifetime))
 	r.text("line", &s.Line)
 	r.text("epoch", &s.Epoch)
+	r.yes("may_be_bound", &s.MayBeBound)
 	r.number("turn", &s.Turn)
 	if !r.ok || !r.any || r.rest != "}" {
 		return SignIn{}, false

@@ -120,7 +120,7 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	for _, e := range a.Heard() {
 		show(e)
 	}
-	show(kittest.UserSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Counts{}, store.Renewed, store.Session{})
+	show(kittest.UserSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Counts{}, store.Renewed, store.Session{}, sessionkit.EndUnbound)
 
 	// A store without the kit holds the secret from its load to its save.
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)

@@ -41,7 +41,7 @@ func eachFailingStore(t *testing.T, test func(t *testing.T, name string, s kitte
 // session, and the one over gorm takes from it which session it saves.
 func TestLoginOnLocalhost(t *testing.T) {
 	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
-		a := newRulesSite(s, sessionkit.Config{})
+		a := kittest.NewRulesSite(s, sessionkit.Config{})
 		v := kittest.NewBrowser(t, a)
 		get := func(path string) string {
 			r := v.Request(http.MethodGet, path)
@@ -62,7 +62,7 @@ func TestLoginOnLocalhost(t *testing.T) {
 // TestSignOutDuringAnOutage: an outage that begins after the session was read.
 func TestSignOutDuringAnOutage(t *testing.T) {
 	eachFailingStore(t, func(t *testing.T, _ string, s kittest.Tested) {
-		a := newRulesSite(s.Store, sessionkit.Config{})
+		a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 		a.On("/failing", func(c *gin.Context) {
 			sessionkit.Logout(c)
 			s.Fail()
@@ -90,7 +90,7 @@ func (s undeletable) Save(r *http.Request, w http.ResponseWriter, session *gsess
 // TestSignOutWithoutDeletion: the record stays, and opens nothing.
 func TestSignOutWithoutDeletion(t *testing.T) {
 	for _, ending := range []string{"/login", "/renew", "/logout"} {
-		a := newRulesSite(undeletable{teststores.NewMemoryStore(t)}, sessionkit.Config{})
+		a := kittest.NewRulesSite(undeletable{teststores.NewMemoryStore(t)}, sessionkit.Config{})
 		v := kittest.NewBrowser(t, a)
 		v.Get("/login")
 		old := v.Fork()
@@ -104,7 +104,7 @@ func TestSignOutWithoutDeletion(t *testing.T) {
 
 func TestSignOutDeletesTheRecord(t *testing.T) {
 	dir := t.TempDir()
-	v := kittest.NewBrowser(t, newRulesSite(ginfilesystem.NewStore(dir, kittest.TestSecret), sessionkit.Config{}))
+	v := kittest.NewBrowser(t, kittest.NewRulesSite(ginfilesystem.NewStore(dir, kittest.TestSecret), sessionkit.Config{}))
 	for path, want := range map[string]int{"/login": 1, "/renew": 1, "/logout": 0} {
 		if path != "/login" {
 			v.Get("/login")
@@ -121,7 +121,7 @@ func TestSignOutDeletesTheRecord(t *testing.T) {
 // that it cannot read that there is none.
 func TestOutageIsReported(t *testing.T) {
 	eachFailingStore(t, func(t *testing.T, name string, s kittest.Tested) {
-		a := newRulesSite(s.Store, sessionkit.Config{})
+		a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 		v := kittest.NewBrowser(t, a)
 		v.Get("/login")
 		s.Fail()
@@ -140,7 +140,7 @@ func TestOutageIsReported(t *testing.T) {
 // TestMissingFileIsNoOutage: while the directory is there, the session is not.
 func TestMissingFileIsNoOutage(t *testing.T) {
 	dir := t.TempDir()
-	a := newRulesSite(ginfilesystem.NewStore(dir, kittest.TestSecret), sessionkit.Config{})
+	a := kittest.NewRulesSite(ginfilesystem.NewStore(dir, kittest.TestSecret), sessionkit.Config{})
 	v := kittest.NewBrowser(t, a)
 	v.Get("/login")
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -156,7 +156,7 @@ func TestMissingFileIsNoOutage(t *testing.T) {
 // visitor starts afresh.
 func TestDamagedRecord(t *testing.T) {
 	eachFailingStore(t, func(t *testing.T, name string, s kittest.Tested) {
-		a := newRulesSite(s.Store, sessionkit.Config{})
+		a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 		v := kittest.NewBrowser(t, a)
 		v.Get("/login")
 		s.Damage(strings.Repeat("A", 100))
@@ -177,7 +177,7 @@ func TestDamagedRecord(t *testing.T) {
 // connection that was.
 func TestCutRecord(t *testing.T) {
 	s := teststores.NewFailingRedisStore(t)
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	v := kittest.NewBrowser(t, a)
 	v.Get("/login")
 	s.Damage("cut")
@@ -204,7 +204,7 @@ func TestDecoderThatPanics(t *testing.T) {
 	defer func() { explodes = false }()
 	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
 		explodes = false
-		a := newRulesSite(s, sessionkit.Config{})
+		a := kittest.NewRulesSite(s, sessionkit.Config{})
 		a.On("/put", func(c *gin.Context) { sessions.Default(c).Set("e", explosive{}) })
 		v := kittest.NewBrowser(t, a)
 		v.Get("/login")
@@ -219,7 +219,7 @@ func TestDecoderThatPanics(t *testing.T) {
 // TestCookieThatBrowsersDrop: a session in a cookie may be as long as browsers
 // keep it, its name included.
 func TestCookieThatBrowsersDrop(t *testing.T) {
-	a := newRulesSite(kittest.NewCookieStore(t).Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(kittest.NewCookieStore(t).Store, sessionkit.Config{})
 	size := 0
 	a.On("/grow", func(c *gin.Context) {
 		kittest.Name.Set(c, strings.Repeat("x", size))
@@ -249,7 +249,7 @@ func TestLongValues(t *testing.T) {
 	for _, kind := range teststores.TestedStores {
 		t.Run(kind.Name, func(t *testing.T) {
 			s := kind.New(t).Store
-			a := newRulesSite(s, sessionkit.Config{})
+			a := kittest.NewRulesSite(s, sessionkit.Config{})
 			a.On("/grow", func(c *gin.Context) { kittest.Name.Set(c, strings.Repeat("x", 5000)) })
 			want := http.StatusServiceUnavailable
 			if kind.Name == "sessionkit" || kind.Name == "memstore" {
@@ -287,7 +287,7 @@ func TestOldCookies(t *testing.T) {
 		t.Run(kind.Name, func(t *testing.T) {
 			s := kind.New(t).Store
 			synctest.Test(t, func(t *testing.T) {
-				v := kittest.NewBrowser(t, newRulesSite(s, sessionkit.Config{RememberFor: 90 * day}))
+				v := kittest.NewBrowser(t, kittest.NewRulesSite(s, sessionkit.Config{RememberFor: 90 * day}))
 				v.Get("/remember")
 				for range 2 {
 					time.Sleep(29 * day)
@@ -307,7 +307,7 @@ func TestShortMaxAge(t *testing.T) {
 			s := kind.New(t).Store
 			bare(s).Options(sessions.Options{MaxAge: 600})
 			synctest.Test(t, func(t *testing.T) {
-				v := kittest.NewBrowser(t, newRulesSite(s, sessionkit.Config{}))
+				v := kittest.NewBrowser(t, kittest.NewRulesSite(s, sessionkit.Config{}))
 				v.Get("/login")
 				time.Sleep(11 * time.Minute)
 				assert.Equal(t, kind.Name != "gorm" && kind.Name != "postgres", v.Get("/").Body.String() == "42")
@@ -325,7 +325,7 @@ func TestChangeOfAnEndedSession(t *testing.T) {
 			continue
 		}
 		t.Run(kind.Name, func(t *testing.T) {
-			a := newRulesSite(kind.New(t).Store, sessionkit.Config{})
+			a := kittest.NewRulesSite(kind.New(t).Store, sessionkit.Config{})
 			v := kittest.NewBrowser(t, a)
 			v.Get("/login")
 			code := kittest.UnderWay(t, a, v, kittest.Increment, func() { v.Get("/logout") })
@@ -353,7 +353,7 @@ func TestDoneOfALegacySession(t *testing.T) {
 			sessions.Default(c).Set("count", 7)
 			assert.NoError(t, sessions.Default(c).Save())
 		})
-		a := newRulesSite(s, sessionkit.Config{})
+		a := kittest.NewRulesSite(s, sessionkit.Config{})
 		a.On("/wait", func(c *gin.Context) {
 			select {
 			case <-sessionkit.Done(c):
@@ -376,7 +376,7 @@ func TestExpiredRecordsStay(t *testing.T) {
 	dir := t.TempDir()
 	s := ginfilesystem.NewStore(dir, kittest.TestSecret)
 	synctest.Test(t, func(t *testing.T) {
-		v := kittest.NewBrowser(t, newRulesSite(s, sessionkit.Config{}))
+		v := kittest.NewBrowser(t, kittest.NewRulesSite(s, sessionkit.Config{}))
 		v.Get("/login")
 		time.Sleep(25 * time.Hour)
 		assert.Equal(t, http.StatusUnauthorized, v.Get("/account").Code)

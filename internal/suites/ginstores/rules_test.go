@@ -49,7 +49,7 @@ func (s *counted) Save(r *http.Request, w http.ResponseWriter, session *gsession
 
 func savedBeforeTheFirstByte(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	a.On("/write", func(c *gin.Context) {
 		kittest.Count.Set(c, 7)
 		c.Writer.Flush()
@@ -68,7 +68,7 @@ func nothingChanged(t *testing.T, s kittest.Tested) (b broken) {
 	if _, own := s.Store.(*store.Store); own { // TestNothingTouched counts there
 		kept = s.Store
 	}
-	a := newRulesSite(kept, sessionkit.Config{})
+	a := kittest.NewRulesSite(kept, sessionkit.Config{})
 	a.On("/untouched", func(c *gin.Context) { c.Status(http.StatusNoContent) })
 	a.On("/read", func(c *gin.Context) {
 		sessionkit.Flashes(c)
@@ -87,7 +87,7 @@ func nothingChanged(t *testing.T, s kittest.Tested) (b broken) {
 
 func failedSave(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	for path, change := range map[string]gin.HandlerFunc{
 		"/set": kittest.Increment, "/login": kittest.SignIn("43"), "/logout": func(c *gin.Context) { sessionkit.Logout(c) },
 	} {
@@ -128,7 +128,7 @@ func failedSave(t *testing.T, s kittest.Tested) (b broken) {
 
 func failedLoad(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	a.On("/err", func(c *gin.Context) { c.String(http.StatusOK, "%v", sessionkit.Err(c) != nil) })
 	v := kittest.NewBrowser(t, a)
 	v.Get("/login")
@@ -156,7 +156,7 @@ func nothingToReach(_ *testing.T, s kittest.Tested) (b broken) {
 
 func panicSavesNothing(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	a.Use(gin.RecoveryWithWriter(httptest.NewRecorder()))
 	a.On("/panic", func(c *gin.Context) {
 		kittest.Increment(c)
@@ -175,7 +175,7 @@ func panicSavesNothing(t *testing.T, s kittest.Tested) (b broken) {
 
 func changeAfterTheHeader(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	a.On("/late", func(c *gin.Context) { c.String(http.StatusOK, "begun"); kittest.Increment(c) })
 	a.On("/twice", func(c *gin.Context) { kittest.Increment(c); c.String(http.StatusOK, "begun"); kittest.Increment(c) })
 	v := kittest.NewBrowser(t, a)
@@ -197,7 +197,7 @@ func changeAfterTheHeader(t *testing.T, s kittest.Tested) (b broken) {
 
 func parallelRequests(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	v := kittest.NewBrowser(t, a)
 	v.Get("/set")
 	a.On("/name", func(c *gin.Context) { _, ok := kittest.Name.Get(c); c.String(http.StatusOK, "%v", ok) })
@@ -209,7 +209,7 @@ func parallelRequests(t *testing.T, s kittest.Tested) (b broken) {
 
 func oneStep(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	v := kittest.NewBrowser(t, a)
 	v.Get("/set")
 	other := underWayIn(a, v, "/update", func(c *gin.Context) { _, _ = kittest.Count.Update(c, func(n int) int { return n + 1 }) }, func() { v.Get("/set") })
@@ -252,7 +252,7 @@ func logoutWins(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
 	for _, ending := range []string{"/logout", "/renew"} {
 		for how, change := range map[string]gin.HandlerFunc{"a change": kittest.Increment, "a renewal": sessionkit.Renew} {
-			a := newRulesSite(s.Store, sessionkit.Config{})
+			a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 			v := kittest.NewBrowser(t, a)
 			v.Get("/login")
 			old := v.Fork()
@@ -305,7 +305,7 @@ func logoutWinsAlone(t *testing.T, s kittest.Tested) (b broken) {
 
 func foreignIDs(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	planted := make([]byte, 32)
 	_, _ = rand.Read(planted)
 	for _, path := range []string{"/set", "/login"} {
@@ -333,7 +333,7 @@ func deadlines(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
 	config := sessionkit.Config{IdleTimeout: 30 * time.Minute, Lifetime: 4 * time.Hour, RememberFor: 72 * time.Hour}
 	synctest.Test(t, func(t *testing.T) {
-		a := newRulesSite(s.Store, config)
+		a := kittest.NewRulesSite(s.Store, config)
 		alive := func(v *kittest.Browser, want bool, why string) {
 			b.unless((v.Get("/").Body.String() == "42") == want, "%s", why)
 		}
@@ -411,7 +411,7 @@ func sealedCookies(t *testing.T, s kittest.Tested) (b broken) {
 
 func cacheHeaders(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	v := kittest.NewBrowser(t, newRulesSite(s.Store, sessionkit.Config{}))
+	v := kittest.NewBrowser(t, kittest.NewRulesSite(s.Store, sessionkit.Config{}))
 	v.Get("/login")
 	header := v.Get("/account").Header()
 	b.unless(header.Get("Cache-Control") == "no-store" && header.Get("Vary") == "Cookie", "a guarded response may be cached")
@@ -422,7 +422,7 @@ func cacheHeaders(t *testing.T, s kittest.Tested) (b broken) {
 
 func hostileInput(t *testing.T, s kittest.Tested) (b broken) {
 	t.Helper()
-	a := newRulesSite(s.Store, sessionkit.Config{})
+	a := kittest.NewRulesSite(s.Store, sessionkit.Config{})
 	v := kittest.NewBrowser(t, a)
 	v.Get("/login")
 	good := kittest.SessionCookie + "=" + v.Session()

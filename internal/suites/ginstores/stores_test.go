@@ -141,7 +141,7 @@ func TestHitFromManyGoroutinesAtOnce(t *testing.T) {
 			assert.NoError(t, sessions.Default(c).Save())
 		})
 		alone.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "%v", sessions.Default(c).Get("user")) })
-		for _, handler := range []http.Handler{newRulesSite(s, sessionkit.Config{}), alone} {
+		for _, handler := range []http.Handler{kittest.NewRulesSite(s, sessionkit.Config{}), alone} {
 			v := kittest.NewBrowser(t, handler)
 			v.Get("/login")
 			var done sync.WaitGroup
