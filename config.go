@@ -70,7 +70,7 @@ type Config struct {
 	// user's sessions, as those of this module do.
 	MaxSessions int
 
-	// ClearSiteData names what the browser is asked to delete at [Logout], such as
+	// ClearSiteData names what the browser should delete at [Logout], such as
 	// "cache" and "storage" (the Clear-Site-Data header). Default: nothing.
 	ClearSiteData []string
 
@@ -220,7 +220,7 @@ func (c Config) Validate() error {
 	c = c.withDefaults()
 	p.cookieName("Name", c.Name)
 	if cookie.HasPrefix(c.Name) {
-		p.add("Name", quote(c.Name), "the prefix is added by the kit; give the name without it")
+		p.add("Name", quote(c.Name), "the prefix is added by the middleware; give the name without it")
 	}
 	p.positive("IdleTimeout", c.IdleTimeout)
 	p.positive("Lifetime", c.Lifetime)

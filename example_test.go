@@ -123,7 +123,7 @@ func ExampleConfig_Validate() {
 	err := sessionkit.Config{Name: "__Host-session", Domain: ".example.com"}.Validate()
 	fmt.Println(err)
 	// Output:
-	// sessionkit: Config.Name is "__Host-session": the prefix is added by the kit; give the name without it
+	// sessionkit: Config.Name is "__Host-session": the prefix is added by the middleware; give the name without it
 	// sessionkit: Config.Domain is ".example.com": must be a host name such as example.com, without scheme, port or leading dot
 }
 

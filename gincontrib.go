@@ -219,8 +219,8 @@ func (q *request) syncView() {
 }
 
 // An application that signs in by values of its own says by Config.UserOf who that
-// is. It is asked again whenever it matters, so that what these values say and what
-// the kit says never differ: what they say counts, and [Login] counts as long as they
+// is. It is called again whenever it matters, so that what these values say and what
+// the middleware says never differ: what they say counts, and [Login] counts as long as they
 // say nothing or the same.
 
 // byValues returns who is signed in according to the values, "" for nobody.

@@ -327,7 +327,7 @@ type Problem struct {
 	Reason string `json:"reason"` // a [Denial], "cross-origin", or "error" for a mistake of the program
 }
 
-// retryAfter is how many seconds a client is asked to wait when the store fails.
+// retryAfter is how many seconds a client should wait when the store fails.
 const retryAfter = 5
 
 func newProblem(status int, reason, detail string) Problem {

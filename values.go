@@ -30,7 +30,7 @@ type Key[T any] struct {
 
 // NewKey returns the key of a session value. It panics where T can never be
 // stored, such as a channel, and on a name that is empty or begins with an
-// underscore: those are the kit's own.
+// underscore: those are sessionkit's own.
 func NewKey[T any](name string) Key[T] {
 	return Key[T]{name: checkName("NewKey", name), codec: newCodec[T]("NewKey", name)}
 }
@@ -51,7 +51,7 @@ func checkName(call, name string) string {
 	case name == "":
 		panic("sessionkit: " + call + `: the name is empty; give the value a name such as "cart"`)
 	case strings.HasPrefix(name, "_"):
-		panic(fmt.Sprintf("sessionkit: %s(%q): names that begin with an underscore are the kit's own; choose another", call, name))
+		panic(fmt.Sprintf("sessionkit: %s(%q): names that begin with an underscore are sessionkit's own; choose another", call, name))
 	case !utf8.ValidString(name) || strings.IndexByte(name, 0) >= 0:
 		panic(fmt.Sprintf("sessionkit: %s(%q): the name must be UTF-8 text without NUL", call, name))
 	}

@@ -67,7 +67,9 @@ func kits() []peer {
 	return []peer{
 		kit(kitMemory, inMemory, openMemstore),
 		kit(kitSQLite, inSQLite, openSQLstore),
-		kit(kitRedis, inRedis, func(s surroundings) (*store.Store, error) { return openRedisstore(s, redisstore.Config{Prefix: "cached:"}) }),
+		kit(kitRedis, inRedis, func(s surroundings) (*store.Store, error) {
+			return openRedisstore(s, redisstore.Config{Prefix: "cached:"})
+		}),
 		kit(kitRedisDirect, inRedis, func(s surroundings) (*store.Store, error) {
 			return openRedisstore(s, redisstore.Config{Prefix: "direct:", CacheBytes: -1})
 		}),

@@ -149,6 +149,7 @@ func TestWalk(t *testing.T) {
 // TestArrivals: whichever way a signed-in user comes to the site, and whichever way
 // after it, they stay signed in. The first visit, too, may come from anywhere.
 func TestArrivals(t *testing.T) {
+	testserver.Slow(t)
 	t.Parallel()
 	testserver.Chromium(t)
 	onEachConnection(t, func(t *testing.T, site string) {

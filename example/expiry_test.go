@@ -78,7 +78,7 @@ func TestAskingHowLongDoesNotProlong(t *testing.T) {
 			assert.Equal(t, 3600-n*600, me.RemainingSeconds)
 			time.Sleep(10 * time.Minute)
 		}
-		// The kit may give as much as it takes to record that a session was used.
+		// The middleware may give as much as it takes to record that a session was used.
 		a := b.get("/api/me")
 		require.Equal(t, http.StatusOK, a.StatusCode)
 		assert.Contains(t, a.body, `"remaining_seconds":0`)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
 
 // Each flow runs with JavaScript and without: nothing but the countdown and the
@@ -151,6 +152,7 @@ var flows = map[string]func(*testing.T, *tab){
 }
 
 func TestFlows(t *testing.T) {
+	testserver.Slow(t)
 	for _, scripts := range []string{"with JavaScript", "without"} {
 		for name, flow := range flows {
 			t.Run(scripts+"/"+name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 )
 
 // journal remembers, in memory and for a while, what happened to each session. It
-// is made of what the kit tells OnEvent and of the cookies that responses set.
+// is made of what the middleware tells OnEvent and of the cookies that responses set.
 type journal struct {
 	mu     sync.Mutex
 	trails map[string]*trail // by session ID; the sessions that follow each other in one browser share one
@@ -55,7 +55,7 @@ func heard(c *gin.Context) []sessionkit.Event {
 	return events
 }
 
-// watch is a middleware around the kit's: when the handlers have returned, the
+// watch is a middleware around sessionkit's: when the handlers have returned, the
 // response has its cookies.
 func (j *journal) watch(c *gin.Context) {
 	c.Next()

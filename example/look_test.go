@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
 
 var screenshots = flag.String("screenshots", "", "`directory` that the pictures of all pages are written to")
@@ -74,6 +75,7 @@ var views = []struct {
 //
 //	go test ./example -run LookRight -args -screenshots /tmp/pictures
 func TestPagesLookRight(t *testing.T) {
+	testserver.Slow(t)
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +112,7 @@ func TestPagesLookRight(t *testing.T) {
 // TestWarningsLookRight judges what a page says by itself when the session is about
 // to end, and when it has ended.
 func TestWarningsLookRight(t *testing.T) {
+	testserver.Slow(t)
 	for _, theme := range []string{"light", "dark"} {
 		t.Run(theme, func(t *testing.T) {
 			t.Parallel()

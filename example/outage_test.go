@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	main "github.com/gin-sessionkit/sessionkit/example"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/sessionkittest"
 )
 
@@ -93,6 +94,7 @@ func TestPagesOfTheMiddleware(t *testing.T) {
 
 // TestOutageInABrowser: the store goes away between two clicks.
 func TestOutageInABrowser(t *testing.T) {
+	testserver.Slow(t)
 	t.Parallel()
 	site, _, store := newFailingSite(t)
 	b := newTab(t, site)

@@ -12,7 +12,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
-// plainLifetime is how long a session lives that is used without the kit and
+// plainLifetime is how long a session lives that is used without the middleware and
 // without a MaxAge of its own.
 const plainLifetime = 24 * time.Hour
 
@@ -21,10 +21,10 @@ func defaultOptions() *gsessions.Options {
 }
 
 // Options sets the attributes of the cookies that the store writes when it is
-// used without the kit. Until then they are Path=/; Secure; HttpOnly;
+// used without the middleware. Until then they are Path=/; Secure; HttpOnly;
 // SameSite=Lax and no Max-Age; a call replaces all of them. A MaxAge is also the
 // time, in seconds, that the server keeps the session after it was last saved;
-// without one that is 24 hours. The kit has its own Config and does not read
+// without one that is 24 hours. The middleware has its own Config and does not read
 // these.
 func (s *Store) Options(o sessions.Options) { s.options.Store(o.ToGorillaOptions()) }
 

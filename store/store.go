@@ -2,7 +2,7 @@
 //
 // [New] turns a small [Backend] into a store for gin-contrib/sessions. Three
 // backends come with it: store/memstore, store/sqlstore and store/redisstore.
-// With sessionkit.Sessions a store keeps every promise of the kit; it is also a
+// With sessionkit.Sessions a store keeps every promise of the middleware; it is also a
 // plain store for sessions.Sessions of gin-contrib.
 //
 // The cookie holds a random token. The store keeps its SHA-256 and nothing more,

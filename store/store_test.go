@@ -307,7 +307,7 @@ func TestWatchAfterClose(t *testing.T) {
 	stop()
 }
 
-// The rest is about the store without the kit.
+// The rest is about the store without the middleware.
 
 func request(cookies ...*http.Cookie) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)

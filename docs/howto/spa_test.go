@@ -66,7 +66,7 @@ func TestSinglePage(t *testing.T) {
 }
 
 // TestOrderOfCORS: with Sessions first a script is not told why it was refused, and
-// the kit says so in the log.
+// the middleware says so in the log.
 func TestOrderOfCORS(t *testing.T) {
 	const app, other = "https://app.example.com", "https://other.example.com"
 	allow := cors.New(cors.Config{AllowOrigins: []string{app, other}, AllowCredentials: true})

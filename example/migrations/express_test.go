@@ -72,6 +72,7 @@ func newFront(t *testing.T, before, during, after string) (site string, moved *a
 
 // TestFromExpress moves a shop from Express, route by route.
 func TestFromExpress(t *testing.T) {
+	testserver.Slow(t)
 	environ := []string{"REDIS=" + testserver.Redis(t).Address}
 	before := testserver.Node(t, "express-before", environ...)
 	during, stop := run(t, "express-after", append(environ, "EXPRESS=live")...)

@@ -208,6 +208,7 @@ func journeys(from int) (all [][]string) {
 // TestSteps moves each program over each kind of connection. Nobody is signed out on the
 // way, those who sign out stay signed out, and no request is answered as somebody else.
 func TestSteps(t *testing.T) {
+	testserver.Slow(t)
 	t.Parallel()
 	for name := range applications {
 		for _, c := range connections {

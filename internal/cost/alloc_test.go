@@ -20,7 +20,7 @@ import (
 )
 
 // TestAllocations holds the hot path to its budget. A request costs the state of
-// the kit and the context's map; a read adds the hash.
+// the middleware and the context's map; a read adds the hash.
 func TestAllocations(t *testing.T) {
 	if kittest.RaceEnabled {
 		return // the race detector allocates

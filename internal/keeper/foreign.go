@@ -33,7 +33,7 @@ type foreign struct {
 	seenEvery time.Duration
 }
 
-// ledgerKey is the session value in which the kit keeps what a record of its own
+// ledgerKey is the session value in which the middleware keeps what a record of its own
 // stores has fields for.
 const ledgerKey = value.OwnPrefix + "session"
 
@@ -44,7 +44,7 @@ type ledger struct {
 	Created time.Time `json:"created"`
 	Seen    time.Time `json:"seen"`
 	Expires time.Time `json:"expires"`
-	// Own are the kit's other values, such as flash messages.
+	// Own are sessionkit's other values, such as flash messages.
 	Own map[string]string `json:"own,omitempty"`
 }
 
@@ -172,7 +172,7 @@ func (f *foreign) Rotate(r *http.Request, k Kept, record store.Record, drop []st
 	if err != nil {
 		return Kept{}, false, fmt.Errorf("%T: %w", f.store, err)
 	}
-	maps.Copy(opened.Values, k.foreign.Values) // also what the kit cannot read
+	maps.Copy(opened.Values, k.foreign.Values) // also what the middleware cannot read
 	for _, name := range drop {
 		if key, err := value.Key(name); err == nil {
 			delete(opened.Values, key)

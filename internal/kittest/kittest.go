@@ -248,7 +248,7 @@ func StoreOver(b store.Backend) *store.Store { return store.New(b, store.Config{
 
 var TestSecret = []byte("0123456789abcdef0123456789abcdef")
 
-// The values that the tests store.
+// Item is one of the values that the tests store.
 type Item struct {
 	Name string
 	N    int

@@ -46,7 +46,7 @@ type Tested struct {
 	Damage func(garbage string) // puts garbage into every record; nil: it has none
 }
 
-// TestedStore is a kind of store that the kit's behaviour is tested over.
+// TestedStore is a kind of store that sessionkit's behaviour is tested over.
 type TestedStore struct {
 	Name    string // as in docs/stores.md
 	New     func(t *testing.T) Tested

@@ -81,7 +81,7 @@ func TestFailureThroughAWriterThatHoldsBack(t *testing.T) {
 func TestStatusIsSeenBeforeItIsSent(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, func(c *gin.Context) {
 		c.Next()
-		assert.Equal(t, http.StatusTeapot, c.Writer.Status(), "by a logger before the kit")
+		assert.Equal(t, http.StatusTeapot, c.Writer.Status(), "by a logger before the middleware")
 	})
 	a.On("/", func(c *gin.Context) {
 		assert.Equal(t, http.StatusOK, c.Writer.Status())
@@ -111,16 +111,16 @@ func TestRecoveriesBehindTheKit(t *testing.T) {
 		recovery gin.HandlerFunc
 		value    any
 	}{
-		"gin's":                      {gin.RecoveryWithWriter(io.Discard), "oops"},
-		"gin's, aborted":             {gin.RecoveryWithWriter(io.Discard), http.ErrAbortHandler},
-		"gin's, connection closed":   {gin.RecoveryWithWriter(io.Discard), fmt.Errorf("write: %w", syscall.EPIPE)},
-		"gin's, connection reset":    {gin.RecoveryWithWriter(io.Discard), fmt.Errorf("write: %w", syscall.ECONNRESET)},
-		"a status":                   {custom(func(c *gin.Context) { c.Status(http.StatusInternalServerError) }), "oops"},
-		"a status, aborted":          {custom(func(c *gin.Context) { c.Status(http.StatusBadGateway); c.Abort() }), "oops"},
-		"a page":                     {custom(func(c *gin.Context) { c.String(http.StatusInternalServerError, "sorry") }), "oops"},
-		"a page by a deep call":      {custom(func(c *gin.Context) { deep(c, 200) }), "oops"},
-		"a page of another status":   {custom(func(c *gin.Context) { c.Abort(); c.String(http.StatusTeapot, "sorry") }), "oops"},
-		"before the kit, not behind": {func(*gin.Context) {}, "oops"},
+		"gin's":                             {gin.RecoveryWithWriter(io.Discard), "oops"},
+		"gin's, aborted":                    {gin.RecoveryWithWriter(io.Discard), http.ErrAbortHandler},
+		"gin's, connection closed":          {gin.RecoveryWithWriter(io.Discard), fmt.Errorf("write: %w", syscall.EPIPE)},
+		"gin's, connection reset":           {gin.RecoveryWithWriter(io.Discard), fmt.Errorf("write: %w", syscall.ECONNRESET)},
+		"a status":                          {custom(func(c *gin.Context) { c.Status(http.StatusInternalServerError) }), "oops"},
+		"a status, aborted":                 {custom(func(c *gin.Context) { c.Status(http.StatusBadGateway); c.Abort() }), "oops"},
+		"a page":                            {custom(func(c *gin.Context) { c.String(http.StatusInternalServerError, "sorry") }), "oops"},
+		"a page by a deep call":             {custom(func(c *gin.Context) { deep(c, 200) }), "oops"},
+		"a page of another status":          {custom(func(c *gin.Context) { c.Abort(); c.String(http.StatusTeapot, "sorry") }), "oops"},
+		"before the middleware, not behind": {func(*gin.Context) {}, "oops"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := kittest.NewSite(memstore.New(), sessionkit.Config{}, custom(func(c *gin.Context) { c.Status(http.StatusInternalServerError) }))

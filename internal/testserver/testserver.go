@@ -34,8 +34,12 @@ func Main(m *testing.M) {
 }
 
 // Long reports whether tests are to be thorough: each race as often, each fault as long
-// as it takes to be sure. That is so with SESSIONKIT_TESTS=long, as in .ci/run.
-func Long() bool { return os.Getenv("SESSIONKIT_TESTS") == "long" }
+// as it takes to be sure. That is so with SESSIONKIT_TESTS=long, as in .ci/run, and with
+// SESSIONKIT_TESTS=longest.
+func Long() bool { return os.Getenv("SESSIONKIT_TESTS") == "long" || Longest() }
+
+// Longest reports whether each race is to be run many times more often than that.
+func Longest() bool { return os.Getenv("SESSIONKIT_TESTS") == "longest" }
 
 // Slow skips a test that takes long, unless tests are to be thorough.
 func Slow(tb testing.TB) {

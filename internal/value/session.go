@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// OwnPrefix begins the names of the values that the kit and its stores keep for
+// OwnPrefix begins the names of the values that the middleware and its stores keep for
 // themselves. Code that uses gin-contrib/sessions directly does not see them.
 const OwnPrefix = "_kit:"
 
@@ -56,7 +56,7 @@ func Key(name string) (any, error) {
 }
 
 // Unpack puts the values that the texts stand for into values, under their keys.
-// It leaves out what does not decode, and the kit's own.
+// It leaves out what does not decode, and sessionkit's own.
 func Unpack(texts map[string]string, values map[any]any) {
 	for name, text := range texts {
 		if strings.HasPrefix(name, OwnPrefix) {

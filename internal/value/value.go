@@ -7,7 +7,7 @@
 //
 //	"text"  true  42          a string, a bool, an int
 //	["int64",7]               another basic kind, its name in front
-//	["json",{"Name":"tea"}]   a value that the kit encoded: see [JSON]
+//	["json",{"Name":"tea"}]   a value that the middleware encoded: see [JSON]
 //	["gob","…"]               anything else, if its type was given to gob.Register
 //	["js",7.5]                what a program in JavaScript keeps: see [EncodeJS]
 package value
@@ -137,7 +137,9 @@ func EncodeJS(raw string) string {
 }
 
 // IsJS reports whether a text may be one that [EncodeJS] has encoded.
-func IsJS(text string) bool { return strings.HasPrefix(text, `["js`) && !strings.HasPrefix(text, `["json`) }
+func IsJS(text string) bool {
+	return strings.HasPrefix(text, `["js`) && !strings.HasPrefix(text, `["json`)
+}
 
 // JS returns the JSON text of a value that [EncodeJS] has encoded.
 func JS(text string) (raw string, ok bool) {

@@ -163,7 +163,7 @@ func TestNames(t *testing.T) {
 		got, err := value.Key(name)
 		require.NoError(t, err)
 		assert.Equal(t, key, got)
-		assert.NotRegexp(t, "^_kit:", name, "nobody reaches the kit's own values")
+		assert.NotRegexp(t, "^_kit:", name, "nobody reaches sessionkit's own values")
 	}
 	for _, name := range []string{`_key:`, `_key:x`, `_key:["bytes","AA=="]`} {
 		_, err := value.Key(name)

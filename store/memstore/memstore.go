@@ -579,7 +579,7 @@ const unusedFor = 2 * time.Minute
 
 // removeExpired removes the records that ran out longer than [store.Retention]
 // ago, packs the values of those that are not in use, and comes again while any record
-// is left. A reader waits for a scan of its own shard's records at the most.
+// is left. A reader waits for a scan of its own shard's records at most.
 func (b *backend) removeExpired() {
 	b.sweeping.Store(false) // a record created from here on schedules the next sweep
 	limit := time.Now().Add(-store.Retention).UnixMilli()

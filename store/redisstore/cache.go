@@ -12,11 +12,11 @@ import (
 
 // cache holds records by ID, about as many as fit into its bound, the recently
 // used. It answers only while its lease runs, which the [tracker] extends as long
-// as it hears of every change.
+// as the server tells it of every change.
 //
 // A record that is read from the server is entered only if nothing was heard of
-// its ID since before it was asked for: news of a change that overtakes the answer
-// must not be lost. So what a read returns is never older than the last news of its
+// its ID since before it was asked for: an invalidation that overtakes the answer
+// must not be lost. So what a read returns is never older than the last invalidation of its
 // ID, whatever connections the two took.
 //
 // A record that this store changes stays, with the change applied, but for [trust]
@@ -26,7 +26,7 @@ import (
 // that it was made once, and nobody else can have changed it by then: whoever changes it
 // must have read its ID first, which is possible after the server has executed the
 // command that made it, and it announces a change before it answers the next commands.
-// So the first news of its ID is passed over, if it comes within [announced].
+// So the first invalidation of its ID is ignored, if it comes within [announced].
 type cache struct {
 	start  time.Time
 	lease  atomic.Int64 // until when it answers, since start; 0: not
@@ -43,7 +43,7 @@ const (
 	// asking the server what others changed meanwhile.
 	trust = 5 * time.Millisecond
 
-	// announced is how long after this store has made a record the news of that may come.
+	// announced is how long after this store has made a record its invalidation may come.
 	announced = 50 * time.Millisecond
 )
 
@@ -53,7 +53,7 @@ type cacheShard struct {
 	mu         sync.RWMutex
 	young, old map[string]*entry
 	size       int                // of the young one, in bytes
-	making     map[string]int     // IDs of records that this store is making, and how often news of them came
+	making     map[string]int     // IDs of records that this store is making, and how many invalidations of them came
 	changes    [cacheMarks]uint32 // how often IDs changed, by their hash
 }
 
@@ -62,10 +62,10 @@ type cacheShard struct {
 type entry struct {
 	record   store.Record
 	size     int
-	until    time.Duration // when it ends, since the cache's start; 0: with news of a change
+	until    time.Duration // when it ends, since the cache's start; 0: with an invalidation
 	changing int           // changes by this store that are under way
 	mixed    bool          // several were at a time: their order is not known
-	made     bool          // by this store, and the news of that has yet to come
+	made     bool          // by this store, and the invalidation for that has yet to come
 }
 
 func newCache(bytes int) *cache {
@@ -151,7 +151,7 @@ func bytesOf(id string, r store.Record) int {
 	return n
 }
 
-// before is called before the server is asked for a record, and its result given
+// before is called before a record is read from the server, and its result given
 // to put with the answer.
 func (c *cache) before(id string) uint32 {
 	s, mark := c.of(id)

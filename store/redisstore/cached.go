@@ -8,7 +8,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// cached is the backend with a cache, and with news of changes.
+// cached is the backend with a cache, and with invalidations.
 type cached struct {
 	*backend
 

@@ -26,7 +26,7 @@
 // answering for all of them.
 //
 // Each store takes one connection to each node from the client's blocking pool,
-// and hears of all session writes, some 60 bytes each, so the load of telling
+// and is told of all session writes, some 60 bytes each, so the load of telling
 // grows with the number of processes; [Config].CacheBytes below 0 avoids both. Where the
 // server or a proxy refuses tracking, the store logs that once and reads without
 // a cache.

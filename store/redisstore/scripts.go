@@ -59,7 +59,7 @@ end
 ` + indexPart
 
 // indexPart enters an ID into its user's index, for as long as its record can be
-// there at the most, and drops those whose time is over. No other
+// there at most, and drops those whose time is over. No other
 // entry is dropped for having no record: in a Cluster it may be about to have one.
 const indexPart = `
 local function index(key, id, stays)

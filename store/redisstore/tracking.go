@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	beat     = 500 * time.Millisecond // how often each node is asked whether it is there
+	beat     = 500 * time.Millisecond // how often each node is pinged
 	lease    = 3 * beat               // how long an answer lets the cache answer
-	askAgain = time.Minute            // after which a server that refused tracking is asked again
+	askAgain = time.Minute            // after which tracking is requested again from a server that refused it
 
 	markStays   = time.Minute // how long the mark stays in the database
 	markRenewed = 20          // beats after which it is made to stay as long again
 )
 
-// A tracker hears of every change of a record, by one connection to each node on
+// A tracker is told of every change of a record, by one connection to each node on
 // which the server announces the keys that were changed (CLIENT TRACKING ON
 // BCAST). It uses connections of its own because a client's own cache leaves two
 // things open: a client of several connections may read what it has just changed
-// from its cache, as the news comes by another connection than the reply, and a
+// from its cache, as the invalidation comes by another connection than the reply, and a
 // server that hangs without closing lets the cache answer for as long as the
 // client's timeouts please.
 //
-// The cache answers on a lease. Each node is asked every half second, and an
+// The cache answers on a lease. Each node is pinged every half second, and an
 // answer from all of them extends the lease to 1.5 s after the question: until
 // then every piece of news has arrived, as it comes by the same connection. So
 // nothing stale is served later than that. A connection that is lost ends the
@@ -128,7 +128,7 @@ func (t *tracker) check() error {
 	return nil
 }
 
-// question is what a node is asked at a beat.
+// question is what is sent to a node at a beat.
 func (t *tracker) question(link rueidis.DedicatedClient) rueidis.Completed {
 	switch {
 	case t.mark == "" || t.barred.Load():

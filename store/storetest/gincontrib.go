@@ -8,7 +8,7 @@ import (
 )
 
 // RunGinContrib runs the tests that gin-contrib/sessions has for its own stores
-// over a store, without the kit.
+// over a store, without the middleware.
 func RunGinContrib(t *testing.T, newStore func(t *testing.T) sessions.Store) {
 	t.Helper()
 	t.Run("GetSet", func(t *testing.T) { tester.GetSet(t, newStore) })

@@ -122,7 +122,7 @@ func TestAttackSecretsInPrintedValues(t *testing.T) {
 	}
 	show(kittest.UserSessions(t, s, "42"), store.Record{}, store.Move{}, store.Peek{}, store.Condition{}, store.Outcome{}, store.Counts{}, store.Renewed, store.Session{}, sessionkit.EndUnbound)
 
-	// A store without the kit holds the secret from its load to its save.
+	// A store without the middleware holds the secret from its load to its save.
 	r := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
 	session, err := s.New(r, "plain")
 	require.NoError(t, err)

@@ -85,7 +85,7 @@ func notShared(t *testing.T, w *httptest.ResponseRecorder) {
 }
 
 // TestAttackSharedCaches: the words of a middleware or handler to shared caches do not
-// stand beside no-store, wherever that is the kit's.
+// stand beside no-store, wherever that is sessionkit's.
 func TestAttackSharedCaches(t *testing.T) {
 	shared := func(c *gin.Context) {
 		for _, field := range ofSharedCaches {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
 
 // own are the versions of drivers that the consumer names, each older than those of
@@ -94,6 +96,7 @@ func TestConsumerKeepsItsVersions(t *testing.T) {
 }
 
 func TestConsumerGetsNothingElse(t *testing.T) {
+	testserver.Slow(t)
 	source := regexp.MustCompile(`(?m)^\t_ .*\n`).ReplaceAllString(program, "")
 	got := versions(consumer(t, source, nil))
 	require.Contains(t, got, "github.com/gin-gonic/gin")

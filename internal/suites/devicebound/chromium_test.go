@@ -253,6 +253,7 @@ func (b *chromium) signIn() {
 
 // TestChromium is the life of a bound session in a browser.
 func TestChromium(t *testing.T) {
+	testserver.Slow(t)
 	a, site := newSite(t)
 	b := newChromium(t, site)
 	b.signIn()
@@ -319,6 +320,7 @@ func TestChromium(t *testing.T) {
 // TestChromiumCopy: both cookies in another profile are good as long as the bound cookie
 // is, and the first browser goes on.
 func TestChromiumCopy(t *testing.T) {
+	testserver.Slow(t)
 	a, site := newSite(t)
 	b, thief := newChromium(t, site), newChromium(t, site)
 	b.signIn()
@@ -372,6 +374,7 @@ func TestChromiumCopy(t *testing.T) {
 
 // TestChromiumTwoProcesses: one process registers and the other one refreshes.
 func TestChromiumTwoProcesses(t *testing.T) {
+	testserver.Slow(t)
 	testserver.Chromium(t)
 	b := newChromium(t, newPair(t))
 	b.signIn()

@@ -132,7 +132,7 @@ func (d *device) do(r *http.Request) *httptest.ResponseRecorder {
 
 // send sends a request as it is.
 func (d *device) send(r *http.Request) *httptest.ResponseRecorder {
-	w := d.Browser.Do(r)
+	w := d.Do(r)
 	for _, c := range kittest.SetCookies(w) {
 		if c.Name == boundCookie {
 			d.until = time.Now().Add(time.Duration(c.MaxAge) * time.Second)
@@ -625,7 +625,7 @@ func TestBoundRegistration(t *testing.T) {
 		d, challenge := offer()
 		other, another := offer()
 		visitor := newDevice(t, a)
-		visitor.Browser.Post("/set", nil)
+		visitor.Post("/set", nil)
 		assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", d.key.Registration(another), "").Code)
 		assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", d.key.Refresh(challenge), "").Code)
 		assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", d.key.Registration("x"), "").Code)
@@ -659,7 +659,7 @@ func TestBoundSurvivesParallelRequests(t *testing.T) {
 				again = registration.FindStringSubmatch(d.Browser.Do(d.Request(page, path)).Header().Get("Secure-Session-Registration"))
 			}
 		}
-		w := d.Browser.Post("/login", nil)
+		w := d.Post("/login", nil)
 		b.Before = between
 		m := registration.FindStringSubmatch(w.Header().Get("Secure-Session-Registration"))
 		d.register(m[1], m[2])
@@ -781,7 +781,7 @@ func TestBoundWhileSkipped(t *testing.T) {
 		token := d.Session()
 		time.Sleep(6 * time.Minute)
 		delete(d.Cookies, boundCookie)
-		w := d.Browser.Do(d.Request(http.MethodPost, "/set", "Secure-Session-Skipped", `server_error;session_identifier="x"`))
+		w := d.Do(d.Request(http.MethodPost, "/set", "Secure-Session-Skipped", `server_error;session_identifier="x"`))
 		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 		assert.Equal(t, token, d.Session())
 		assert.Equal(t, "42", d.get("/").Body.String())
@@ -954,7 +954,7 @@ func TestBoundCrossSite(t *testing.T) {
 	d := newDevice(t, a)
 	d.post("/login")
 	d.refresh()
-	w := d.Browser.Do(d.Request(http.MethodPost, "/dbsc/refresh", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "Sec-Secure-Session-Id", d.id))
+	w := d.Do(d.Request(http.MethodPost, "/dbsc/refresh", "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "Sec-Secure-Session-Id", d.id))
 	assert.Equal(t, http.StatusForbidden, w.Code)
 	assert.Contains(t, w.Header().Get("Secure-Session-Challenge"), d.challenge, "so that the browser keeps the binding")
 	assert.Equal(t, "42", d.get("/").Body.String())
@@ -1000,7 +1000,7 @@ func TestBoundArrival(t *testing.T) {
 			a.Heard()
 			arrive := func(path string, more ...string) *httptest.ResponseRecorder {
 				headers := append([]string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}, more...)
-				return d.Browser.Get(path, headers...)
+				return d.Get(path, headers...)
 			}
 			w := arrive(`/guarded?a=1&b="><script>`)
 			assert.Equal(t, http.StatusOK, w.Code)

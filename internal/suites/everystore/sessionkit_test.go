@@ -85,7 +85,7 @@ func TestSavedBeforeTheFirstByte(t *testing.T) {
 	for wrapping, wrap := range wrappings {
 		for way, write := range firstBytes {
 			if wrapping == "TimeoutHandler" && way == "c.Stream" {
-				continue // Gin panics there without the kit: the writer is no http.CloseNotifier
+				continue // Gin panics there without the middleware: the writer is no http.CloseNotifier
 			}
 			t.Run(wrapping+"/"+way, func(t *testing.T) {
 				s := memstore.New()

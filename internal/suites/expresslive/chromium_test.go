@@ -66,6 +66,7 @@ func evaluate[T any](b *tab, script string) T {
 
 // TestChromium has a browser go through both sides behind the proxy.
 func TestChromium(t *testing.T) {
+	testserver.Slow(t)
 	eachMedium(t, func(t *testing.T, m *medium) {
 		s := newSite(t, m, express.Config{}, sessionkit.Config{})
 		b := newTab(t, s.url)

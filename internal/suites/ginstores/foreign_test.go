@@ -280,7 +280,7 @@ func bare(s sessions.Store) sessions.Store {
 }
 
 // TestOldCookies: stores of gin-contrib take no cookie that is older than 30 days.
-// The kit renews it while the session is used.
+// The middleware renews it while the session is used.
 func TestOldCookies(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, kind := range teststores.TestedStores {
@@ -317,7 +317,7 @@ func TestShortMaxAge(t *testing.T) {
 }
 
 // TestChangeOfAnEndedSession: two of the stores do not bring it back. The one over
-// gorm begins another session, which the kit ends and reports; the one over
+// gorm begins another session, which the middleware ends and reports; the one over
 // PostgreSQL does nothing, and does not say so.
 func TestChangeOfAnEndedSession(t *testing.T) {
 	for _, kind := range teststores.TestedStores {

@@ -23,12 +23,12 @@ import (
 // The cells of the table in docs/stores.md.
 const (
 	held      = "held"
-	heldByKit = "held by the kit"
+	heldByKit = "held by sessionkit"
 	beyond    = "beyond that store"
 )
 
 // rules are the rows of the table in docs/stores.md, by their numbers there. alone
-// tries whether a store of gin-contrib keeps the rule without the kit; nil: it does
+// tries whether a store of gin-contrib keeps the rule without the middleware; nil: it does
 // not, for gin-contrib/sessions leaves it to the handlers or knows nothing of it.
 var rules = map[string]struct {
 	check  func(t *testing.T, s kittest.Tested) broken
@@ -130,7 +130,7 @@ func dataRaces(t *testing.T, _ kittest.Tested) (b broken) {
 }
 
 // TestHitFromManyGoroutinesAtOnce is for the race detector: requests of one
-// session over each store, with the kit and with gin-contrib/sessions alone.
+// session over each store, with the middleware and with gin-contrib/sessions alone.
 func TestHitFromManyGoroutinesAtOnce(t *testing.T) {
 	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
 		t.Helper()

@@ -41,7 +41,7 @@ func newOwnSite(s sessions.Store, config sessionkit.Config) *kittest.Site {
 	a.On("/both/login", func(c *gin.Context) { set(c); sessionkit.Login(c, c.Query("user")) })
 	a.On("/both/login-first", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")); set(c) })
 	a.On("/visit", func(c *gin.Context) { kittest.Name.Set(c, "cart of "+c.Query("user")) })
-	// Each is answered who is signed in, by the kit and by the application.
+	// Each is answered who is signed in, by the middleware and by the application.
 	a.On("/", func(c *gin.Context) {
 		user, _ := sessionkit.User(c)
 		assertAgree(c, user)
@@ -52,11 +52,11 @@ func newOwnSite(s sessions.Store, config sessionkit.Config) *kittest.Site {
 	return a
 }
 
-// assertAgree panics, so that the test fails, if the kit and the application's values
+// assertAgree panics, so that the test fails, if the middleware and the application's values
 // name two different users.
 func assertAgree(c *gin.Context, user string) {
 	if own, ok := sessions.Default(c).Get("user_id").(int); ok && fmt.Sprint(own) != user {
-		panic(fmt.Sprintf("the application says %d and the kit says %q", own, user))
+		panic(fmt.Sprintf("the application says %d and the middleware says %q", own, user))
 	}
 }
 

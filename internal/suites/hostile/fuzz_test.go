@@ -280,7 +280,7 @@ var storedSeeds = []struct{ name, text string }{
 	{"", ""},
 }
 
-// FuzzStoredValue puts a name and a text that no version of the kit has written
+// FuzzStoredValue puts a name and a text that no version of the middleware has written
 // into a stored session: it panics nothing, what is no value of a type is not there,
 // and the session's other values stand.
 func FuzzStoredValue(f *testing.F) {
@@ -365,7 +365,7 @@ func ledgerSeeds() []string {
 	}
 }
 
-// FuzzLedger puts any text where the kit keeps a session's record on stores of
+// FuzzLedger puts any text where the middleware keeps a session's record on stores of
 // others: a user is signed in only by a record that reads as one.
 func FuzzLedger(f *testing.F) {
 	for _, seed := range ledgerSeeds() {

@@ -2,5 +2,5 @@
 // module, with two processes' stores on one medium. Its files are named after what
 // they prove.
 //
-// SESSIONKIT_TESTS=long runs each race as often as a thorough run does.
+// SESSIONKIT_TESTS=longest runs each race as often as a thorough run does.
 package ownstores

@@ -54,7 +54,14 @@ var allStores = []string{memory, sqlite, postgres, mariadb, redisCached, redisDi
 type pair [2]*store.Store
 
 // each runs a test on every store.
-func each(t *testing.T, test func(t *testing.T, p pair)) { on(t, allStores, test) }
+func each(t *testing.T, test func(t *testing.T, p pair)) {
+	t.Helper()
+	if testserver.Long() {
+		on(t, allStores, test)
+	} else {
+		on(t, []string{memory, sqlite, redisCached}, test)
+	}
+}
 
 // on runs a test on some stores.
 func on(t *testing.T, names []string, test func(t *testing.T, p pair)) {
@@ -152,7 +159,7 @@ func overRedis(t *testing.T, addresses []string, configs ...redisstore.Config) s
 
 // rounds is how often a race is run.
 func rounds(short, long int) int {
-	if testserver.Long() {
+	if testserver.Longest() {
 		return long
 	}
 	return short

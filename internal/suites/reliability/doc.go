@@ -1,6 +1,6 @@
 // Package reliability holds tests and no code: what an application goes through
 // when the server of its sessions fails, or when it runs as several processes.
-// They use the kit over HTTP, and real servers that they start, kill and stop.
+// They use the middleware over HTTP, and real servers that they start, kill and stop.
 //
 // A load of clients knows what each of them was told: what was acknowledged must
 // be there, what got no answer may be there or not, what was ended must never come

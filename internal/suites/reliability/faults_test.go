@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
 
 // A fault is something that happens to a server while the application is used.
@@ -64,6 +66,7 @@ type site struct {
 // TestFaults lets each fault happen to each store, under load. What must hold is
 // the same for all; docs/reliability.md has what the clients are told meanwhile.
 func TestFaults(t *testing.T) {
+	testserver.Slow(t)
 	before := runtime.NumGoroutine()
 	var mu sync.Mutex
 	var outcomes []outcome

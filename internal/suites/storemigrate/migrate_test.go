@@ -17,7 +17,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
-// What Migrate does with the kit is tested beside it. Here is the store alone, as
+// What Migrate does with the middleware is tested beside it. Here is the store alone, as
 // sessions.Sessions of gin-contrib uses it.
 
 func TestMigrateTakesAStoreOfItsOwn(t *testing.T) {

@@ -146,7 +146,7 @@ func newFailingPostgresStore(t *testing.T) kittest.Tested {
 	return s
 }
 
-// EachStore runs a behaviour over the kit's own store and over those of
+// EachStore runs a behaviour over sessionkit's own store and over those of
 // gin-contrib that the rules hold on as well.
 func EachStore(t *testing.T, test func(t *testing.T, s sessions.Store)) {
 	t.Helper()
