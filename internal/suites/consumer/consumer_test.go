@@ -49,12 +49,13 @@ func consumer(t *testing.T, source string, requires map[string]string) string {
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	dir := t.TempDir()
-	mod := "module example.com/shop\n\ngo 1.26.0\n\nreplace github.com/gin-sessionkit/sessionkit => " + root + "\n\n" +
-		"require github.com/gin-sessionkit/sessionkit v0.0.0-00010101000000-000000000000\n"
+	var mod strings.Builder
+	mod.WriteString("module example.com/shop\n\ngo 1.26.0\n\nreplace github.com/gin-sessionkit/sessionkit => " + root + "\n\n" +
+		"require github.com/gin-sessionkit/sessionkit v0.0.0-00010101000000-000000000000\n")
 	for path, version := range requires {
-		mod += "\nrequire " + path + " " + version + "\n"
+		mod.WriteString("\nrequire " + path + " " + version + "\n")
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod.String()), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600))
 	run(t, dir, "mod", "tidy")
 	run(t, dir, "build", "-o", os.DevNull, ".")
