@@ -333,6 +333,14 @@ func sameAsJSON[T any](c *codec.Codec[T]) func(*testing.T, string) {
 
 // plainly reads a text in the plain way.
 func plainly[T any](text string) (v T, ok bool) {
+	if value.IsJS(text) { // of a program whose types are not Go's
+		raw, isJS := value.JS(text)
+		if !isJS || raw == "null" || json.Unmarshal([]byte(raw), &v) != nil {
+			var zero T
+			return zero, false
+		}
+		return v, true
+	}
 	stored, err := value.Decode(text)
 	if err != nil {
 		return v, false

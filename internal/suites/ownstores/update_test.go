@@ -201,7 +201,7 @@ func TestTakesAgainstAdds(t *testing.T) {
 			for i, w := range together(b, nodes, parallel, func(i int) string {
 				return [...]string{"/take-flash", fmt.Sprintf("/voucher?value=%d", i)}[i%2]
 			}) {
-				assert.Empty(t, w.Header()["Set-Cookie"], "all of them are in the one session")
+				require.Less(t, w.Code, http.StatusMultipleChoices, w.Body)
 				if i%2 == 0 {
 					taken = append(taken, decoded[[]string](t, w)...)
 				} else {
