@@ -125,6 +125,7 @@ func TestACommandAloneIsSentAlone(t *testing.T) {
 
 // TestNodesDoNotHoldUpEachOther hangs a node of a Cluster.
 func TestNodesDoNotHoldUpEachOther(t *testing.T) {
+	testserver.Slow(t)
 	nodes := testserver.RedisCluster(t)
 	client := &recording{Client: connect(t, addresses(nodes)...)}
 	b := backend(t, client, redisstore.Config{CacheBytes: -1})

@@ -162,6 +162,7 @@ func TestReadsItsOwnWrites(t *testing.T) {
 // TestReadsItsOwnWritesWhileOthersRead has answers from before a write arrive after
 // it, and before the news of it.
 func TestReadsItsOwnWritesWhileOthersRead(t *testing.T) {
+	testserver.Slow(t)
 	server := testserver.Redis(t)
 	b := backend(t, connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, PipelineMultiplex: 2}))
 	create(t, b, newID(1), record("", nil))
@@ -416,6 +417,7 @@ func TestOwnChangesDoNotOutgrowTheCache(t *testing.T) {
 
 // TestCachingWhileOthersChange reads one session while many others are changed.
 func TestCachingWhileOthersChange(t *testing.T) {
+	testserver.Slow(t)
 	server := testserver.Redis(t)
 	writer, reader := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address))
 	const others = 200

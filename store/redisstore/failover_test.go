@@ -76,6 +76,7 @@ func replicaOf(t *testing.T, master *testserver.RedisServer) *testserver.RedisSe
 // TestReplicas: with Replicas a session that was ended has ended on the replicas
 // too, or the operation fails.
 func TestReplicas(t *testing.T) {
+	testserver.Slow(t)
 	master := testserver.Redis(t)
 	replica := replicaOf(t, master)
 	b := backend(t, connect(t, master.Address), redisstore.Config{Replicas: 1, Store: store.Config{Timeout: time.Second}})

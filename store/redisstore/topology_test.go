@@ -26,6 +26,7 @@ func command(t *testing.T, server *testserver.RedisServer, args ...string) strin
 // TestSlotMovesToANewNode moves a session to a node that the client has not heard
 // of. The store may answer from memory until it has found out.
 func TestSlotMovesToANewNode(t *testing.T) {
+	testserver.Slow(t)
 	nodes := testserver.RedisCluster(t)
 	a := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
 	b := backend(t, connect(t, addresses(nodes)...))
@@ -64,6 +65,7 @@ func TestSlotMovesToANewNode(t *testing.T) {
 
 // TestSentinelFailover kills the master of two servers that a Sentinel watches.
 func TestSentinelFailover(t *testing.T) {
+	testserver.Slow(t)
 	master := testserver.Redis(t)
 	host, port, err := net.SplitHostPort(master.Address)
 	require.NoError(t, err)
