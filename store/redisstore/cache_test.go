@@ -121,6 +121,7 @@ func TestCacheIsBounded(t *testing.T) {
 const trials = 20_000
 
 func TestReadsItsOwnWrites(t *testing.T) {
+	testserver.Slow(t)
 	server := testserver.Redis(t)
 	cluster := testserver.RedisCluster(t)
 	for name, test := range map[string]struct {

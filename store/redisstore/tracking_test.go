@@ -77,6 +77,7 @@ func TestKilledServer(t *testing.T) {
 
 // TestLostTracking cuts the connection that brings the news and leaves the others.
 func TestLostTracking(t *testing.T) {
+	testserver.Slow(t)
 	server := testserver.Redis(t)
 	a, b := backend(t, connect(t, server.Address), redisstore.Config{CacheBytes: -1}), backend(t, connect(t, server.Address))
 	create(t, a, newID(1), record("alice", nil))
