@@ -6,6 +6,6 @@ import "testing"
 func Chromium(tb testing.TB) {
 	tb.Helper()
 	if _, err := find("chromium"); err != nil {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 }

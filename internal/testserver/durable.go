@@ -21,7 +21,7 @@ type Server struct {
 func durable(tb testing.TB, dsn string, p program, err error) *Server {
 	tb.Helper()
 	if errors.Is(err, errMissing) {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	if err != nil {
 		tb.Fatalf("testserver: %v", err)

@@ -21,7 +21,7 @@ func Nginx(tb testing.TB, server, settings string) (address string) {
 	tb.Helper()
 	path, err := find("nginx", "/usr/sbin")
 	if err != nil {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	p, address, err := nginx(path, server, settings)
 	if err != nil {

@@ -22,14 +22,14 @@ func Node(tb testing.TB, dir string, environ ...string) string {
 	tb.Helper()
 	node, err := find("node")
 	if err != nil {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "app.js")); err != nil { // also so that go test runs again when it changes
 		tb.Fatal(err)
 	}
 	modules, err := nodeModules(dir)
 	if err != nil {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	command := exec.CommandContext(context.Background(), node, "app.js") // #nosec G204 -- a program of this package's choice
 	command.Dir = dir
@@ -103,7 +103,7 @@ func NodeScript(tb testing.TB, script string, input io.Reader) []byte {
 	tb.Helper()
 	node, err := find("node")
 	if err != nil {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	command := exec.CommandContext(tb.Context(), node, "-e", script) // #nosec G204 -- a program of the test's choice
 	command.Stdin, command.Stderr = input, os.Stderr

@@ -39,7 +39,7 @@ func Redis(tb testing.TB, options ...string) *RedisServer {
 func startRedis(tb testing.TB, port int, options []string) *RedisServer {
 	tb.Helper()
 	if _, err := find("redis-server"); err != nil {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	s := &RedisServer{t: tb, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	s.args = append([]string{

@@ -72,7 +72,7 @@ func get(tb testing.TB, start func() (string, error)) string {
 	tb.Helper()
 	dsn, err := start()
 	if errors.Is(err, errMissing) {
-		skip(tb, err)
+		Skip(tb, err)
 	}
 	if err != nil {
 		tb.Fatalf("testserver: %v", err)
@@ -80,8 +80,9 @@ func get(tb testing.TB, start func() (string, error)) string {
 	return dsn
 }
 
-// skip skips a test for want of a program. In CI, where all are there, it fails.
-func skip(tb testing.TB, missing error) {
+// Skip skips a test for want of something, such as a program. In CI, where everything is
+// there, the test fails.
+func Skip(tb testing.TB, missing error) {
 	tb.Helper()
 	if os.Getenv("CI") != "" {
 		tb.Fatalf("testserver: no test may be skipped in CI: %v", missing)

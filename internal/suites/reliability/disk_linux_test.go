@@ -1,11 +1,14 @@
 package reliability_test
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 )
 
 // mountSmallDisk puts a disk of a few megabytes, in memory, at a directory until
@@ -13,7 +16,7 @@ import (
 func mountSmallDisk(t *testing.T, directory string) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		skip(t, "only root can mount a disk")
+		testserver.Skip(t, errors.New("only root can mount a disk"))
 	}
 	require.NoError(t, syscall.Mount("tmpfs", directory, "tmpfs", 0, "size=8m"))
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(directory, 0)) })

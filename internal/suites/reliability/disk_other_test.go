@@ -2,9 +2,14 @@
 
 package reliability_test
 
-import "testing"
+import (
+	"errors"
+	"testing"
+
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+)
 
 func mountSmallDisk(t *testing.T, _ string) {
 	t.Helper()
-	skip(t, "a disk in memory is made on Linux only")
+	testserver.Skip(t, errors.New("a disk in memory is made on Linux only"))
 }

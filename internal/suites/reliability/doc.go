@@ -7,6 +7,6 @@
 // back.
 //
 // By default the tests take a fraction of the time that a thorough run takes.
-// RELIABILITY_LONG=1 gives each fault its full length, and RELIABILITY_STRESS=10m
+// SESSIONKIT_TESTS=longest gives each fault its full length, and RELIABILITY_STRESS=10m
 // sets how long the random operations go on for each store.
 package reliability

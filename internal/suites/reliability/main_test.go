@@ -27,22 +27,11 @@ func TestMain(m *testing.M) {
 	testserver.Main(m)
 }
 
-// long reports whether each fault is to have its full length.
-func long() bool { return os.Getenv("RELIABILITY_LONG") != "" }
-
-// either returns the one for a short run, or the one for a long run.
+// either returns the one for a short run, or the one for the longest, in which each fault has
+// its full length.
 func either[T any](short, full T) T {
-	if long() {
+	if testserver.Longest() {
 		return full
 	}
 	return short
-}
-
-// skip skips a test. In CI, where everything is there, it fails.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("no test may be skipped in CI: %s", why)
-	}
-	t.Skipf("skipped: %s", why)
 }
