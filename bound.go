@@ -212,10 +212,10 @@ func (q *request) refuseUnbound(k keeper.Kept) bool {
 }
 
 // offerBinding has the response to a sign-in offer registration, if the browser could use
-// it.
+// it: over HTTPS.
 func (q *request) offerBinding() {
 	b := q.kit.bound
-	if b == nil || b.unplaced || q.bearer || !q.overHTTPS() || q.session.User() == "" {
+	if b == nil || b.unplaced || q.bearer || q.kit.site.PlainHTTP(q.r) || !q.kit.site.Keeps(q.r) || q.session.User() == "" {
 		return
 	}
 	if text, _ := q.session.Text(dbsc.Name); text != "" {
@@ -225,13 +225,6 @@ func (q *request) offerBinding() {
 	q.put(dbsc.NameOffer, o.Text())
 	q.session.MayBeBound()
 	q.offer = &o
-}
-
-// overHTTPS reports whether the browser uses HTTPS. It sends Sec-Fetch-Site over HTTPS and
-// to this machine only.
-func (q *request) overHTTPS() bool {
-	r := q.r
-	return r.TLS != nil || !q.kit.site.PlainHTTP(r) && (address.Proto(r.Header) == "https" || r.Header.Get("Sec-Fetch-Site") != "")
 }
 
 // sendOffer offers registration, with the cookie of the session that was signed in.
