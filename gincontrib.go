@@ -235,9 +235,9 @@ func (q *request) byValues() string {
 		return ""
 	}
 	user := q.kit.UserOf(values)
-	if user != "" && !isUser(user) {
+	if user != "" && !signin.IsUser(user) {
 		q.report(fmt.Errorf("sessionkit: Config.UserOf returned %q: it must be 1 to %d bytes of UTF-8 text without NUL",
-			config.Shorten(user, maxUserBytes), maxUserBytes))
+			config.Shorten(user, signin.MaxUserBytes), signin.MaxUserBytes))
 		return ""
 	}
 	return user

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -97,9 +95,6 @@ func Lifetime(d time.Duration) LoginOption {
 	return LoginOption{lifetime: max(d, 0), err: lastingTo("Lifetime", d)}
 }
 
-// maxUserBytes bounds the name of a user.
-const maxUserBytes = 255
-
 // Login signs a user in. user is what the application knows the user by, such as
 // a primary key: up to 255 bytes of text. An empty or longer one is a mistake of the
 // program: nobody is signed in, and the response is a 500.
@@ -118,9 +113,9 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	if !isUser(user) {
+	if !signin.IsUser(user) {
 		q.refuse(fmt.Errorf("%w: sessionkit: Login of user %q: it must be 1 to %d bytes of UTF-8 text without NUL",
-			errMisuse, config.Shorten(user, maxUserBytes), maxUserBytes))
+			errMisuse, config.Shorten(user, signin.MaxUserBytes), signin.MaxUserBytes))
 		return
 	}
 	if q.unreadable("Login") {
@@ -175,7 +170,7 @@ func Confirm(c *gin.Context) {
 func (q *request) note(user string, n *note) {
 	switch {
 	case n.user != user:
-		q.refuse(fmt.Errorf("%w: sessionkit: Login of user %q with the Attempt of another user", errMisuse, config.Shorten(user, maxUserBytes)))
+		q.refuse(fmt.Errorf("%w: sessionkit: Login of user %q with the Attempt of another user", errMisuse, config.Shorten(user, signin.MaxUserBytes)))
 	case n.err != nil:
 		q.refuse(fmt.Errorf("sessionkit: Attempt: %w", n.err))
 	default:
@@ -256,11 +251,6 @@ func Current(c *gin.Context) Session {
 	q.load(false)
 	q.follow()
 	return q.session.Describe(time.Now())
-}
-
-// isUser reports whether a text can name a user.
-func isUser(user string) bool {
-	return user != "" && len(user) <= maxUserBytes && utf8.ValidString(user) && strings.IndexByte(user, 0) < 0
 }
 
 // signInAs signs a user in.

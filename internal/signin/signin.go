@@ -3,13 +3,23 @@ package signin
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 // Name is the name of the value that holds a [SignIn].
 const Name = value.OwnPrefix + "sign_in"
+
+// MaxUserBytes bounds the name of a user.
+const MaxUserBytes = 255
+
+// IsUser reports whether a text can name a user.
+func IsUser(user string) bool {
+	return user != "" && len(user) <= MaxUserBytes && utf8.ValidString(user) && strings.IndexByte(user, 0) < 0
+}
 
 // SignIn is what a session keeps of the sign-in.
 type SignIn struct {

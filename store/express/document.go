@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
@@ -129,7 +128,7 @@ func (d document) record(c Config, left time.Duration) store.Record {
 	if c.User.Name != "" {
 		r.User = c.User.read(string(d.members[c.User.Name]))
 	}
-	if !isUser(r.User) {
+	if !signin.IsUser(r.User) {
 		r.User = ""
 	}
 	r.Values[lifeName] = value.EncodeInt(int(life / time.Second))
@@ -153,11 +152,6 @@ func (d document) record(c Config, left time.Duration) store.Record {
 		r.Values[value.MaxAge] = value.EncodeInt(int(life / time.Second))
 	}
 	return r
-}
-
-// isUser reports whether a text can name a user, as for Login.
-func isUser(user string) bool {
-	return len(user) <= 255 && utf8.ValidString(user) && strings.IndexByte(user, 0) < 0
 }
 
 // texts returns the values, each as its text.
