@@ -171,7 +171,7 @@ func (q *request) reread() bool {
 		return false
 	}
 	if found {
-		q.goOnWith(k)
+		q.session.Reread(k.Stored)
 	}
 	return found
 }
@@ -209,7 +209,7 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 		if err != nil || !found {
 			return store.Outcome{}, q.failedAtOnce(err)
 		}
-		q.goOnWith(k)
+		q.session.Reread(k.Stored)
 		followed = true
 	}
 	if err == nil && outcome.Changed() {

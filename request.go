@@ -286,10 +286,7 @@ func (q *request) kept() keeper.Kept {
 	return keeper.Kept{Stored: q.session.Stored(), Handle: q.handle}
 }
 
-// goOnWith takes over a session as another request has left it.
-func (q *request) goOnWith(k keeper.Kept) { q.session.Reread(k.Stored) }
-
-func (q *request) untouched() bool { return q.session.Untouched() && q.viewUntouched() }
+func (q *request) untouched() bool { return !q.session.Changed() && q.viewUntouched() }
 
 // put changes a value. Putting what is there already changes nothing.
 func (q *request) put(name, text string) {

@@ -134,7 +134,7 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 	} else if err := k.keepIn(store); err != nil {
 		return nil, err
 	}
-	if err := k.needsDirectory(store); err != nil {
+	if err := k.checkStore(store); err != nil {
 		return nil, err
 	}
 	if c.TokenHeader != "" {
@@ -175,8 +175,8 @@ func (k *kit) keepIn(store sessions.Store) error {
 	return nil
 }
 
-// needsDirectory returns an error if Config needs more of the store than it can do.
-func (k *kit) needsDirectory(store sessions.Store) error {
+// checkStore returns an error if Config needs more of the store than it can do.
+func (k *kit) checkStore(store sessions.Store) error {
 	if k.bound != nil && k.directory == nil {
 		return &ConfigError{
 			Field: "Config.DeviceBound", Value: "true",

@@ -48,15 +48,11 @@ type ledger struct {
 	Own map[string]string `json:"own,omitempty"`
 }
 
-// maxForeignCookie is the longest cookie that a store is asked about: what
-// browsers keep at most (RFC 6265bis section 5.6).
-const maxForeignCookie = 4096
-
-func (f *foreign) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
-	if len(cookie) > maxForeignCookie {
+func (f *foreign) Load(r *http.Request, sent string, _ bool) (Kept, error) {
+	if len(sent) > cookie.MaxBytes { // no browser keeps one that long
 		return Kept{}, nil
 	}
-	opened, err := f.open(r, cookie)
+	opened, err := f.open(r, sent)
 	if err != nil {
 		return Kept{}, f.judge(opened, err)
 	}
@@ -79,7 +75,7 @@ func (f *foreign) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
 	maps.Copy(values, l.Own)
 	return Kept{
 		Stored: session.Stored{ID: l.ID, Record: store.Record{User: l.User, Created: l.Created, Seen: l.Seen, Expires: l.Expires, Values: values}},
-		Handle: Handle{Cookie: cookie, foreign: opened},
+		Handle: Handle{Cookie: sent, foreign: opened},
 	}, nil
 }
 

@@ -188,9 +188,6 @@ func (s *Session) Details() *signin.SignIn {
 	return s.signIn
 }
 
-// Untouched reports whether the request has changed nothing.
-func (s *Session) Untouched() bool { return s.intent == toStay && !s.values.unsaved() }
-
 // Changed reports whether there is anything to save.
 func (s *Session) Changed() bool { return s.intent != toStay || s.values.unsaved() }
 
