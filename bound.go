@@ -116,14 +116,11 @@ func (p *problems) bound(c Config) {
 }
 
 // binding is what a request knows of the binding of its session. It is small: each request
-// has one, and most have no use for it.
+// with a session has one, and most have no use for it.
 type binding struct {
 	proved  bool // the bound cookie came, and counts
 	unbound bool // the session is bound, and it did not: nobody is signed in
 	stale   bool // a bound cookie came that does not count
-	serving bool // the request is one for the binder itself
-
-	arriving bool // it is about to be found out whether the browser is to send the request again
 
 	proofAt int64        // when the device was last proved, if proved: Unix milliseconds
 	refused *keeper.Kept // the session that is not opened; nil: none
@@ -298,7 +295,7 @@ func (q *request) arrivesUnbound() bool {
 	q.load(false)
 	unbound := q.unbound
 	if !unbound { // the handlers have yet to ask for the session, if they do
-		q.loaded, q.loadErr, q.pending = false, nil, nil
+		q.loaded, q.pending = nil, nil
 	}
 	q.arriving = false
 	return unbound
@@ -414,8 +411,9 @@ func (q *request) serveBinding() {
 func (q *request) judgeProof(c *gin.Context) verdict {
 	q.lock()
 	defer q.unlock(c)
-	q.serving, q.session.Passive = true, true
+	q.serving = true
 	q.load(true)
+	q.session.Passive = true
 	k, err := q.kept(), q.loadErr
 	if k.ID == "" && q.late != nil && err == nil { // the browser did not know its new cookie yet
 		if k, _, err = q.kit.keeper.Follow(q.r, *q.late); err != nil {

@@ -28,6 +28,19 @@ func (q *request) BeforeHeader(header bool) {
 	q.lock()
 	defer q.unlock(q.c)
 	q.writer.Begin()
+	if q.loaded != nil {
+		q.conclude(header)
+	}
+	if header {
+		if q.writer.Failed == nil {
+			q.keepLocation()
+		}
+		q.setHeader()
+	}
+}
+
+// conclude commits the session, and has the response say what became of it.
+func (q *request) conclude(header bool) {
 	if q.writer.Panicked(q.c) {
 		q.discard()
 	}
@@ -35,13 +48,9 @@ func (q *request) BeforeHeader(header bool) {
 		q.undoEarly()
 	}
 	q.early = false
-	if header {
-		if q.writer.Failed == nil {
-			q.setCookie()
-			q.retire()
-			q.keepLocation()
-		}
-		q.setHeader()
+	if header && q.writer.Failed == nil {
+		q.setCookie()
+		q.retire()
 	}
 }
 
@@ -64,7 +73,7 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 // commit saves what the request changed. With header it also sets the header's
 // fields; without, the header has gone out already.
 func (q *request) commit(header bool) error {
-	if !q.loaded {
+	if q.loaded == nil {
 		return nil
 	}
 	q.syncView()
@@ -91,11 +100,10 @@ func (q *request) commit(header bool) error {
 // touch records that the session was used, once a minute. The response does not
 // depend on it: a failure is reported and no more.
 func (q *request) touch(header bool) {
-	plan := q.session.Plan(time.Now())
-	if q.loadErr != nil || plan.Act != session.Touch {
+	if q.loadErr != nil || !q.session.Due() {
 		return
 	}
-	err := q.update(plan, header)
+	err := q.update(q.session.Plan(time.Now()), header)
 	q.session.NotRecorded()
 	if err != nil && !errors.Is(err, store.ErrEnded) {
 		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
@@ -411,11 +419,11 @@ func (q *request) sendCookie() {
 // ASVS 5.0 section 14.3.2).
 func (q *request) setHeader() {
 	header := q.writer.Header()
-	if q.loaded {
+	if q.loaded != nil {
 		q.setVary(header)
-	}
-	if q.stale {
-		q.dropBound() // a browser that has the key gets another one
+		if q.stale {
+			q.dropBound() // a browser that has the key gets another one
+		}
 	}
 	if q.guarded && header.Get("Cache-Control") == "" {
 		response.NoStore(header)
@@ -457,7 +465,9 @@ func (q *request) finish(panicking bool) {
 func (q *request) pass(panicking bool) {
 	if panicking {
 		q.mu.Lock()
-		q.discard()
+		if q.loaded != nil {
+			q.discard()
+		}
 		q.mu.Unlock()
 		q.writer.Abandon()
 		return
@@ -469,13 +479,13 @@ func (q *request) pass(panicking bool) {
 func (q *request) close() {
 	q.mu.Lock()
 	q.closed = true
-	stop := q.stop
 	if q.listed {
 		q.kit.resumable.Remove(&q.entry)
 	}
+	watched := q.loaded != nil && q.watched != nil
 	q.mu.Unlock()
-	if stop != nil {
-		stop()
+	if watched {
+		q.watched.stop()
 	}
 }
 

@@ -140,7 +140,7 @@ func (g *ginSession) Save() error {
 // createEarly stores a session that is new. The response may still fail: then it is
 // removed again.
 func (q *request) createEarly() error {
-	if ready := q.loaded && q.loadErr == nil && q.bad == nil && q.session.ID() == ""; !ready {
+	if ready := q.loaded != nil && q.loadErr == nil && q.bad == nil && q.session.ID() == ""; !ready {
 		return nil
 	}
 	if err := q.commit(!q.writer.Written()); err != nil {

@@ -190,8 +190,8 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	q.lock()
 	defer q.unlock(c) // also where a store panics
 	q.guarded = true
-	q.session.Passive = q.session.Passive || g.Passive
 	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
+	q.session.Passive = q.session.Passive || g.Passive
 	q.follow()
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
 	tooOld := func(within time.Duration) bool { return within > 0 && (age > within || age < -tolerated) }

@@ -22,8 +22,8 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// request is what this package knows of one request: its session, and what is between
-// that and the browser, the store and the application.
+// request is what this package knows of one request, between the browser, the
+// application and the session, if anything asks for one.
 type request struct {
 	kit    *kit
 	c      *gin.Context // used while the request runs
@@ -31,51 +31,60 @@ type request struct {
 	began  time.Time
 	writer response.Writer
 	entry  resume.Entry
+	listed bool // entry is: the handlers may be run once more
 
 	mu      sync.Mutex
 	pending *pendingCalls // nil: none
 
-	session session.Session
-	handle  keeper.Handle      // of the stored session
-	late    *keeper.Kept       // what is left of a session that was given a new ID a moment ago: the browser has sent the old one; nil: nothing
-	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
-	flashes *flashes           // nil: none yet
-	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
+	*loaded // nil: nothing has asked for the session
 
-	brought
-	reply
-	progress
-	binding
+	flashes  *flashes // nil: none yet
+	returnTo string   // what NextURL has returned, if a redirect would change it
 
-	valuesUser string          // who is signed in by the application's own values, as far as that has been followed
-	done       <-chan struct{} // what Done has returned; nil until it is asked for
-	stop       func()          // ends the watch behind it
+	bearer     bool // it comes from a client without cookies
+	cookieless bool // its route is one of Config.CookielessRoutes
+	guarded    bool // the response is for this user alone
+	serving    bool // it is one for the binder itself
+	arriving   bool // it is about to be found out whether the browser is to send the request again
+	closed     bool // the middleware has returned
 
 	// inTurn means that an Update has its turn, or waits for it: one within it must not
 	// wait as well.
 	inTurn atomic.Bool
 }
 
-// brought is what the browser, or another client, has sent.
+// loaded is what a request knows of its session. Most requests for pictures and the
+// like never ask, and have none.
+type loaded struct {
+	session session.Session
+	handle  keeper.Handle      // of the stored session
+	late    *keeper.Kept       // what is left of a session that was given a new ID a moment ago: the browser has sent the old one; nil: nothing
+	adopted *adopted           // what an old cookie named, in a store that is being moved from
+	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
+	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
+	watched *watched           // nil: nobody waits for the session's end
+
+	brought
+	reply
+	progress
+	binding
+
+	valuesUser string // who is signed in by the application's own values, as far as that has been followed
+}
+
+// brought is what the browser has sent.
 type brought struct {
-	bearer                    bool // it comes from a client without cookies
-	cookieless                bool // its route is one of Config.CookielessRoutes
 	prefetch                  bool // nobody sees the response yet
 	secureCookie, plainCookie bool // a session cookie of this name came
 	expired                   bool // the cookie names a sign-in that has expired
 	revoked                   bool // the cookie names a sign-in that was ended from elsewhere
-
-	adopted *adopted // what an old cookie named, in a store that is being moved from
 }
 
 // reply is what the response has to say of the session.
 type reply struct {
-	guarded  bool // it is for this user alone
-	sends    bool // it gives the client the session's secret
-	clearing bool // the commit is to take the cookie from the browser, unless another one follows
-	clears   bool // and has
-
-	returnTo string    // what NextURL has returned, if a redirect would change it
+	sends    bool      // it gives the client the session's secret
+	clearing bool      // the commit is to take the cookie from the browser, unless another one follows
+	clears   bool      // and has
 	vary     [1]string // the Vary header's value
 }
 
@@ -85,12 +94,9 @@ type progress struct {
 	bad     error // a change that cannot be saved, such as a value that does not encode
 	saveErr error // the commit failed
 
-	loaded   bool
 	asked    bool // the handler has asked whether the session could be read
 	early    bool // Save has stored it
-	listed   bool // it can be resumed
 	reported bool // bad was
-	closed   bool // the middleware has returned
 }
 
 // pendingCalls are the calls of OnEvent and OnError that wait until the request's
@@ -138,18 +144,18 @@ func (q *request) calls() *pendingCalls {
 // load reads the session, once. With fresh it is read again, past any cache,
 // unless the request has changed it.
 func (q *request) load(fresh bool) {
-	again := fresh && q.session.ID() != "" && q.untouched()
-	if q.loaded && !again {
+	switch {
+	case q.loaded == nil:
+		q.loaded = new(loaded)
+		q.prefetch = client.Prefetches(q.r)
+		q.session.Policy, q.session.Passive = &q.kit.policy, q.prefetch
+	case fresh && q.session.ID() != "" && q.untouched():
+		q.late, q.revoked, q.binding = nil, false, binding{}
+		q.start(keeper.Kept{}, false)
+	default:
 		return
 	}
-	q.loaded, q.loadErr = true, errLoading // which stays if the store panics
-	q.prefetch = client.Prefetches(q.r)
-	q.session.Passive = q.session.Passive || q.prefetch
-	q.late, q.revoked = nil, false
-	if q.kit.bound != nil {
-		q.binding = binding{serving: q.serving, arriving: q.arriving}
-	}
-	q.start(keeper.Kept{}, false)
+	q.loadErr = errLoading // which stays if the store panics
 	q.find(fresh)
 	if errors.Is(q.loadErr, errLoading) {
 		q.loadErr = nil
@@ -307,6 +313,7 @@ func (q *request) remove(name string) {
 func (q *request) changed() {
 	if !q.listed && !q.closed {
 		q.listed = true
+		q.entry = resume.Entry{Context: q.c, Request: q}
 		q.kit.resumable.Add(&q.entry)
 	}
 	if q.closed {

@@ -205,8 +205,6 @@ func (k *kit) serve(c *gin.Context) {
 		return
 	}
 	q := &request{kit: k, c: c, r: c.Request, began: time.Now()}
-	q.session.Policy = &k.policy
-	q.entry = resume.Entry{Context: c, Request: q}
 	q.writer = response.New(c.Writer, q)
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))

@@ -301,20 +301,27 @@ func Done(c *gin.Context) <-chan struct{} {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	if q.done == nil {
+	if q.watched == nil {
 		q.watch()
 	}
-	return q.done
+	return q.watched.done
+}
+
+// watched is a session whose end is waited for.
+type watched struct {
+	done <-chan struct{} // what Done has returned
+	stop func()
 }
 
 func (q *request) watch() {
 	if q.session.ID() == "" || q.session.Ending() {
 		ch := make(chan struct{})
-		q.done, q.stop = ch, func() { close(ch) }
+		q.watched = &watched{ch, func() { close(ch) }}
 	} else {
-		q.done, q.stop = q.kit.keeper.Watch(q.r, q.kept())
+		done, stop := q.kit.keeper.Watch(q.r, q.kept())
+		q.watched = &watched{done, stop}
 	}
 	if q.closed {
-		q.stop()
+		q.watched.stop()
 	}
 }

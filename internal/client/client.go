@@ -48,7 +48,16 @@ func IsInertia(r *http.Request) bool { return r.Header.Get("X-Inertia") == "true
 // Prefetches reports whether a page is loaded before the user asks for it, if they
 // ever do (the Sec-Purpose header; Purpose in older browsers).
 func Prefetches(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch"
+	return strings.HasPrefix(first(r.Header["Sec-Purpose"]), "prefetch") || first(r.Header["Purpose"]) == "prefetch"
+}
+
+// first returns the first line of a header field. [http.Header.Get] has to look at the
+// field's name first, and what every request is asked should cost nothing.
+func first(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
 }
 
 // OpensWebSocket reports whether a request is the handshake of a WebSocket over

@@ -45,7 +45,7 @@ type Plan struct {
 // Plan returns what the commit has to do now.
 func (s *Session) Plan(now time.Time) Plan {
 	if !s.Changed() {
-		if s.stored.ID == "" || !s.due || s.Passive {
+		if !s.Due() {
 			return Plan{}
 		}
 		s.settle()
@@ -67,6 +67,9 @@ func (s *Session) Plan(now time.Time) Plan {
 	}
 	return s.update(Update, now)
 }
+
+// Due reports whether the commit has to record that the session is used, if nothing else.
+func (s *Session) Due() bool { return s.stored.ID != "" && s.due && !s.Passive }
 
 // PlanUpdate returns the Plan of an Update, also if nothing has changed.
 func (s *Session) PlanUpdate(now time.Time) Plan {
