@@ -247,7 +247,8 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 	return b.peek(ctx, n == done, p)
 }
 
-// renew moves a session on one server. It returns the record if that is asked for.
+// renew moves a session on one server. It returns the record if that is asked for, and
+// can be had.
 func (b *backend) renew(ctx context.Context, id string, m store.Move, p store.Peek, asked bool) (bool, []string, *store.Record, error) {
 	n, texts, r, err := b.rename(ctx, id, m, p, asked)
 	if err != nil {
@@ -269,12 +270,24 @@ func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.P
 	r, trace := m.Record, fields(m.Trace)
 	keys, indexes := b.withIndex(r.User, b.records+id, b.records+m.ID)
 	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, m.ID, until(indexEnd(r.Expires)), until(keyEnd(m.Trace.Expires))}
-	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name, flag(asked))
+	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name)
 	for _, name := range m.Drop {
 		args = append(args, valuePrefix+name)
 	}
 	args = append(append(args, trace...), fields(r)...)
-	n, user, texts, record, err := answerAndRecord(b.runEnding(ctx, renameScript, b.withPeek(keys, p), args), asked)
+	keys = b.withPeek(keys, p)
+	var reply rueidis.RedisResult
+	var record *store.Record
+	if asked && b.replicas == 0 {
+		var read rueidis.RedisResult
+		reply, read = renameScript.execThenRead(ctx, b.client, keys, args, b.records+m.ID)
+		if now, found, err := decode(read); found && err == nil { // else the next read will tell
+			record = &now
+		}
+	} else {
+		reply = b.runEnding(ctx, renameScript, keys, args)
+	}
+	n, user, texts, err := answerAndPeek(reply)
 	switch {
 	case err != nil:
 		return 0, nil, nil, err
@@ -284,13 +297,6 @@ func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.P
 		b.unindex(ctx, user, id)
 	}
 	return n, texts, record, nil
-}
-
-func flag(set bool) string {
-	if set {
-		return "1"
-	}
-	return "0"
 }
 
 // carry moves a session in a Cluster, in three steps, with its place in the index

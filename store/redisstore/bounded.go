@@ -62,19 +62,39 @@ func (b *bounded) enter(ctx context.Context) (alone bool) {
 
 func (b *bounded) leave() { b.under.Add(-1) }
 
-func (b *bounded) doAlone(ctx context.Context, command rueidis.Completed) (reply rueidis.RedisResult) {
+func (b *bounded) doAlone(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
+	ctx, done := b.alone(ctx)
+	defer done()
+	return b.Client.Do(ctx, b.blocking(command))
+}
+
+// alone is the context of what its caller carries out.
+func (b *bounded) alone(ctx context.Context) (bounded context.Context, done func()) {
 	b.sending.Add(1)
-	defer b.sent()
-	ctx, cancel := context.WithTimeout(ctx, b.timeout)
-	defer cancel()
+	bounded, cancel := context.WithTimeout(ctx, b.timeout)
+	return bounded, func() {
+		cancel()
+		b.sent()
+	}
+}
+
+// blocking returns a command that goes out on a connection of its own.
+func (b *bounded) blocking(command rueidis.Completed) rueidis.Completed {
 	words := command.Commands()
-	return b.Client.Do(ctx, b.B().Arbitrary(words[0]).Args(words[1:]...).Blocking())
+	return b.B().Arbitrary(words[0]).Args(words[1:]...).Blocking()
 }
 
 func (b *bounded) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
-	b.under.Add(1)
 	defer b.leave()
-	return b.doMulti(ctx, commands...)
+	if !b.enter(ctx) {
+		return b.doMulti(ctx, commands...)
+	}
+	ctx, done := b.alone(ctx)
+	defer done()
+	for i, command := range commands {
+		commands[i] = b.blocking(command)
+	}
+	return b.Client.DoMulti(ctx, commands...)
 }
 
 func (b *bounded) doMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {

@@ -170,23 +170,17 @@ func asStored(r store.Record) store.Record {
 	return r
 }
 
-// answerAndPeek reads the reply of a script that may return the fields of other
-// records after its answer.
+// answerAndPeek reads the reply of a script that returns the fields of other records
+// after its answer.
 func answerAndPeek(reply rueidis.RedisResult) (n int64, text string, peeked []string, err error) {
-	n, text, peeked, _, err = answerAndRecord(reply, false)
-	return n, text, peeked, err
-}
-
-// answerAndRecord is answerAndPeek where a record may stand behind the answer.
-func answerAndRecord(reply rueidis.RedisResult, asked bool) (n int64, text string, peeked []string, r *store.Record, err error) {
 	message, err := reply.ToMessage()
 	if err != nil || !message.IsArray() {
 		n, text, err = answer(reply)
-		return n, text, nil, nil, err
+		return n, text, nil, err
 	}
 	parts, err := message.ToArray()
 	if err != nil || len(parts) == 0 {
-		return 0, "", nil, nil, fmt.Errorf("an empty answer: %w", err)
+		return 0, "", nil, fmt.Errorf("an empty answer: %w", err)
 	}
 	n = done
 	if parts[0].IsInt64() {
@@ -194,20 +188,11 @@ func answerAndRecord(reply rueidis.RedisResult, asked bool) (n int64, text strin
 	} else {
 		text, err = parts[0].ToString()
 	}
-	parts = parts[1:]
-	if asked && len(parts) > 0 {
-		if hash, hashErr := parts[0].AsStrMap(); hashErr == nil {
-			if record, hashErr := decodeHash(hash); hashErr == nil { // else the next read will tell
-				r = &record
-			}
-		}
-		parts = parts[1:]
-	}
-	for _, part := range parts {
+	for _, part := range parts[1:] {
 		field, fieldErr := part.ToString()
 		peeked, err = append(peeked, field), errors.Join(err, fieldErr)
 	}
-	return n, text, peeked, r, err
+	return n, text, peeked, err
 }
 
 // failed is the error of an operation. Its text holds no key and no value.

@@ -1,6 +1,12 @@
 package redisstore
 
-import "github.com/redis/rueidis"
+import (
+	"context"
+	"crypto/sha1" // #nosec G505 -- it is how Redis names scripts
+	"encoding/hex"
+
+	"github.com/redis/rueidis"
+)
 
 // The scripts work on the keys they are given and no others. Times are Unix
 // milliseconds of the caller's clock, which judges sessions on every store. What
@@ -19,69 +25,83 @@ const (
 type script struct {
 	*rueidis.Lua
 
-	text string
+	text, hash string
 }
 
-func newScript(text string) script { return script{rueidis.NewLuaScript(text), text} }
+func newScript(text string) script {
+	hash := sha1.Sum([]byte(text)) // #nosec G401 -- see the import
+	return script{rueidis.NewLuaScript(text), text, hex.EncodeToString(hash[:])}
+}
 
-// scriptParts is what most scripts begin with.
-const scriptParts = `
--- many runs a command with ARGV[first..last], in portions: unpack takes some 8,000.
-local function many(command, key, first, last)
-  for i = first, last, 4000 do
-    redis.call(command, key, unpack(ARGV, i, math.min(i + 3999, last)))
-  end
+// execThenRead runs a script and then reads a hash, in one go: in a script HGETALL takes
+// many times as long.
+func (s script) execThenRead(ctx context.Context, client rueidis.Client, keys, args []string, hash string) (ran, read rueidis.RedisResult) {
+	send := func(run rueidis.Completed) (ran, read rueidis.RedisResult) {
+		replies := client.DoMulti(ctx, run, client.B().Hgetall().Key(hash).Build())
+		return replies[0], replies[1]
+	}
+	n := int64(len(keys))
+	ran, read = send(client.B().Evalsha().Sha1(s.hash).Numkeys(n).Key(keys...).Arg(args...).Build())
+	if err, ok := rueidis.IsRedisErr(ran.Error()); ok && err.IsNoScript() {
+		return send(client.B().Eval().Script(s.text).Numkeys(n).Key(keys...).Arg(args...).Build())
+	}
+	return ran, read
+}
+
+// What scripts have in common stands in each of them as it is: a function of Lua would
+// be made anew by each run, and called. They run for every change, so they read no more
+// than they need. Long lists are sent on in portions: unpack takes some 8,000.
+
+// liveParts returns if there is no live session, of whose fields m holds some.
+const liveParts = `
+local call, key = redis.call, KEYS[1]
+local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k', 'c', 'n', 'i')
+local expires, user = tonumber(m[1]), m[3]
+if not expires or not tonumber(m[2]) or not user then
+  if call('EXISTS', key) == 0 then return 0 end
+  return -1
 end
+if m[4] or m[5] or expires <= tonumber(ARGV[1]) then return 0 end
+`
 
--- live returns the user of a live session, or nil and the answer.
-local function live(key, now)
-  local m = redis.call('HMGET', key, 'e', 's', 'u', 'm', 'k')
-  local e, s = tonumber(m[1]), tonumber(m[2])
-  if not e or not s or not m[3] then
-    if redis.call('EXISTS', key) == 0 then return nil, 0 end
-    return nil, -1
-  end
-  if m[4] or m[5] or e <= tonumber(now) then return nil, 0 end
-  return m[3]
-end
-
--- peek returns the answer, and after it a field of the records from KEYS[first] on
--- if any of them has it.
-local function peek(first, field, answer)
-  local texts, any = {answer}, false
-  for i = first, #KEYS do
-    local text = redis.call('HGET', KEYS[i], field)
-    texts[#texts + 1], any = text or '', any or text
-  end
-  if any then return texts end
-  return answer
-end
-` + indexPart
-
-// indexPart enters an ID into its user's index, for as long as its record can be
-// there at most, and drops those whose time is over. No other
-// entry is dropped for having no record: in a Cluster it may be about to have one.
-const indexPart = `
-local function index(key, id, stays)
-  local t = redis.call('TIME')
+// indexParts enters an id into the index of its user, for as long as its record can be
+// there at most, and drops those whose time is over. No other entry is dropped for having
+// no record: in a Cluster it may be about to have one.
+const indexParts = `
+  local t = call('TIME')
   local now = t[1] * 1000 + math.floor(t[2] / 1000)
-  redis.call('ZADD', key, 'GT', string.format('%.0f', now + stays), id)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
-  if redis.call('PTTL', key) < tonumber(stays) then
-    redis.call('PEXPIRE', key, stays)
+  call('ZADD', index, 'GT', string.format('%.0f', now + stays), id)
+  call('ZREMRANGEBYSCORE', index, '-inf', string.format('%.0f', now))
+  if call('PTTL', index) < tonumber(stays) then
+    call('PEXPIRE', index, stays)
   end
+`
+
+// peekParts adds to the answer a field of the records from KEYS[first] on, if any of them
+// is there.
+const peekParts = `
+if first <= #KEYS and call('EXISTS', unpack(KEYS, first)) > 0 then
+  for i = first, #KEYS do answer[#answer + 1] = call('HGET', KEYS[i], field) or '' end
 end
 `
 
 // KEYS: the record, the user's index if it is to be entered there too, and records
 // to peek at. ARGV: how long the key stays, the ID, how long it is indexed, the
 // number of indexes, the field to peek at, fields and values.
-var createScript = newScript(scriptParts + `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-if ARGV[4] == '1' then index(KEYS[2], ARGV[2], ARGV[3]) end
-many('HSET', KEYS[1], 6, #ARGV)
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return peek(2 + ARGV[4], ARGV[5], 1)
+var createScript = newScript(`
+local call, key = redis.call, KEYS[1]
+if call('EXISTS', key) == 1 then return 0 end
+if ARGV[4] == '1' then
+  local index, id, stays = KEYS[2], ARGV[2], ARGV[3]
+` + indexParts + `
+end
+for i = 6, #ARGV, 4000 do
+  call('HSET', key, unpack(ARGV, i, math.min(i + 3999, #ARGV)))
+end
+call('PEXPIRE', key, ARGV[1])
+local answer, first, field = {1}, 2 + ARGV[4], ARGV[5]
+` + peekParts + `
+return answer
 `)
 
 // ARGV: now, seen, expires, when the key goes, until when it is indexed or 0, the
@@ -89,9 +109,6 @@ return peek(2 + ARGV[4], ARGV[5], 1)
 // these, fields and values. The answer is the user if the index must be extended
 // first, and a list of what stands if the condition does not hold; nothing has been
 // changed then.
-//
-// It runs for every change, so it defines no function and reads no more than it
-// needs: with [scriptParts] it took a quarter longer.
 var updateScript = newScript(`
 local key, call = KEYS[1], redis.call
 local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k')
@@ -128,61 +145,60 @@ return 1
 // KEYS: the record, the new one, the new user's index if there is one, and records
 // to peek at. ARGV: now, how long the new key stays, the ID, the new one, how long
 // that is indexed, how long the trace stays, number of fields to drop, number of
-// fields and values of the trace, number of indexes, the field to peek at, 1 if the
-// answer is to have the record with it, these and those, fields and values. The answer
-// is the user that the session had, or a list of that, the fields and values under the
-// new ID, and what was peeked at. That user's index has lost the old ID if it is the one
-// of KEYS.
-var renameScript = newScript(scriptParts + `
-local user, answer = live(KEYS[1], ARGV[1])
-if not user then return answer end
-if redis.call('EXISTS', KEYS[2]) == 1 then return -2 end
+// fields and values of the trace, number of indexes, the field to peek at, these and
+// those, fields and values. The answer is a list of the user that the session had and
+// what was peeked at. That user's index has lost the old ID if it is the one of KEYS.
+var renameScript = newScript(liveParts + `
+local new = KEYS[2]
 if ARGV[9] == '1' then
-  index(KEYS[3], ARGV[4], ARGV[5])
-  redis.call('ZREM', KEYS[3], ARGV[3])
+  local index, id, stays = KEYS[3], ARGV[4], ARGV[5]
+` + indexParts + `
 end
-redis.call('RENAME', KEYS[1], KEYS[2])
-local dropped = 11 + ARGV[7]
+if call('RENAMENX', key, new) == 0 then
+  if ARGV[9] == '1' then call('ZREM', KEYS[3], ARGV[4]) end
+  return -2
+end
+if ARGV[9] == '1' and user ~= '' then call('ZREM', KEYS[3], ARGV[3]) end
+if m[8] then call('HDEL', new, 'i') end
+local dropped = 10 + ARGV[7]
 local traced = dropped + ARGV[8]
-redis.call('HDEL', KEYS[2], 'i')
-many('HDEL', KEYS[2], 12, dropped)
-many('HSET', KEYS[2], traced + 1, #ARGV)
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
-many('HSET', KEYS[1], dropped + 1, traced)
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
-local texts = peek(3 + ARGV[9], ARGV[10], user)
-if ARGV[11] == '0' then return texts end
-if type(texts) ~= 'table' then texts = {texts} end
-table.insert(texts, 2, redis.call('HGETALL', KEYS[2]))
-return texts
+for i = 11, dropped, 4000 do
+  call('HDEL', new, unpack(ARGV, i, math.min(i + 3999, dropped)))
+end
+for i = traced + 1, #ARGV, 4000 do
+  call('HSET', new, unpack(ARGV, i, math.min(i + 3999, #ARGV)))
+end
+call('PEXPIRE', new, ARGV[2])
+call('HSET', key, unpack(ARGV, dropped + 1, traced))
+call('PEXPIRE', key, ARGV[6])
+local answer, first, field = {user}, 3 + ARGV[9], ARGV[10]
+` + peekParts + `
+return answer
 `)
 
 // freezeScript is the first step of a move in a Cluster: from here on the session
 // is dead under this ID, and only its trace is left. ARGV: now, how long the trace
 // stays, its fields and values. The answer is the fields and values that the
 // session had.
-var freezeScript = newScript(scriptParts + `
-local user, answer = live(KEYS[1], ARGV[1])
-if not user then return answer end
-local all = redis.call('HGETALL', KEYS[1])
-redis.call('DEL', KEYS[1])
-many('HSET', KEYS[1], 3, #ARGV)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+var freezeScript = newScript(liveParts + `
+local all = call('HGETALL', key)
+call('DEL', key)
+call('HSET', key, unpack(ARGV, 3))
+call('PEXPIRE', key, ARGV[2])
 return all
 `)
 
 // KEYS: the record, and the user's index if one script can change both.
 // ARGV: now, how long the trace stays, why, the ID.
-var endScript = newScript(scriptParts + `
-local user, answer = live(KEYS[1], ARGV[1])
-if not user then return answer end
-local m = redis.call('HMGET', KEYS[1], 'c', 's', 'e', 'n')
-redis.call('DEL', KEYS[1])
-if tonumber(ARGV[1]) < tonumber(m[3]) then m[3] = ARGV[1] end
-redis.call('HSET', KEYS[1], 'u', user, 'c', m[1] or '0', 's', m[2], 'e', m[3], 'm', ARGV[3])
-if m[4] then redis.call('HSET', KEYS[1], 'n', m[4]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if KEYS[2] then redis.call('ZREM', KEYS[2], ARGV[4]) end
+var endScript = newScript(liveParts + `
+call('DEL', key)
+if m[7] then
+  call('HSET', key, 'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3], 'n', m[7])
+else
+  call('HSET', key, 'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3])
+end
+call('PEXPIRE', key, ARGV[2])
+if KEYS[2] then call('ZREM', KEYS[2], ARGV[4]) end
 return 1
 `)
 
@@ -200,7 +216,8 @@ return user
 var clockScript = newScript(`return redis.call('TIME')`)
 
 // ARGV: the ID, how long it is indexed.
-var indexScript = newScript(indexPart + `
-index(KEYS[1], ARGV[1], ARGV[2])
+var indexScript = newScript(`
+local call, index, id, stays = redis.call, KEYS[1], ARGV[1], ARGV[2]
+` + indexParts + `
 return 1
 `)
