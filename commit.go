@@ -418,15 +418,14 @@ func (q *request) sendCookie() {
 // setHeader tells caches that the response is not for everybody (RFC 9111, OWASP
 // ASVS 5.0 section 14.3.2).
 func (q *request) setHeader() {
-	header := q.writer.Header()
 	if q.loaded != nil {
-		q.setVary(header)
+		q.setVary(q.writer.Header())
 		if q.stale {
 			q.dropBound() // a browser that has the key gets another one
 		}
 	}
-	if q.guarded && header.Get("Cache-Control") == "" {
-		response.NoStore(header)
+	if q.guarded && q.writer.Header().Get("Cache-Control") == "" {
+		response.NoStore(q.writer.Header())
 	}
 }
 

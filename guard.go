@@ -311,8 +311,10 @@ func keepNext(c *gin.Context, next string) {
 
 // keepLocation undoes that change.
 func (q *request) keepLocation() {
-	header := q.writer.Header()
-	if q.returnTo != "" && header.Get("Location") == address.RedirectTo(q.returnTo) {
+	if q.returnTo == "" {
+		return
+	}
+	if header := q.writer.Header(); header.Get("Location") == address.RedirectTo(q.returnTo) {
 		header.Set("Location", address.EscapeNonASCII(q.returnTo))
 	}
 }

@@ -204,7 +204,7 @@ func (k *kit) serve(c *gin.Context) {
 		q.resume(c)
 		return
 	}
-	q := &request{kit: k, c: c, r: c.Request, began: time.Now()}
+	q := &request{kit: k, c: c, r: c.Request, began: time.Since(started)}
 	q.writer = response.New(c.Writer, q)
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))

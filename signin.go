@@ -66,7 +66,7 @@ func Attempt(c *gin.Context, user string) LoginOption {
 
 // attempt returns the sign-in that is under way.
 func (q *request) attempt() signin.Attempt {
-	a := signin.Attempt{Began: q.began, Limit: q.kit.MaxSessions}
+	a := signin.Attempt{Began: started.Add(q.began), Limit: q.kit.MaxSessions}
 	if q.noted != nil && q.noted.user == q.session.User() {
 		a.Noted, a.Epoch = true, q.noted.epoch
 	}
