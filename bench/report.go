@@ -115,7 +115,7 @@ or of the file. The collector's share is that of all CPU time while every core s
 is the longest pause. The sweep removes a tenth as many expired sessions.`
 
 const walkMethod = `Half of them are signed in; in SQLite all but some thousand are copies. Each line is a process of its own. What All holds is that of the heap in its middle, after a
-collection. The reads are requests for sessions at random, one at a time: alone, where nothing is in a cache yet, and after that while All goes on.`
+collection. The reads are requests for sessions at random, one at a time, once each has been read before: alone, and then while All goes on.`
 
 func (r *results) circumstances() string {
 	m := r.machine
