@@ -36,7 +36,9 @@ func (b *batching) Do(ctx context.Context, command rueidis.Completed) rueidis.Re
 	}
 	defer b.leave()
 	if b.enter(ctx) {
-		return b.doAlone(ctx, command)
+		if reply := b.doAlone(ctx, command); !lost(reply) {
+			return reply
+		}
 	}
 	c := b.call(command)
 	collecting := &b.writes

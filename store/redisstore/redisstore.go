@@ -193,7 +193,8 @@ func clientOption(text string) (rueidis.ClientOption, error) {
 	if err != nil {
 		return option, err
 	}
-	option.DisableCache = true // the client's own, which this package does not use
+	option.DisableCache = true                    // the client's own, which this package does not use
+	option.BlockingPoolCleanup = 10 * time.Second // see bounded: who is between may close what is idle for longer
 	if option.Dialer.Timeout == 0 {
 		option.Dialer.Timeout = defaultTimeout
 	}
