@@ -80,7 +80,7 @@ func (r *results) report() string {
 	}
 	text.WriteString("# Measured side by side\n\n" + r.circumstances())
 	section("Numbers to reach", r.targetTable())
-	section("The four ratios that matter", r.ratioTable())
+	section("The ratios that matter", r.ratioTable())
 	section("How it is measured", method)
 	section("In process", "![time of a request](chart.svg)", r.tables(inProcess))
 	section("Over HTTP", "From a second process on the same machine, which has to share the cores with the server. Node.js uses one core.", r.tables(overHTTP))

@@ -101,7 +101,7 @@ func (r *results) targets() []target {
 	}
 }
 
-// ratioTable has the four ratios that matter: what the kit takes, and what the
+// ratioTable has the ratios that matter: what the kit takes, and what the
 // fastest of the others does.
 func (r *results) ratioTable() string {
 	t := newTable("work", "sessionkit", "fastest other", "times faster")
