@@ -107,7 +107,7 @@ func (r *Results) Lines() map[string][2]string {
 	return lines
 }
 
-// Ratios is the table of the four ratios.
+// Ratios is the table of the ratios.
 func (r *Results) Ratios() string { return r.ratioTable() }
 
 // NewScale is a size that was measured in memory.

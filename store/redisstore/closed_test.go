@@ -25,14 +25,14 @@ func TestConnectionsThatWereClosed(t *testing.T) {
 	server := testserver.Redis(t)
 	admin := connect(t, server.Address)
 	s := open(t, server.Address, redisstore.Config{CacheBytes: -1})
-	opened := connections(t, admin)
 	ctx := context.WithoutCancel(t.Context())
+	opened := connections(ctx, t, admin)
 	create := func(user string) (token, id string, err error) {
 		return kit(s).Create(ctx, record(user, nil), signin.Attempt{Began: time.Now()})
 	}
 	token, id, err := create("alice")
 	require.NoError(t, err)
-	alone := without(connections(t, admin), opened)
+	alone := without(connections(ctx, t, admin), opened)
 	var group sync.WaitGroup
 	for range 64 { // which have all connections of the pipeline opened
 		group.Go(func() {
@@ -42,7 +42,7 @@ func TestConnectionsThatWereClosed(t *testing.T) {
 		})
 	}
 	group.Wait()
-	watched := without(connections(t, admin), alone)
+	watched := without(connections(ctx, t, admin), alone)
 	for _, test := range []struct {
 		name  string
 		call  func() error
@@ -56,7 +56,7 @@ func TestConnectionsThatWereClosed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for range 3 {
 				require.NoError(t, test.call())
-				used := without(connections(t, admin), watched)
+				used := without(connections(ctx, t, admin), watched)
 				require.NotEmpty(t, used)
 				for _, id := range used {
 					require.NoError(t, admin.Do(ctx, admin.B().Arbitrary("CLIENT", "KILL", "ID", id).Build()).Error())
@@ -75,20 +75,21 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	server := testserver.Redis(t)
 	admin := connect(t, server.Address)
 	s := open(t, server.Address, redisstore.Config{CacheBytes: -1})
-	before := connections(t, admin)
-	_, err := kit(s).Note(context.WithoutCancel(t.Context()), "alice", "session")
+	ctx := context.WithoutCancel(t.Context())
+	before := connections(ctx, t, admin)
+	_, err := kit(s).Note(ctx, "alice", "session")
 	require.NoError(t, err)
-	used := without(connections(t, admin), before)
+	used := without(connections(ctx, t, admin), before)
 	require.NotEmpty(t, used)
 	require.Eventually(t, func() bool {
-		return len(without(used, connections(t, admin))) == len(used)
+		return len(without(used, connections(ctx, t, admin))) == len(used)
 	}, 20*time.Second, 100*time.Millisecond)
 }
 
 // connections returns the IDs of the server's connections.
-func connections(t *testing.T, admin rueidis.Client) (ids []string) {
+func connections(ctx context.Context, t *testing.T, admin rueidis.Client) (ids []string) {
 	t.Helper()
-	list, err := admin.Do(t.Context(), admin.B().ClientList().Build()).ToString()
+	list, err := admin.Do(ctx, admin.B().ClientList().Build()).ToString()
 	require.NoError(t, err)
 	for _, match := range regexp.MustCompile(`(?m)^id=(\d+)`).FindAllStringSubmatch(list, -1) {
 		ids = append(ids, match[1])
