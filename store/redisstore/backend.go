@@ -293,6 +293,8 @@ func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.P
 		return 0, nil, nil, err
 	case n == taken:
 		return 0, nil, nil, errTaken
+	case n != done:
+		return n, nil, nil, nil
 	case user != r.User:
 		b.unindex(ctx, user, id)
 	}

@@ -36,9 +36,7 @@ func (b *batching) Do(ctx context.Context, command rueidis.Completed) rueidis.Re
 	}
 	defer b.leave()
 	if b.enter(ctx) {
-		if reply := b.doAlone(ctx, command); !lost(reply) {
-			return reply
-		}
+		return b.doAlone(ctx, command)
 	}
 	c := b.call(command)
 	collecting := &b.writes

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -50,12 +46,11 @@ func newBounded(client rueidis.Client, owned bool, timeout time.Duration) *bound
 }
 
 func (b *bounded) Do(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
-	defer b.leave()
 	if b.enter(ctx) {
-		if reply := b.doAlone(ctx, command); !command.IsReadOnly() || !lost(reply) {
-			return reply
-		}
+		defer b.leave()
+		return b.doAlone(ctx, command)
 	}
+	defer b.leave()
 	return b.doMulti(ctx, command)[0]
 }
 
@@ -89,34 +84,17 @@ func (b *bounded) blocking(command rueidis.Completed) rueidis.Completed {
 	return b.B().Arbitrary(words[0]).Args(words[1:]...).Blocking()
 }
 
-// lost reports whether the connection of a command that was alone had been closed. The
-// server, or what stands between, may do so to one that nobody has used for a while, which
-// is not seen before it is used. What may be executed twice goes out on the pipeline then,
-// whose connections are watched.
-func lost(reply rueidis.RedisResult) bool {
-	err := reply.NonRedisError()
-	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
 func (b *bounded) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
 	defer b.leave()
-	if b.enter(ctx) {
-		replies := b.doMultiAlone(ctx, commands)
-		if writes := func(c rueidis.Completed) bool { return !c.IsReadOnly() }; slices.ContainsFunc(commands, writes) || !slices.ContainsFunc(replies, lost) {
-			return replies
-		}
+	if !b.enter(ctx) {
+		return b.doMulti(ctx, commands...)
 	}
-	return b.doMulti(ctx, commands...)
-}
-
-func (b *bounded) doMultiAlone(ctx context.Context, commands []rueidis.Completed) []rueidis.RedisResult {
 	ctx, done := b.alone(ctx)
 	defer done()
-	blocking := make([]rueidis.Completed, len(commands))
 	for i, command := range commands {
-		blocking[i] = b.blocking(command)
+		commands[i] = b.blocking(command)
 	}
-	return b.Client.DoMulti(ctx, blocking...)
+	return b.Client.DoMulti(ctx, commands...)
 }
 
 func (b *bounded) doMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {

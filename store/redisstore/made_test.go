@@ -60,6 +60,43 @@ func TestWhatThisStoreMakesIsReadFromMemory(t *testing.T) {
 	assert.Positive(t, fromMemory)
 }
 
+// TestSignInsAreReadFromMemory: over a client of the store's own, whose commands go out
+// one by one here.
+func TestSignInsAreReadFromMemory(t *testing.T) {
+	server := testserver.Redis(t)
+	s := open(t, server.Address)
+	ctx := context.WithoutCancel(t.Context())
+	token, _, err := kit(s).Create(ctx, record("", nil), signin.Attempt{})
+	require.NoError(t, err)
+	load := func(token string) (store.Record, error) {
+		_, r, found, err := kit(s).Load(ctx, "session", token, false)
+		require.True(t, found)
+		return r, err
+	}
+	waitCached(t, func() error { _, err := load(token); return err }, server)
+	fromMemory := 0
+	for n := range 20 {
+		visitor := record("", map[string]string{"cart": `["json",["tea"]]`})
+		_, id, err := kit(s).Create(ctx, visitor, signin.Attempt{})
+		require.NoError(t, err)
+		if n == 10 {
+			require.NoError(t, flushScripts(t, server))
+		}
+		token, _, found, err := kit(s).SignIn(ctx, id, visitor, record("alice", nil), nil, signin.Attempt{Began: time.Now()})
+		require.NoError(t, err)
+		require.True(t, found)
+		before := reads(t, server)
+		r, err := load(token)
+		require.NoError(t, err)
+		assert.Equal(t, "alice", r.User)
+		assert.Equal(t, visitor.Values["cart"], r.Values["cart"])
+		if reads(t, server) == before {
+			fromMemory++
+		}
+	}
+	assert.Positive(t, fromMemory)
+}
+
 // TestChangesAreSeenInWhatThisStoreHasMade changes and ends sessions elsewhere at the
 // moment they are made: the news of that must not be taken for that of their making.
 func TestChangesAreSeenInWhatThisStoreHasMade(t *testing.T) {

@@ -193,8 +193,7 @@ func clientOption(text string) (rueidis.ClientOption, error) {
 	if err != nil {
 		return option, err
 	}
-	option.DisableCache = true                    // the client's own, which this package does not use
-	option.BlockingPoolCleanup = 10 * time.Second // see bounded: who is between may close what is idle for longer
+	option.DisableCache = true // the client's own, which this package does not use
 	if option.Dialer.Timeout == 0 {
 		option.Dialer.Timeout = defaultTimeout
 	}

@@ -154,10 +154,7 @@ if ARGV[9] == '1' then
   local index, id, stays = KEYS[3], ARGV[4], ARGV[5]
 ` + indexParts + `
 end
-if call('RENAMENX', key, new) == 0 then
-  if ARGV[9] == '1' then call('ZREM', KEYS[3], ARGV[4]) end
-  return -2
-end
+if call('RENAMENX', key, new) == 0 then return -2 end
 if ARGV[9] == '1' and user ~= '' then call('ZREM', KEYS[3], ARGV[3]) end
 if m[8] then call('HDEL', new, 'i') end
 local dropped = 10 + ARGV[7]
