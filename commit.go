@@ -28,6 +28,9 @@ func (q *request) BeforeHeader(header bool) {
 	q.lock()
 	defer q.unlock(q.c)
 	q.writer.Begin()
+	if q.writer.Panicked(q.c) {
+		q.discard()
+	}
 	if q.loaded != nil {
 		q.conclude(header)
 	}
@@ -41,9 +44,6 @@ func (q *request) BeforeHeader(header bool) {
 
 // conclude commits the session, and has the response say what became of it.
 func (q *request) conclude(header bool) {
-	if q.writer.Panicked(q.c) {
-		q.discard()
-	}
 	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
 		q.undoEarly()
 	}
@@ -464,9 +464,7 @@ func (q *request) finish(panicking bool) {
 func (q *request) pass(panicking bool) {
 	if panicking {
 		q.mu.Lock()
-		if q.loaded != nil {
-			q.discard()
-		}
+		q.discard()
 		q.mu.Unlock()
 		q.writer.Abandon()
 		return
@@ -488,8 +486,13 @@ func (q *request) close() {
 	}
 }
 
-// discard forgets what the request changed.
+// discard forgets what the request changed, as its handlers have panicked. They have not
+// used the session, and what answers for them is shown whether or not it can be read.
 func (q *request) discard() {
+	q.panicked = true
+	if q.loaded == nil {
+		return
+	}
 	q.bad, q.view, q.clearing = nil, nil, false
 	q.undoEarly()
 	q.session.Discard()

@@ -46,6 +46,7 @@ type request struct {
 	guarded    bool // the response is for this user alone
 	serving    bool // it is one for the binder itself
 	arriving   bool // it is about to be found out whether the browser is to send the request again
+	panicked   bool // the handlers have
 	closed     bool // the middleware has returned
 
 	// inTurn means that an Update has its turn, or waits for it: one within it must not
@@ -152,7 +153,8 @@ func (q *request) load(fresh bool) {
 	case q.loaded == nil:
 		q.loaded = new(loaded)
 		q.prefetch = client.Prefetches(q.r)
-		q.session.Policy, q.session.Passive = &q.kit.policy, q.prefetch
+		q.session.Policy, q.session.Passive = &q.kit.policy, q.prefetch || q.panicked
+		q.asked = q.panicked
 	case fresh && q.session.ID() != "" && q.untouched():
 		q.late, q.revoked, q.binding = nil, false, binding{}
 		q.start(keeper.Kept{}, false)

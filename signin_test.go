@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -409,6 +410,42 @@ func TestSeenIsWrittenOnceAMinute(t *testing.T) {
 		s.Failing(errors.New("down"), "update")
 		assert.Equal(t, http.StatusOK, b.Get("/").Code, "the answer does not depend on it")
 		assert.Len(t, a.Errors(), 1, "but it is reported")
+	})
+}
+
+// TestPanicBeforeTheSessionIsAskedFor: whoever asks for it after that, to write a log or a
+// page, neither uses it nor is kept from answering.
+func TestPanicBeforeTheSessionIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kittest.NewBackend()
+		a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, func(c *gin.Context) {
+			func() {
+				defer func() { _ = recover() }()
+				c.Next()
+			}()
+			if !c.Writer.Written() {
+				user, _ := sessionkit.User(c)
+				c.String(http.StatusInternalServerError, "sorry, "+user)
+			}
+		})
+		a.On("/login", kittest.SignIn("42"), func(c *gin.Context) { c.String(http.StatusOK, "welcome") })
+		a.On("/behind", func(*gin.Context) { panic("oops") })
+		a.On("/before", func(c *gin.Context) {
+			c.Next()
+			sessionkit.User(c)
+		}, gin.RecoveryWithWriter(io.Discard), func(*gin.Context) { panic("oops") })
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		for _, path := range []string{"/behind", "/before"} {
+			time.Sleep(time.Minute) // so that use would be recorded
+			s.Called()
+			assert.Equal(t, http.StatusInternalServerError, b.Get(path).Code)
+			assert.Equal(t, []string{"load"}, s.Called(), path)
+		}
+		s.Failing(kittest.ErrDown, "load")
+		w := b.Get("/behind")
+		assert.Equal(t, http.StatusInternalServerError, w.Code)
+		assert.Equal(t, "sorry, ", w.Body.String())
 	})
 }
 

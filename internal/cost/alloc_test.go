@@ -55,9 +55,8 @@ func TestBytesOfAnonymousRequests(t *testing.T) {
 		}
 		return least
 	}
-	const state, contextMap, session, hash = 208, 48 + 288, 512, 48
-	assert.LessOrEqual(t, measure("/anonymous"), uint64(state+contextMap))
-	assert.LessOrEqual(t, measure("/read"), uint64(state+contextMap+session+hash))
+	assert.LessOrEqual(t, measure("/anonymous"), uint64(600), "of which gin's map takes more than half")
+	assert.LessOrEqual(t, measure("/read"), uint64(1200))
 }
 
 // TestAllocationsOfSignIn holds signing in a visitor, and signing out, to their budgets.
