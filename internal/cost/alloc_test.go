@@ -33,8 +33,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// TestBytesOfAnonymousRequests: a request that touches nothing makes nothing of a session.
-func TestBytesOfAnonymousRequests(t *testing.T) {
+// TestBytes: a request that touches nothing makes nothing of a session, and one that does no more than it needs.
+func TestBytes(t *testing.T) {
 	if kittest.RaceEnabled {
 		return
 	}
