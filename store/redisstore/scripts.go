@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1" // #nosec G505 -- it is how Redis names scripts
 	"encoding/hex"
+	"fmt"
 
 	"github.com/redis/rueidis"
 )
@@ -25,23 +26,23 @@ const (
 type script struct {
 	*rueidis.Lua
 
-	text, hash string
+	text, sha string
 }
 
 func newScript(text string) script {
-	hash := sha1.Sum([]byte(text)) // #nosec G401 -- see the import
-	return script{rueidis.NewLuaScript(text), text, hex.EncodeToString(hash[:])}
+	sha := sha1.Sum([]byte(text)) // #nosec G401 -- see the import
+	return script{rueidis.NewLuaScript(text), text, hex.EncodeToString(sha[:])}
 }
 
-// execThenRead runs a script and then reads a hash, in one go: in a script HGETALL takes
+// execThenRead runs a script and then reads the hash at a key, in one go: in a script HGETALL takes
 // many times as long.
-func (s script) execThenRead(ctx context.Context, client rueidis.Client, keys, args []string, hash string) (ran, read rueidis.RedisResult) {
+func (s script) execThenRead(ctx context.Context, client rueidis.Client, keys, args []string, key string) (ran, read rueidis.RedisResult) {
 	send := func(run rueidis.Completed) (ran, read rueidis.RedisResult) {
-		replies := client.DoMulti(ctx, run, client.B().Hgetall().Key(hash).Build())
+		replies := client.DoMulti(ctx, run, client.B().Hgetall().Key(key).Build())
 		return replies[0], replies[1]
 	}
 	n := int64(len(keys))
-	ran, read = send(client.B().Evalsha().Sha1(s.hash).Numkeys(n).Key(keys...).Arg(args...).Build())
+	ran, read = send(client.B().Evalsha().Sha1(s.sha).Numkeys(n).Key(keys...).Arg(args...).Build())
 	if err, ok := rueidis.IsRedisErr(ran.Error()); ok && err.IsNoScript() {
 		return send(client.B().Eval().Script(s.text).Numkeys(n).Key(keys...).Arg(args...).Build())
 	}
@@ -50,7 +51,13 @@ func (s script) execThenRead(ctx context.Context, client rueidis.Client, keys, a
 
 // What scripts have in common stands in each of them as it is: a function of Lua would
 // be made anew by each run, and called. They run for every change, so they read no more
-// than they need. Long lists are sent on in portions: unpack takes some 8,000.
+// than they need.
+
+// portions is the text that runs a command with ARGV[first] to ARGV[last], in portions:
+// unpack takes some 8,000.
+func portions(command, key, first, last string) string {
+	return fmt.Sprintf("for i = %[3]s, %[4]s, 4000 do call('%[1]s', %[2]s, unpack(ARGV, i, math.min(i + 3999, %[4]s))) end\n", command, key, first, last)
+}
 
 // liveParts returns if there is no live session, of whose fields m holds some.
 const liveParts = `
@@ -95,9 +102,7 @@ if ARGV[4] == '1' then
   local index, id, stays = KEYS[2], ARGV[2], ARGV[3]
 ` + indexParts + `
 end
-for i = 6, #ARGV, 4000 do
-  call('HSET', key, unpack(ARGV, i, math.min(i + 3999, #ARGV)))
-end
+` + portions("HSET", "key", "6", "#ARGV") + `
 call('PEXPIRE', key, ARGV[1])
 local answer, first, field = {1}, 2 + ARGV[4], ARGV[5]
 ` + peekParts + `
@@ -133,12 +138,7 @@ if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
 end
 if ARGV[2] ~= '0' and tonumber(ARGV[2]) > seen then call('HSET', key, 's', ARGV[2]) end
 local last = 8 + ARGV[8]
-for i = 9, last, 4000 do
-  call('HDEL', key, unpack(ARGV, i, math.min(i + 3999, last)))
-end
-for i = last + 1, #ARGV, 4000 do
-  call('HSET', key, unpack(ARGV, i, math.min(i + 3999, #ARGV)))
-end
+` + portions("HDEL", "key", "9", "last") + portions("HSET", "key", "last + 1", "#ARGV") + `
 return 1
 `)
 
@@ -159,12 +159,7 @@ if ARGV[9] == '1' and user ~= '' then call('ZREM', KEYS[3], ARGV[3]) end
 if m[8] then call('HDEL', new, 'i') end
 local dropped = 10 + ARGV[7]
 local traced = dropped + ARGV[8]
-for i = 11, dropped, 4000 do
-  call('HDEL', new, unpack(ARGV, i, math.min(i + 3999, dropped)))
-end
-for i = traced + 1, #ARGV, 4000 do
-  call('HSET', new, unpack(ARGV, i, math.min(i + 3999, #ARGV)))
-end
+` + portions("HDEL", "new", "11", "dropped") + portions("HSET", "new", "traced + 1", "#ARGV") + `
 call('PEXPIRE', new, ARGV[2])
 call('HSET', key, unpack(ARGV, dropped + 1, traced))
 call('PEXPIRE', key, ARGV[6])
