@@ -169,11 +169,10 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
-	var attempt *signin.Attempt
+	var attempt signin.Attempt
 	if plan.Attempt {
-		a := q.attempt()
-		a.SignIn = q.session.Details()
-		attempt = &a
+		attempt = q.attempt()
+		attempt.SignIn = q.session.Details()
 	}
 	k, found, err := q.kit.keeper.Rotate(q.r, q.kept(), plan.Record, plan.Change.Delete, attempt)
 	switch {
@@ -383,7 +382,7 @@ func (q *request) dropCookies(name string) {
 		if q.kit.site.Shared == nil {
 			expired.Name, expired.Secure = name, expired.Secure || name == q.kit.site.SecureName
 		}
-		cookie.Put(q.writer.Header(), cookie.Expire(expired))
+		cookie.Put(q.writer.Header(), cookie.Expire(&expired))
 		response.KeepFromCaches(q.writer.Header())
 	}
 }
@@ -410,7 +409,7 @@ func (q *request) sendCookie() {
 	}
 	sent := q.kit.site.Session(q.r)
 	sent.Value, sent.MaxAge = q.handle.Cookie, q.session.CookieAge(time.Now())
-	cookie.Put(q.writer.Header(), sent)
+	cookie.Put(q.writer.Header(), &sent)
 	q.dropOtherCookie()
 	q.sendOffer()
 }

@@ -298,9 +298,6 @@ func (c Config) withDefaults() Config {
 		c.BoundFor = defaultBoundFor
 	}
 	c.TokenHeader = http.CanonicalHeaderKey(c.TokenHeader)
-	if c.OnEvent == nil {
-		c.OnEvent = func(*gin.Context, Event) {}
-	}
 	if c.OnError == nil {
 		c.OnError = func(c *gin.Context, err error) { slog.ErrorContext(c, "session error", "err", err) }
 	}

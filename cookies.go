@@ -228,7 +228,7 @@ func setCookie(c *gin.Context, name, value string, o CookieOptions) error {
 		return fmt.Errorf("sessionkit: setting cookie %q: %w", name, err)
 	}
 	sent.MaxAge = int(o.MaxAge / time.Second)
-	cookie.Put(q.writer.Header(), sent)
+	cookie.Put(q.writer.Header(), &sent)
 	return nil
 }
 
@@ -241,7 +241,7 @@ func deleteCookie(c *gin.Context, name string, o CookieOptions) {
 		q.reportCookie(name, err)
 		return
 	}
-	cookie.Put(q.writer.Header(), cookie.Expire(dropped))
+	cookie.Put(q.writer.Header(), cookie.Expire(&dropped))
 }
 
 // reportCookie hands to OnError why a cookie was not deleted.
@@ -250,12 +250,12 @@ func (q *request) reportCookie(name string, err error) {
 }
 
 // newCookie returns a cookie without a value, fit for the connection.
-func (q *request) newCookie(name string, o CookieOptions) (*http.Cookie, error) {
+func (q *request) newCookie(name string, o CookieOptions) (http.Cookie, error) {
 	switch {
 	case name == q.kit.site.SessionName(q.r):
-		return nil, errors.New("this is the session's own cookie; choose another name")
+		return http.Cookie{}, errors.New("this is the session's own cookie; choose another name")
 	case q.writer.Begun() || q.writer.Written():
-		return nil, errors.New("the response has begun; set cookies before writing")
+		return http.Cookie{}, errors.New("the response has begun; set cookies before writing")
 	}
 	return q.kit.site.Fit(q.r, http.Cookie{
 		Name: name, Domain: o.Domain, Path: o.Path, SameSite: o.SameSite, Partitioned: o.Partitioned, HttpOnly: !o.ScriptReadable,

@@ -110,7 +110,9 @@ type pendingCalls struct {
 // make makes the calls.
 func (p *pendingCalls) make(k *kit, c *gin.Context) {
 	for _, e := range p.events {
-		k.OnEvent(c, e)
+		if k.OnEvent != nil {
+			k.OnEvent(c, e)
+		}
 	}
 	for _, err := range p.errs {
 		k.OnError(c, err)
@@ -136,6 +138,9 @@ func (q *request) unlock(c *gin.Context) {
 
 // tell notes an event, of which OnEvent hears when the lock is free.
 func (q *request) tell(e Event) {
+	if q.kit.OnEvent == nil {
+		return
+	}
 	q.calls().events = append(q.calls().events, e)
 }
 

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	tokens "github.com/gin-sessionkit/sessionkit/internal/token"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -60,8 +59,7 @@ func boundaryID(user, name string) string {
 	text := append(room[:0], boundaryPurpose+": "...)
 	text = append(strconv.AppendInt(text, int64(len(name)), 10), ':')
 	text = append(append(append(text, name...), ": "...), user...)
-	sum := sha256.Sum256(text)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return tokens.Hash(text)
 }
 
 // everyoneID is the ID of the boundary of everyone's sessions.

@@ -6,11 +6,11 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
 
+	tokens "github.com/gin-sessionkit/sessionkit/internal/token"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -39,8 +39,7 @@ const (
 // markID returns the ID of an old cookie's mark. No token has it: it is the hash
 // of a text that is none.
 func markID(cookie string) string {
-	sum := sha256.Sum256([]byte(markPurpose + ": " + cookie))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return tokens.Hash([]byte(markPurpose + ": " + cookie))
 }
 
 // mark returns the mark of the old cookie.

@@ -67,11 +67,11 @@ func (s *Site) Keeps(r *http.Request) bool {
 }
 
 // Session is the session's cookie on this connection, without a value.
-func (s *Site) Session(r *http.Request) *http.Cookie {
+func (s *Site) Session(r *http.Request) http.Cookie {
 	if s.Shared != nil {
 		c := s.Shared(address.IsHTTPS(r))
 		s.Warn(r, c.Secure)
-		return &c
+		return c
 	}
 	return s.Fit(r, http.Cookie{
 		Name: s.SessionName(r), Domain: s.Domain, Path: s.Path, SameSite: s.SameSite, Partitioned: s.Partitioned, HttpOnly: true,
@@ -79,7 +79,7 @@ func (s *Site) Session(r *http.Request) *http.Cookie {
 }
 
 // Fit fits a cookie to the connection: Secure, unless it would not arrive then.
-func (s *Site) Fit(r *http.Request, c http.Cookie) *http.Cookie {
+func (s *Site) Fit(r *http.Request, c http.Cookie) http.Cookie {
 	c.Secure = HasPrefix(c.Name) || !s.PlainHTTP(r)
 	if !c.Secure { // browsers take these two from Secure cookies only
 		c.Partitioned = false
@@ -91,7 +91,7 @@ func (s *Site) Fit(r *http.Request, c http.Cookie) *http.Cookie {
 		}
 	}
 	s.Warn(r, c.Secure)
-	return &c
+	return c
 }
 
 // Unreachable returns why a session cookie that is set by the response to this request

@@ -160,7 +160,7 @@ func (f *foreign) Update(r *http.Request, k Kept, change store.Change) (Kept, st
 	return next, store.Outcome{Found: true}, nil
 }
 
-func (f *foreign) Rotate(r *http.Request, k Kept, record store.Record, drop []string, _ *signin.Attempt) (Kept, bool, error) {
+func (f *foreign) Rotate(r *http.Request, k Kept, record store.Record, drop []string, _ signin.Attempt) (Kept, bool, error) {
 	if now, err := f.Load(r, k.Cookie, true); err != nil || now.ID == "" {
 		return Kept{}, false, err // what ended meanwhile does not go on under a new ID
 	}

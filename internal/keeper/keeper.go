@@ -32,7 +32,7 @@ type Keeper interface {
 
 	// Rotate moves a session to a new ID, unless it has ended. It is by a sign-in if
 	// there is an attempt.
-	Rotate(r *http.Request, k Kept, record store.Record, drop []string, a *signin.Attempt) (Kept, bool, error)
+	Rotate(r *http.Request, k Kept, record store.Record, drop []string, a signin.Attempt) (Kept, bool, error)
 
 	// Follow returns a session that has been given a new ID, in the same sign-in. It
 	// is not found if it has ended.
@@ -114,12 +114,12 @@ func (s served) Update(r *http.Request, k Kept, change store.Change) (Kept, stor
 	return k, outcome, err
 }
 
-func (s served) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a *signin.Attempt) (Kept, bool, error) {
+func (s served) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a signin.Attempt) (Kept, bool, error) {
 	next := Kept{Stored: session.Stored{Record: record}}
 	var found bool
 	var err error
-	if a != nil {
-		next.Cookie, next.ID, found, err = s.server.SignIn(Committing(r), k.ID, k.Record, record, drop, *a)
+	if !a.IsZero() {
+		next.Cookie, next.ID, found, err = s.server.SignIn(Committing(r), k.ID, k.Record, record, drop, a)
 	} else {
 		next.Cookie, next.ID, found, err = s.server.Renew(Committing(r), k.ID, k.Record, record, drop)
 	}

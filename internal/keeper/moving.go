@@ -19,15 +19,15 @@ func (m moving) Update(r *http.Request, k Kept, change store.Change) (Kept, stor
 	return Kept{Stored: session.Stored{ID: id, Record: k.Record}, Handle: Handle{Cookie: token}}, store.Outcome{Found: found}, err
 }
 
-func (m moving) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a *signin.Attempt) (Kept, bool, error) {
+func (m moving) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a signin.Attempt) (Kept, bool, error) {
 	if k.mover == nil {
 		return m.served.Rotate(r, k, record, drop, a)
 	}
 	next := Kept{Stored: session.Stored{Record: record}}
 	var found bool
 	var err error
-	if a != nil {
-		next.Cookie, next.ID, found, err = k.mover.SignIn(Committing(r), r, record, drop, *a)
+	if !a.IsZero() {
+		next.Cookie, next.ID, found, err = k.mover.SignIn(Committing(r), r, record, drop, a)
 	} else {
 		next.Cookie, next.ID, found, err = k.mover.Renew(Committing(r), r, record, drop)
 	}

@@ -47,8 +47,8 @@ func (s shared) Update(r *http.Request, k Kept, change store.Change) (Kept, stor
 	return k, outcome, err
 }
 
-func (s shared) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a *signin.Attempt) (Kept, bool, error) {
-	cookie, id, found, err := s.store.Rotate(Committing(r), k.Cookie, k.Record, record, drop, a != nil, address.IsHTTPS(r))
+func (s shared) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a signin.Attempt) (Kept, bool, error) {
+	cookie, id, found, err := s.store.Rotate(Committing(r), k.Cookie, k.Record, record, drop, !a.IsZero(), address.IsHTTPS(r))
 	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: cookie}}, found, err
 }
 

@@ -8,7 +8,7 @@ import (
 // NoStore keeps a response out of all caches, also of those that go by a header of
 // their own (RFC 9213 section 2).
 func NoStore(header http.Header) {
-	header.Set("Cache-Control", "no-store")
+	header["Cache-Control"] = []string{"no-store"}
 	dropTargeted(header)
 }
 
@@ -40,7 +40,7 @@ func KeepFromCaches(header http.Header) {
 			}
 		}
 	}
-	header.Set("Cache-Control", "no-store")
+	header["Cache-Control"] = []string{"no-store"}
 }
 
 // Varies reports whether a Vary header names a field already.

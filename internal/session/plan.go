@@ -80,13 +80,18 @@ func (s *Session) PlanUpdate(now time.Time) Plan {
 func (s *Session) rotate(now time.Time) Plan {
 	p := Plan{Act: Rotate, Change: store.Change{Set: s.values.set, Delete: s.values.drop}, Cookie: true}
 	if p.Attempt = s.intent == toSignIn || s.user != s.stored.Record.User; p.Attempt { // as Config.UserOf says, and the store does not know yet
-		if in := s.SignedIn(); in.Line == "" {
-			in.Line = rand.Text()
-			s.signIn = &in
+		if s.Details().Line == "" {
+			s.giveLine()
 		}
 	}
 	p.Record = s.next(now)
 	return p
+}
+
+func (s *Session) giveLine() {
+	in := s.SignedIn()
+	in.Line = rand.Text()
+	s.signIn = &in
 }
 
 func (s *Session) update(act Act, now time.Time) Plan {
@@ -175,17 +180,21 @@ func (s *Session) Updated(stored Stored, c store.Change) {
 	if !c.Seen.IsZero() {
 		stored.Record.Seen, stored.Record.Expires = c.Seen, c.Expires
 	}
-	stored.Record.Values = s.values.base
-	set, drop := s.values.set, s.values.drop
-	s.Committed(stored)
-	s.values.set, s.values.drop, s.values.saved = set, drop, true
+	s.saved(stored, s.values.set)
 }
 
 // Rotated goes on with the session under its new ID. stored has the values that the plan
 // has changed.
 func (s *Session) Rotated(stored Stored) {
-	stored.Record.Values = value.Apply(s.values.base, stored.Record.Values, s.values.drop)
+	s.saved(stored, stored.Record.Values)
+}
+
+// saved goes on with a session in which set now stands, and what was dropped does not.
+func (s *Session) saved(stored Stored, set map[string]string) {
+	v := values{base: s.values.base, set: set, drop: s.values.drop, saved: true}
+	stored.Record.Values = v.base
 	s.Committed(stored)
+	s.values = v
 }
 
 // Followed goes on with a session to which a change was made after another request had
@@ -199,10 +208,12 @@ func (s *Session) Followed(stored Stored) {
 // the browser.
 func (s *Session) CookieAge(now time.Time) int {
 	r := s.stored.Record
-	r.Values = s.values.all()
 	in := s.SignedIn()
 	if s.user != r.User {
+		r.Values = s.values.all()
 		in = signInOf(&r)
 	}
-	return s.Policy.lifeOf(&r, in).cookieAge(&r, in, now)
+	maxAge, _ := s.values.text(value.MaxAge)
+	until, _ := s.values.text(value.Until)
+	return s.Policy.life(r.User, in, maxAge, until).cookieAge(&r, in, now)
 }

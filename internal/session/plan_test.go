@@ -274,3 +274,31 @@ func TestCommitsFollowEachOther(t *testing.T) {
 	assert.Equal(t, "alice", s.User())
 	assert.Equal(t, `2`, s.Texts()["b"])
 }
+
+// TestWhatFollowsARotation shows that what comes after a commit knows of the sign-in that
+// it has stored, and of the values (5).
+func TestWhatFollowsARotation(t *testing.T) {
+	for name, then := range map[string]func(*session.Session){
+		"nothing":               func(*session.Session) {},
+		"a sign-out":            (*session.Session).Restart,
+		"handlers that panic":   (*session.Session).Discard,
+		"another value":         func(s *session.Session) { s.Put("n", "2") },
+		"another value's end":   func(s *session.Session) { s.Remove("theme") },
+		"one that is read":      func(s *session.Session) { s.TextIn("n") },
+		"the age of its cookie": func(s *session.Session) { s.CookieAge(now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := session.Session{Policy: &policy}
+			s.Begin(visitor(), false)
+			login("alice")(&s)
+			s.Put("n", "1")
+			s.Remove("cart")
+			plan := s.Plan(now)
+			require.Equal(t, session.Rotate, plan.Act)
+			s.Rotated(session.Stored{ID: "second", Record: plan.Record})
+			then(&s)
+			assert.ElementsMatch(t, []string{"theme", "n", signin.Name}, keys(s.Stored().Record.Values))
+			assert.Equal(t, plan.Record.Values[signin.Name], s.Stored().Record.Values[signin.Name])
+		})
+	}
+}

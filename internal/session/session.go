@@ -63,12 +63,13 @@ func (s *Session) Begin(stored Stored, due bool) {
 
 // Discard forgets what the request has changed. It does not count as use.
 func (s *Session) Discard() {
-	s.Begin(s.stored, false)
+	s.Begin(s.Stored(), false)
 	s.Passive = true
 }
 
 // Restart drops all there is: what follows is another, new session.
 func (s *Session) Restart() {
+	s.settle()
 	s.intent = toStay
 	if s.stored.ID != "" {
 		s.intent = toEnd
@@ -157,7 +158,10 @@ func (s *Session) LiveFor(seconds int) bool {
 func (s *Session) ID() string { return s.stored.ID }
 
 // Stored returns the stored session.
-func (s *Session) Stored() Stored { return s.stored }
+func (s *Session) Stored() Stored {
+	s.settle()
+	return s.stored
+}
 
 // Base returns the texts of the values as the store has them. They must not be changed.
 func (s *Session) Base() map[string]string { return s.values.base }

@@ -90,7 +90,7 @@ func (s SignIn) Text() string {
 	return text
 }
 
-// An Attempt is a sign-in that is under way.
+// An Attempt is a sign-in that is under way. The zero value is none.
 type Attempt struct {
 	Began time.Time // its request; with the reading of the monotonic clock
 
@@ -105,3 +105,6 @@ type Attempt struct {
 	// is to be asked.
 	SignIn *SignIn
 }
+
+// IsZero reports whether there is none.
+func (a Attempt) IsZero() bool { return a.Began.IsZero() }

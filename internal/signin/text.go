@@ -21,67 +21,66 @@ func (s SignIn) plainText() (text string, ok bool) {
 		}
 	}
 	var room [512]byte
-	w := writer{b: append(room[:0], `["json",{`...)}
-	w.time("at", s.At)
-	if !s.Confirmed.IsZero() {
-		w.time("confirmed", s.Confirmed)
+	b := append(room[:0], `["json",{`...)
+	b, ok = appendTime(b, "at", s.At)
+	if ok && !s.Confirmed.IsZero() {
+		b, ok = appendTime(b, "confirmed", s.Confirmed)
 	}
-	if !s.Ends.IsZero() {
-		w.time("ends", s.Ends)
+	if ok && !s.Ends.IsZero() {
+		b, ok = appendTime(b, "ends", s.Ends)
 	}
-	w.yes("remembered", s.Remembered)
-	w.yes("values", s.Values)
-	w.text("user_agent", s.UserAgent, false)
-	w.text("ip", s.IP, false)
-	w.number("idle", int64(s.Idle))
-	w.number("lifetime", int64(s.Lifetime))
-	w.text("line", s.Line, true)
-	w.text("epoch", s.Epoch, false)
-	w.yes("may_be_bound", s.MayBeBound)
-
-	w.number("turn", s.Turn)
-	return string(append(w.b, "}]"...)), !w.failed
+	if !ok {
+		return "", false
+	}
+	b = appendYes(b, "remembered", s.Remembered)
+	b = appendYes(b, "values", s.Values)
+	if s.UserAgent != "" {
+		b = appendString(b, "user_agent", s.UserAgent)
+	}
+	if s.IP != "" {
+		b = appendString(b, "ip", s.IP)
+	}
+	b = appendNumber(b, "idle", int64(s.Idle))
+	b = appendNumber(b, "lifetime", int64(s.Lifetime))
+	b = appendString(b, "line", s.Line)
+	if s.Epoch != "" {
+		b = appendString(b, "epoch", s.Epoch)
+	}
+	b = appendYes(b, "may_be_bound", s.MayBeBound)
+	b = appendNumber(b, "turn", s.Turn)
+	return string(append(b, "}]"...)), true
 }
 
-type writer struct {
-	b      []byte
-	failed bool
-}
+// The functions that follow append a field.
 
-func (w *writer) name(name string) {
-	if w.b[len(w.b)-1] != '{' {
-		w.b = append(w.b, ',')
+func appendName(b []byte, name string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
 	}
-	w.b = append(append(append(w.b, '"'), name...), `":`...)
+	return append(append(append(b, '"'), name...), `":`...)
 }
 
-func (w *writer) time(name string, t time.Time) {
-	w.name(name)
-	w.b = append(w.b, '"')
-	b, err := t.AppendText(w.b)
-	w.b, w.failed = b, w.failed || err != nil
-	w.b = append(w.b, '"')
+func appendTime(b []byte, name string, t time.Time) (_ []byte, ok bool) {
+	b, err := t.AppendText(append(appendName(b, name), '"'))
+	return append(b, '"'), err == nil
 }
 
-func (w *writer) yes(name string, yes bool) {
-	if yes {
-		w.name(name)
-		w.b = append(w.b, "true"...)
+func appendYes(b []byte, name string, yes bool) []byte {
+	if !yes {
+		return b
 	}
+	return append(appendName(b, name), "true"...)
 }
 
-func (w *writer) text(name, text string, always bool) {
-	if text != "" || always {
-		w.name(name)
-		w.b = append(append(append(w.b, '"'), text...), '"')
-	}
+func appendString(b []byte, name, text string) []byte {
+	return append(append(append(appendName(b, name), '"'), text...), '"')
 }
 
-func (w *writer) number(name string, n int64) {
-	if n != 0 {
-		w.name(name)
-		w.b = strconv.AppendInt(w.b, n, 10)
+func appendNumber(b []byte, name string, n int64) []byte {
+	if n == 0 {
+		return b
 	}
+	return strconv.AppendInt(appendName(b, name), n, 10)
 }
 
 // plainOf reads a text that plainText has returned.

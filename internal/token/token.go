@@ -39,8 +39,7 @@ func ID(token string) (id string, ok bool) {
 	if len(token) != tokenChars {
 		return "", false
 	}
-	// Both arrays stay on the stack: the ID is the only allocation.
-	var in, out [tokenChars]byte
+	var in [tokenChars]byte // it stays on the stack: the ID is the only allocation
 	copy(in[:], token)
 	other := uint8(0)
 	for _, c := range in {
@@ -49,9 +48,15 @@ func ID(token string) (id string, ok bool) {
 	if other != 0 {
 		return "", false
 	}
-	sum := sha256.Sum256(in[:])
+	return Hash(in[:]), true
+}
+
+// Hash returns the SHA-256 of a text in the form of an ID.
+func Hash(text []byte) string {
+	var out [tokenChars]byte
+	sum := sha256.Sum256(text)
 	encode(&out, &sum)
-	return string(out[:]), true
+	return string(out[:])
 }
 
 // encode does what [base64.RawURLEncoding] does to 32 bytes, in a third of the

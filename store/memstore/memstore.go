@@ -149,17 +149,28 @@ func (u userIDs) all(yield func(id string) bool) {
 }
 
 func pack(r store.Record, values packed) *record {
-	p := &record{
-		name: r.Name, user: r.User,
-		created: r.Created.UnixMilli(), seen: r.Seen.UnixMilli(), expires: r.Expires.UnixMilli(), packed: values,
+	var p *record
+	if r.Kind != "" || r.Ended != "" {
+		p = newSpecial(special{r.Kind, r.Ended, r.Next})
+	} else {
+		p = new(record)
 	}
+	p.name, p.user, p.packed = r.Name, r.User, values
+	p.created, p.seen, p.expires = r.Created.UnixMilli(), r.Seen.UnixMilli(), r.Expires.UnixMilli()
 	if !r.Since.IsZero() {
 		p.since = r.Since.UnixMilli()
 	}
-	if r.Kind != "" || r.Ended != "" {
-		p.special = &special{r.Kind, r.Ended, r.Next}
-	}
 	return p
+}
+
+// newSpecial returns a record that is something special, in one piece of memory.
+func newSpecial(s special) *record {
+	both := &struct {
+		record
+		special
+	}{special: s}
+	both.record.special = &both.special
+	return &both.record
 }
 
 // use makes the map of the values, for those who use the session.
@@ -224,10 +235,9 @@ func (r *record) session(now int64) bool { return r.live(now) && r.special == ni
 
 // trace returns what is left of a session that ends now.
 func (r *record) trace(why store.Ending, now int64) *record {
-	return &record{
-		name: r.name, user: r.user, created: r.created, since: r.since, seen: r.seen, expires: min(r.expires, now),
-		special: &special{ended: why},
-	}
+	t := newSpecial(special{ended: why})
+	t.name, t.user, t.created, t.since, t.seen, t.expires = r.name, r.user, r.created, r.since, r.seen, min(r.expires, now)
+	return t
 }
 
 func now() int64 { return time.Now().UnixMilli() }
