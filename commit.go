@@ -475,13 +475,13 @@ func (q *request) pass(panicking bool) {
 func (q *request) close() {
 	q.mu.Lock()
 	q.closed = true
-	if q.listed {
-		q.kit.resumable.Remove(&q.entry)
+	l := q.loaded
+	if l != nil && l.entry.Listed() {
+		q.kit.resumable.Remove(&l.entry)
 	}
-	watched := q.loaded != nil && q.watched != nil
 	q.mu.Unlock()
-	if watched {
-		q.watched.stop()
+	if l != nil && l.watched != nil {
+		l.watched.stop()
 	}
 }
 

@@ -306,16 +306,16 @@ func keepNext(c *gin.Context, next string) {
 	q := w.Committer.(*request)
 	q.lock()
 	defer q.unlock(c)
-	q.returnTo = next
+	q.returnTo = &next
 }
 
 // keepLocation undoes that change.
 func (q *request) keepLocation() {
-	if q.returnTo == "" {
+	if q.returnTo == nil {
 		return
 	}
-	if header := q.writer.Header(); header.Get("Location") == address.RedirectTo(q.returnTo) {
-		header.Set("Location", address.EscapeNonASCII(q.returnTo))
+	if header := q.writer.Header(); header.Get("Location") == address.RedirectTo(*q.returnTo) {
+		header.Set("Location", address.EscapeNonASCII(*q.returnTo))
 	}
 }
 

@@ -30,8 +30,6 @@ type request struct {
 	r      *http.Request
 	began  time.Duration // after the program
 	writer response.Writer
-	entry  resume.Entry
-	listed bool // entry is: the handlers may be run once more
 
 	mu      sync.Mutex
 	pending *pendingCalls // nil: none
@@ -39,7 +37,7 @@ type request struct {
 	*loaded // nil: nothing has asked for the session
 
 	flashes  *flashes // nil: none yet
-	returnTo string   // what NextURL has returned, if a redirect would change it
+	returnTo *string  // what NextURL has returned, if a redirect would change it; nil: it would not
 
 	bearer     bool // it comes from a client without cookies
 	cookieless bool // its route is one of Config.CookielessRoutes
@@ -48,10 +46,6 @@ type request struct {
 	arriving   bool // it is about to be found out whether the browser is to send the request again
 	panicked   bool // the handlers have
 	closed     bool // the middleware has returned
-
-	// inTurn means that an Update has its turn, or waits for it: one within it must not
-	// wait as well.
-	inTurn atomic.Bool
 }
 
 // loaded is what a request knows of its session. Most requests for pictures and the
@@ -64,6 +58,9 @@ type loaded struct {
 	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
 	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
 	watched *watched           // nil: nobody waits for the session's end
+	vary    [1]string          // the Vary header's value
+
+	entry resume.Entry[*request] // it is listed once anything has changed: the handlers may be run once more
 
 	brought
 	reply
@@ -83,10 +80,9 @@ type brought struct {
 
 // reply is what the response has to say of the session.
 type reply struct {
-	sends    bool      // it gives the client the session's secret
-	clearing bool      // the commit is to take the cookie from the browser, unless another one follows
-	clears   bool      // and has
-	vary     [1]string // the Vary header's value
+	sends    bool // it gives the client the session's secret
+	clearing bool // the commit is to take the cookie from the browser, unless another one follows
+	clears   bool // and has
 }
 
 // progress is how far the request has come.
@@ -98,6 +94,10 @@ type progress struct {
 	asked    bool // the handler has asked whether the session could be read
 	early    bool // Save has stored it
 	reported bool // bad was
+
+	// inTurn means that an Update has its turn, or waits for it: one within it must not
+	// wait as well.
+	inTurn atomic.Bool
 }
 
 // pendingCalls are the calls of OnEvent and OnError that wait until the request's
@@ -122,6 +122,9 @@ func (p *pendingCalls) make(k *kit, c *gin.Context) {
 // started is when the program began. To tell the time since then takes half as long as to
 // tell what time it is, and all requests have to tell when they began.
 var started = time.Now()
+
+// Context implements [resume.Request].
+func (q *request) Context() *gin.Context { return q.c }
 
 func (q *request) lock() { q.mu.Lock() }
 
@@ -322,10 +325,8 @@ func (q *request) remove(name string) {
 // changed notes that there is a change, and reports one that comes when nothing can
 // be saved any more.
 func (q *request) changed() {
-	if !q.listed && !q.closed {
-		q.listed = true
-		q.entry = resume.Entry{Context: q.c, Request: q}
-		q.kit.resumable.Add(&q.entry)
+	if !q.closed && !q.entry.Listed() {
+		q.kit.resumable.Add(q, &q.entry)
 	}
 	if q.closed {
 		q.report(errors.New("sessionkit: the session was changed after the request had ended: the change is lost"))

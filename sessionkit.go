@@ -91,7 +91,7 @@ type kit struct {
 	sealers    []cookie.Sealer // one for each of Config.Secrets
 	bound      *binder         // nil: sessions are not bound to devices
 
-	resumable *resume.List
+	resumable *resume.List[*request]
 	turns     *turn.Turns
 
 	vary     []string // the headers in which requests bring a session
@@ -124,7 +124,7 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 			InsecureHTTP: c.InsecureHTTP, SecureName: cookie.SecureName(c.Name, c.Domain, c.Path),
 		},
 		protection: http.NewCrossOriginProtection(),
-		resumable:  resume.New(),
+		resumable:  resume.New[*request](),
 		turns:      turn.New(),
 		vary:       []string{"Cookie"},
 		bound:      newBinder(c),
@@ -200,7 +200,7 @@ func (k *kit) serve(c *gin.Context) {
 		c.Next() // used twice, by the engine and by a group
 		return
 	}
-	if q, ok := k.resumable.Find(c).(*request); ok {
+	if q := k.resumable.Find(c); q != nil {
 		q.resume(c)
 		return
 	}

@@ -55,8 +55,8 @@ func TestBytes(t *testing.T) {
 		}
 		return least
 	}
-	assert.LessOrEqual(t, measure("/anonymous"), uint64(600), "of which gin's map takes more than half")
-	assert.LessOrEqual(t, measure("/read"), uint64(1200))
+	assert.LessOrEqual(t, measure("/anonymous"), uint64(500), "of which gin's map takes more than half")
+	assert.LessOrEqual(t, measure("/read"), uint64(1080))
 }
 
 // TestAllocationsOfSignIn holds signing in a visitor, and signing out, to their budgets.

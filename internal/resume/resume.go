@@ -9,65 +9,77 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
+// A Request is what a [List] holds. Most often it is a pointer.
+type Request interface {
+	comparable
+
+	// Context returns the context that the request runs with.
+	Context() *gin.Context
+}
+
 // A List holds the requests with changes that have yet to be saved, by their
 // *gin.Context. A handler that calls [gin.Engine.HandleContext] has all handlers run
 // once more on the same one, of which gin has forgotten everything: the session has
 // to go on where it was.
-type List struct {
+type List[R Request] struct {
 	seed  maphash.Seed
-	slots [64]slot
+	slots [64]slot[R]
 }
 
-type slot struct {
+type slot[R Request] struct {
 	mu    sync.Mutex
 	n     atomic.Int32 // entries in the list
-	first *Entry
+	first *Entry[R]
 }
 
-// An Entry is a request in a [List]. It is a part of what it stands for, so that a
-// request needs no allocation for it.
-type Entry struct {
-	Context *gin.Context
-	Request any // a pointer to the whole
+// An Entry is the place of a request in a [List]. It is a part of the request, which so
+// needs no allocation for it.
+type Entry[R Request] struct {
+	request R
+	next    *Entry[R] // in the same slot
+}
 
-	next *Entry // in the same slot
+// Listed reports whether the entry was put into a list.
+func (e *Entry[R]) Listed() bool {
+	var none R
+	return e.request != none
 }
 
 // New returns an empty list.
-func New() *List { return &List{seed: maphash.MakeSeed()} }
+func New[R Request]() *List[R] { return &List[R]{seed: maphash.MakeSeed()} }
 
-func (l *List) slot(c *gin.Context) *slot {
+func (l *List[R]) slot(c *gin.Context) *slot[R] {
 	return &l.slots[maphash.Comparable(l.seed, c)%uint64(len(l.slots))]
 }
 
-// Find returns the request of a context, nil if there is none.
-func (l *List) Find(c *gin.Context) any {
+// Find returns the request of a context, the zero value if there is none.
+func (l *List[R]) Find(c *gin.Context) (none R) {
 	slot := l.slot(c)
 	if slot.n.Load() == 0 {
-		return nil
+		return none
 	}
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
 	for e := slot.first; e != nil; e = e.next {
-		if e.Context == c {
-			return e.Request
+		if e.request.Context() == c {
+			return e.request
 		}
 	}
-	return nil
+	return none
 }
 
-// Add puts an entry into the list, in which it is not yet.
-func (l *List) Add(e *Entry) {
-	slot := l.slot(e.Context)
+// Add puts a request into the list, in which it is not yet, by an entry of its own.
+func (l *List[R]) Add(request R, e *Entry[R]) {
+	slot := l.slot(request.Context())
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
-	e.next, slot.first = slot.first, e
+	e.request, e.next, slot.first = request, slot.first, e
 	slot.n.Add(1)
 }
 
-// Remove takes an entry out of the list.
-func (l *List) Remove(e *Entry) {
-	slot := l.slot(e.Context)
+// Remove takes a request out of the list.
+func (l *List[R]) Remove(e *Entry[R]) {
+	slot := l.slot(e.request.Context())
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
 	for p := &slot.first; *p != nil; p = &(*p).next {

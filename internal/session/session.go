@@ -38,13 +38,13 @@ const (
 type Session struct {
 	Policy *Policy
 
-	// Passive means that the request does not count as use of the session.
-	Passive bool
-
 	stored  Stored // what stands until the commit
 	intent  intent
 	due     bool // that the session is used is to be recorded
 	lifeSet bool // the handler has said how long the session lives
+
+	// Passive means that the request does not count as use of the session.
+	Passive bool
 
 	// The session as it will be: who is signed in, since when if that was looked up,
 	// and its values.
