@@ -17,20 +17,8 @@ func packValues(values, set map[string]string, drop []string) packed {
 	if len(drop) > 0 {
 		values = value.Apply(values, nil, drop)
 	}
-	size := 0
-	for _, from := range [...]map[string]string{values, set} {
-		for name, text := range from {
-			size += len(name) + len(text) + 2*binary.MaxVarintLen16
-		}
-	}
-	if size == 0 {
-		return ""
-	}
-	var room [1024]byte
+	var room [1024]byte // as much as most sessions need
 	b := room[:0]
-	if size > len(room) {
-		b = make([]byte, 0, size)
-	}
 	for name, text := range values {
 		if _, replaced := set[name]; !replaced {
 			b = appendPair(b, name, text)
