@@ -132,7 +132,7 @@ func (b *sqlBackend) changeAndTell(ctx context.Context, args ...any) (store.Outc
 }
 
 // Rotate gives the row another primary key. Requests under way that know the old
-// one find nothing any more but the trace.
+// one find nothing any more but the trace. For SQLite see [sqliteBackend].
 func (b *sqlBackend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
 	if err := checkUser(m.Record.User); err != nil {
 		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
@@ -176,14 +176,7 @@ func (b *sqlBackend) rotateAndTrace(ctx context.Context, rotate, trace []any) (f
 
 // transaction runs what changes several rows.
 func (b *sqlBackend) transaction(ctx context.Context, run func(context.Context, *sql.Tx) error) error {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	leave, err := b.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	return b.again(ctx, func() error {
+	return b.inTurn(ctx, func(ctx context.Context) error {
 		tx, err := b.db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
@@ -435,14 +428,7 @@ var errNoConnection = errors.New("all connections of the pool have been in use f
 // write runs a statement that changes one row at most, and returns how many rows
 // it found.
 func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (n int64, err error) {
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	leave, err := b.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer leave()
-	err = b.again(ctx, func() error {
+	err = b.inTurn(ctx, func(ctx context.Context) error {
 		result, err := stmt.ExecContext(ctx, args...)
 		if err == nil {
 			n, err = result.RowsAffected()
@@ -450,6 +436,18 @@ func (b *sqlBackend) write(ctx context.Context, stmt *sql.Stmt, args ...any) (n 
 		return err
 	})
 	return n, err
+}
+
+// inTurn runs a write once those before it are done.
+func (b *sqlBackend) inTurn(ctx context.Context, run func(context.Context) error) error {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	leave, err := b.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return b.again(ctx, func() error { return run(ctx) })
 }
 
 // again runs a statement until the database does not take it back.

@@ -77,22 +77,34 @@ func New(db *sql.DB, configs ...Config) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend, err := NewBackend(db, c)
+	b, err := newBackend(db, c)
 	if err != nil {
 		return nil, err
 	}
-	if backend.(*sqlBackend).uncancelled {
+	if b.uncancelled {
 		c.Store.Timeout = -1
 	}
-	return store.New(backend, c.Store), nil
+	return store.New(b.whole(), c.Store), nil
 }
 
 // NewBackend returns the backend alone, for those who build a store of their own
 // around it. Of Config.Store it reads nothing but whether there is a Timeout.
 func NewBackend(db *sql.DB, configs ...Config) (store.Backend, error) {
 	c, err := config.One("sqlstore: NewBackend", configs)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBackend(db, c)
+	if err != nil {
+		return nil, err
+	}
+	return b.whole(), nil
+}
+
+func newBackend(db *sql.DB, c Config) (*sqlBackend, error) {
+	var err error
 	if db == nil {
-		err = errors.Join(err, errors.New("sqlstore: the database is nil; open one with sql.Open or OpenSQLite"))
+		err = errors.New("sqlstore: the database is nil; open one with sql.Open or OpenSQLite")
 	}
 	if err = errors.Join(err, c.Validate()); err != nil {
 		return nil, err
@@ -135,7 +147,7 @@ type sqlBackend struct {
 	dialect Dialect
 	texts   statements
 
-	create, load, loadMany, update, updateIf, touch, rotate, end, remove, list, scan, count, sweep, clock *sql.Stmt
+	create, createAndPeek, load, loadMany, update, updateIf, touch, rotate, end, remove, list, scan, count, sweep, clock *sql.Stmt
 
 	// writing is held by the goroutine that writes to SQLite. SQLite lets one write
 	// at a time and has the others poll: each would keep a connection from the
@@ -163,6 +175,7 @@ func (b *sqlBackend) prepare() error {
 		text string
 	}{
 		{&b.create, b.texts.create},
+		{&b.createAndPeek, b.texts.createAndPeek},
 		{&b.load, b.texts.load},
 		{&b.loadMany, b.texts.loadMany},
 		{&b.update, b.texts.change},
@@ -192,7 +205,8 @@ func (b *sqlBackend) prepare() error {
 func (b *sqlBackend) closeStatements() error {
 	var errs []error
 	for _, s := range []*sql.Stmt{
-		b.create, b.load, b.loadMany, b.update, b.updateIf, b.touch, b.rotate, b.end, b.remove, b.list, b.scan, b.count, b.sweep, b.clock,
+		b.create, b.createAndPeek, b.load, b.loadMany, b.update, b.updateIf, b.touch,
+		b.rotate, b.end, b.remove, b.list, b.scan, b.count, b.sweep, b.clock,
 	} {
 		if s != nil {
 			errs = append(errs, s.Close())

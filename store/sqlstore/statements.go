@@ -15,7 +15,7 @@ type statements struct {
 	change   string // patch, seen, expires, id, now
 	changeIf string // patch, seen, expires, id, now, path (PostgreSQL: name), text
 	touch    string // seen, expires, id, now: a change that leaves the values alone
-	rotate   string // patch, new id, name, user, created, since, seen, expires, id, now; PostgreSQL: and what create takes of the trace but the ID
+	rotate   string // patch, new id, name, user, created, since, seen, expires, id, now; PostgreSQL: and what create takes of the trace but the ID. SQLite: see rotateSQLite
 	end      string // ending, now, now, id
 	remove   string // id
 	list     string // user, now
@@ -25,6 +25,9 @@ type statements struct {
 	exists   string // fails if there is no such table
 	probe    string // fails if it is missing or another's
 	probeOld string // fails if it is not that of an earlier version
+
+	// createAndPeek is create with a peek at three more IDs, for SQLite.
+	createAndPeek string
 
 	// endMany is end of several IDs, and lockMany finds and locks those that can be
 	// ended (now, IDs), for MySQL, which does not return what it has changed. See
@@ -43,7 +46,7 @@ const batch = 200
 // portion is how many records are read at a time where all are.
 const portion = 500
 
-// loadedAtOnce is how many records loadMany reads.
+// loadedAtOnce is how many records loadMany and peek read.
 const loadedAtOnce = 3
 
 var parameter = regexp.MustCompile(`\$[0-9]+`)
@@ -108,6 +111,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	switch d {
 	case SQLite:
 		s.endMany += " RETURNING id"
+		s.createAndPeek, s.rotate = s.create+" RETURNING "+peek(t), rotateSQLite(t, columns, session)
 		s.sweep = "DELETE FROM " + t + " WHERE id IN (" + expired + ")"
 	case PostgreSQL:
 		s.endMany += " RETURNING id"
@@ -130,13 +134,40 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	}
 	if d != PostgreSQL {
 		for _, text := range []*string{
-			&s.create, &s.load, &s.loadMany, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
+			&s.create, &s.createAndPeek, &s.load, &s.loadMany, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
 			&s.remove, &s.list, &s.scan, &s.count, &s.sweep,
 		} {
 			*text = parameter.ReplaceAllString(*text, "?")
 		}
 	}
 	return s
+}
+
+// rotateSQLite adds the session under its new ID and puts the trace in the row of the old
+// one. A transaction of two statements would take SQLite nearly twice as long. The
+// parameters are those of create for the session, with a patch for its values; id, now;
+// those of create but the ID for the trace; id, now; and three IDs for peek.
+func rotateSQLite(t, columns, session string) string {
+	live := " FROM " + t + " WHERE id = $1" + session + "$1"
+	// If a row that is no trace conflicts, the new ID is taken. The column refuses NULL, and
+	// with it the whole statement.
+	set := []string{"created = CASE WHEN excluded.ended IS NOT NULL THEN excluded.created END"}
+	for column := range strings.SplitSeq(columns, ", ") {
+		if column != "created" {
+			set = append(set, column+" = excluded."+column)
+		}
+	}
+	return "INSERT INTO " + t + " (id, " + columns + ")" +
+		" SELECT $1, $1, $1, $1, $1, $1, $1, $1, $1, $1, json_patch(data, $1)" + live +
+		" UNION ALL SELECT id, $1, $1, $1, $1, $1, $1, $1, $1, $1, $1" + live +
+		" ON CONFLICT (id) DO UPDATE SET " + strings.Join(set, ", ") + " RETURNING " + peek(t)
+}
+
+// peek returns, with the session that was stored, the values of three other records, NULL
+// if there is none. With a trace they are not read.
+func peek(t string) string {
+	one := "CASE WHEN ended IS NULL THEN (SELECT data FROM " + t + " WHERE id = $1) END"
+	return one + ", " + one + ", " + one
 }
 
 // Statements returns the texts that a backend runs, by what they do: tests look at how a

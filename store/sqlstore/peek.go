@@ -1,0 +1,95 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// sqliteBackend stores a session and reads other records in one statement. SQLite has one
+// writer at a time, so what it reads is what stands once the session is stored.
+type sqliteBackend struct{ *sqlBackend }
+
+var _ store.PeekingBackend = sqliteBackend{}
+
+// whole returns the backend with all that it can do.
+func (b *sqlBackend) whole() store.Backend {
+	if b.dialect == SQLite {
+		return sqliteBackend{b}
+	}
+	return b
+}
+
+func (b sqliteBackend) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
+	err := checkUser(r.User)
+	if err != nil {
+		return false, nil, fmt.Errorf("sqlstore: creating a session: %w", err)
+	}
+	created, texts, err := b.writeAndPeek(ctx, b.createAndPeek, p, append([]any{id}, columnsOf(r)...)...)
+	if err != nil {
+		return created, nil, fmt.Errorf("sqlstore: creating a session: %w", err)
+	}
+	return created, texts, nil
+}
+
+func (b sqliteBackend) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	moved, _, err := b.RotateAndPeek(ctx, id, m, store.Peek{})
+	return moved, err
+}
+
+func (b sqliteBackend) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
+	if err := checkUser(m.Record.User); err != nil {
+		return false, nil, fmt.Errorf("sqlstore: renewing a session: %w", err)
+	}
+	now := time.Now().UnixMilli()
+	args := append(make([]any, 0, 32), m.ID)
+	args = append(args, columnsOf(m.Record)...)
+	args[len(args)-1] = compose(m.Record.Values, m.Drop)
+	args = append(append(args, id, now), columnsOf(m.Trace)...)
+	moved, texts, err := b.writeAndPeek(ctx, b.rotate, p, append(args, id, now)...)
+	if err != nil {
+		return moved, nil, fmt.Errorf("sqlstore: renewing a session: %w", err)
+	}
+	return moved, texts, nil
+}
+
+// writeAndPeek runs a statement that ends with a [peek]. On an error, stored means that the
+// session may be there.
+func (b sqliteBackend) writeAndPeek(ctx context.Context, stmt *sql.Stmt, p store.Peek, args ...any) (stored bool, texts []string, err error) {
+	n := min(len(p.IDs), loadedAtOnce)
+	args = append(args, anys(p.IDs[:n])...)
+	args = append(args, make([]any, loadedAtOnce-n)...)
+	texts = make([]string, loadedAtOnce)
+	err = b.inTurn(ctx, func(ctx context.Context) error {
+		rows, err := stmt.QueryContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }() // Err below has told what went wrong
+		for rows.Next() {                   // SQLite commits after the last row
+			stored = true
+			var values [loadedAtOnce]*document
+			if err := rows.Scan(&values[0], &values[1], &values[2]); err != nil {
+				return err
+			}
+			for i, d := range values {
+				if d != nil {
+					texts[i] = (*d)[p.Name]
+				}
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil || !stored {
+		return stored, nil, err
+	}
+	more, err := b.LoadFresh(ctx, p.IDs[n:]...)
+	texts = texts[:n]
+	for _, id := range p.IDs[n:] {
+		texts = append(texts, more[id].Values[p.Name])
+	}
+	return true, texts, err
+}
