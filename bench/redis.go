@@ -44,8 +44,12 @@ func startRedis(ctx context.Context, dir string, c *closer) (string, error) {
 		return nil
 	})
 	for end := time.Now().Add(15 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err = redisInfo(ctx, address); err == nil {
+		info, err := redisInfo(ctx, address)
+		if err == nil && info["process_id"] == strconv.Itoa(server.Process.Pid) {
 			return address, nil
+		}
+		if err == nil {
+			err = errors.New("another one has taken its port")
 		}
 		if time.Now().After(end) {
 			return "", fmt.Errorf("redis-server does not answer: %w", err)

@@ -25,7 +25,8 @@ type RedisServer struct {
 	args    []string
 	Address string
 	process *exec.Cmd
-	bus     int // port on which the nodes of a Cluster talk
+	ended   chan struct{} // closed when the process has ended
+	bus     int           // port on which the nodes of a Cluster talk
 }
 
 // Redis starts a Redis server that ends with the test. The test is skipped where
@@ -33,22 +34,33 @@ type RedisServer struct {
 // "--maxmemory", "1mb".
 func Redis(tb testing.TB, options ...string) *RedisServer {
 	tb.Helper()
-	return startRedis(tb, redisPort(tb), options)
+	return startRedis(tb, func(port string) []string { return redisArgs(tb, port, options...) })
 }
 
-func startRedis(tb testing.TB, port int, options []string) *RedisServer {
+func redisArgs(tb testing.TB, port string, options ...string) []string {
+	tb.Helper()
+	return append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", tb.TempDir(), "--save", "", "--appendonly", "no", "--loglevel", "warning",
+	}, options...)
+}
+
+// startRedis starts a server with the arguments for a port, on one that nobody takes
+// before it does.
+func startRedis(tb testing.TB, args func(port string) []string) *RedisServer {
 	tb.Helper()
 	if _, err := find("redis-server"); err != nil {
 		Skip(tb, err)
 	}
-	s := &RedisServer{t: tb, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
-	s.args = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", tb.TempDir(),
-		"--save", "", "--appendonly", "no", "--loglevel", "warning",
-	}, options...)
-	s.Restart()
-	tb.Cleanup(s.Kill)
-	return s
+	const tries = 20
+	for range tries {
+		port := strconv.Itoa(redisPort(tb))
+		s := &RedisServer{t: tb, Address: net.JoinHostPort("127.0.0.1", port), args: args(port)}
+		if s.start() {
+			return s
+		}
+	}
+	tb.Fatalf("redis-server found no port in %d tries", tries)
+	return nil
 }
 
 // SharedRedis returns the socket of a Redis server that the tests of the binary
@@ -77,22 +89,47 @@ var startSharedRedis = sync.OnceValues(func() (string, error) {
 // Restart starts the server again, empty, after [RedisServer.Kill].
 func (s *RedisServer) Restart() {
 	s.t.Helper()
+	if !s.start() {
+		s.t.Fatalf("redis-server ended: another process has taken %s", s.Address)
+	}
+}
+
+// start starts the process and waits until it answers, and not another one that has taken
+// the port meanwhile. It reports false if the process ends instead.
+func (s *RedisServer) start() bool {
+	s.t.Helper()
 	s.process = exec.CommandContext(context.Background(), "redis-server", s.args...) // #nosec G204 -- arguments of the test itself
 	s.process.Stderr = os.Stderr
 	if err := s.process.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
 	}
+	s.t.Cleanup(s.Kill)
+	process, ended := s.process, make(chan struct{})
+	s.ended = ended
+	go func() {
+		defer close(ended)
+		_ = process.Wait() // it is killed in the end
+	}()
+	own := fmt.Sprintf("process_id:%d\r", process.Process.Pid)
+	answers := false
 	redisWait(s.t, "redis-server to answer", func() bool {
-		_, err := s.Command("PING")
-		return err == nil
+		select {
+		case <-ended:
+			return true
+		default:
+		}
+		info, err := s.Command("INFO", "server")
+		answers = err == nil && strings.Contains(info, own)
+		return answers
 	})
+	return answers
 }
 
 // Kill ends the server as kill -9 does. It may be called twice.
 func (s *RedisServer) Kill() {
 	_ = s.process.Process.Signal(syscall.SIGCONT)
 	_ = s.process.Process.Kill()
-	_ = s.process.Wait()
+	<-s.ended
 }
 
 // Pause makes the server hang, its connections open, until [RedisServer.Resume].
@@ -170,9 +207,10 @@ func RedisClusterNode(tb testing.TB, nodes []*RedisServer) *RedisServer {
 
 func redisClusterNode(tb testing.TB) *RedisServer {
 	tb.Helper()
-	bus := redisPort(tb)
-	s := startRedis(tb, redisPort(tb), []string{
-		"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "5000",
+	var bus int
+	s := startRedis(tb, func(port string) []string {
+		bus = redisPort(tb)
+		return redisArgs(tb, port, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "5000")
 	})
 	s.bus = bus
 	return s
@@ -211,12 +249,9 @@ func RedisSentinel(tb testing.TB, name string, master *RedisServer) *RedisServer
 	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	own := redisPort(tb)
-	s := &RedisServer{t: tb, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(own))}
-	s.args = []string{config, "--sentinel", "--port", strconv.Itoa(own), "--bind", "127.0.0.1"}
-	s.Restart()
-	tb.Cleanup(s.Kill)
-	return s
+	return startRedis(tb, func(port string) []string {
+		return []string{config, "--sentinel", "--port", port, "--bind", "127.0.0.1"}
+	})
 }
 
 func (s *RedisServer) must(args ...string) {
