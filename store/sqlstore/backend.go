@@ -176,17 +176,19 @@ func (b *sqlBackend) rotateAndTrace(ctx context.Context, rotate, trace []any) (f
 
 // transaction runs what changes several rows.
 func (b *sqlBackend) transaction(ctx context.Context, run func(context.Context, *sql.Tx) error) error {
-	return b.inTurn(ctx, func(ctx context.Context) error {
-		tx, err := b.db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }() // after the commit it does nothing
-		if err := run(ctx, tx); err != nil {
-			return err
-		}
-		return tx.Commit()
-	})
+	return b.inTurn(ctx, func(ctx context.Context) error { return b.asOne(ctx, run) })
+}
+
+func (b *sqlBackend) asOne(ctx context.Context, run func(context.Context, *sql.Tx) error) error {
+	tx, err := b.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after the commit it does nothing
+	if err := run(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // endedAtOnce is how many sessions one statement ends.

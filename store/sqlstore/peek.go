@@ -62,26 +62,19 @@ func (b sqliteBackend) writeAndPeek(ctx context.Context, stmt *sql.Stmt, p store
 	n := min(len(p.IDs), loadedAtOnce)
 	args = append(args, anys(p.IDs[:n])...)
 	args = append(args, make([]any, loadedAtOnce-n)...)
-	texts = make([]string, loadedAtOnce)
 	err = b.inTurn(ctx, func(ctx context.Context) error {
-		rows, err := stmt.QueryContext(ctx, args...)
-		if err != nil {
+		var err error
+		if ctx.Done() == nil {
+			stored, texts, err = readPeek(ctx, stmt, p.Name, args)
 			return err
 		}
-		defer func() { _ = rows.Close() }() // Err below has told what went wrong
-		for rows.Next() {                   // SQLite commits after the last row
-			stored = true
-			var values [loadedAtOnce]*document
-			if err := rows.Scan(&values[0], &values[1], &values[2]); err != nil {
-				return err
-			}
-			for i, d := range values {
-				if d != nil {
-					texts[i] = (*d)[p.Name]
-				}
-			}
-		}
-		return rows.Err()
+		// A statement whose context ends before its last row is not undone by itself.
+		err = b.asOne(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+			stored, texts, err = readPeek(ctx, tx.StmtContext(ctx, stmt), p.Name, args)
+			return err
+		})
+		stored = stored && err == nil
+		return err
 	})
 	if err != nil || !stored {
 		return stored, nil, err
@@ -92,4 +85,27 @@ func (b sqliteBackend) writeAndPeek(ctx context.Context, stmt *sql.Stmt, p store
 		texts = append(texts, more[id].Values[p.Name])
 	}
 	return true, texts, err
+}
+
+// readPeek runs the statement, and reads the values of a name from what it returns.
+func readPeek(ctx context.Context, stmt *sql.Stmt, name string, args []any) (stored bool, texts []string, err error) {
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return false, nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below has told what went wrong
+	texts = make([]string, loadedAtOnce)
+	for rows.Next() { // SQLite commits after the last row
+		stored = true
+		var values [loadedAtOnce]*document
+		if err := rows.Scan(&values[0], &values[1], &values[2]); err != nil {
+			return stored, nil, err
+		}
+		for i, d := range values {
+			if d != nil {
+				texts[i] = (*d)[name]
+			}
+		}
+	}
+	return stored, texts, rows.Err()
 }

@@ -164,9 +164,10 @@ func rotateSQLite(t, columns, session string) string {
 }
 
 // peek returns, with the session that was stored, the values of three other records, NULL
-// if there is none. With a trace they are not read.
+// if there is none. With a trace they are not read. It does not ask whether ended IS NULL:
+// in a RETURNING clause SQLite 3.38 to 3.40 takes that for false whatever the column holds.
 func peek(t string) string {
-	one := "CASE WHEN ended IS NULL THEN (SELECT data FROM " + t + " WHERE id = $1) END"
+	one := "CASE WHEN ended > '' THEN NULL ELSE (SELECT data FROM " + t + " WHERE id = $1) END"
 	return one + ", " + one + ", " + one
 }
 

@@ -46,6 +46,14 @@ func main() {
 // consumer makes a module, has it tidied, and returns its go.mod.
 func consumer(t *testing.T, source string, requires map[string]string) string {
 	t.Helper()
+	tidied, err := os.ReadFile(filepath.Join(module(t, source, requires), "go.mod"))
+	require.NoError(t, err)
+	return string(tidied)
+}
+
+// module makes a module that builds, and returns its directory.
+func module(t *testing.T, source string, requires map[string]string) string {
+	t.Helper()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -59,18 +67,17 @@ func consumer(t *testing.T, source string, requires map[string]string) string {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600))
 	run(t, dir, "mod", "tidy")
 	run(t, dir, "build", "-o", os.DevNull, ".")
-	tidied, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	require.NoError(t, err)
-	return string(tidied)
+	return dir
 }
 
-func run(t *testing.T, dir string, arguments ...string) {
+func run(t *testing.T, dir string, arguments ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "go", arguments...) // #nosec G204 -- of this test
 	command.Dir = dir
 	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "go %s: %s", strings.Join(arguments, " "), out)
+	return string(out)
 }
 
 var requirement = regexp.MustCompile(`(?m)^(?:require )?\t?([a-z][^\s]*) (v[^\s]+)`)
@@ -116,4 +123,50 @@ func TestModulesRequireWhatTheyImport(t *testing.T) {
 			assert.NotRegexp(t, foreign, path)
 		}
 	}
+}
+
+// overOldSQLite gives a session a new ID beside another record.
+const overOldSQLite = `package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
+	_ "modernc.org/sqlite"
+)
+
+func main() {
+	db, err := sqlstore.OpenSQLite(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	b, err := sqlstore.NewBackend(db)
+	if err != nil {
+		panic(err)
+	}
+	ctx, now := context.Background(), time.Now()
+	r := store.Record{Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"a": "1"}}
+	trace := r
+	trace.Ended, trace.Next, trace.Expires = store.Renewed, "new", now
+	for _, id := range []string{"beside", "old"} {
+		if _, err := b.Create(ctx, id, r); err != nil {
+			panic(err)
+		}
+	}
+	p := store.Peek{Name: "a", IDs: []string{"none", "beside"}}
+	fmt.Println(b.(store.PeekingBackend).RotateAndPeek(ctx, "old", store.Move{ID: "new", Record: r, Trace: trace}, p))
+	old, _, err := b.Load(ctx, "old")
+	fmt.Println(old.Ended, err)
+}
+`
+
+// TestOldSQLite: what is read beside a rotation is read in the oldest SQLite too.
+func TestOldSQLite(t *testing.T) {
+	testserver.Slow(t)
+	dir := module(t, overOldSQLite, map[string]string{"modernc.org/sqlite": "v1.17.3"}) // SQLite 3.38.5
+	assert.Equal(t, "true [ 1] <nil>\nrenewed <nil>\n", run(t, dir, "run", ".", filepath.Join(t.TempDir(), "sessions.db")))
 }

@@ -1,12 +1,15 @@
 package sqlservers_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
 
 // TestRotateToATakenID: a session never gets into the place of another one.
@@ -89,4 +92,26 @@ func TestPeek(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrCorrupt)
 	assert.True(t, moved)
 	assert.True(t, has(t, b, next))
+}
+
+// TestRotateInTime: a rotation that fails as its time is up has changed nothing.
+func TestRotateInTime(t *testing.T) {
+	b, err := sqlstore.NewBackend(databases[0].open(t), sqlstore.Config{Table: "in_time", Store: store.Config{Timeout: time.Second}})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	failed := 0
+	for range 8 {
+		for limit := time.Duration(0); limit < 400*time.Microsecond; limit += 4 * time.Microsecond {
+			id, next := create(t, b, record("", nil)), newID()
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			moved, err := b.Rotate(ctx, id, move(next, record("alice", nil), nil))
+			cancel()
+			if err != nil {
+				failed++
+			}
+			require.Equal(t, err == nil, moved)
+			require.Equal(t, moved, has(t, b, next))
+		}
+	}
+	assert.NotZero(t, failed)
 }
