@@ -475,13 +475,16 @@ func (q *request) pass(panicking bool) {
 func (q *request) close() {
 	q.mu.Lock()
 	q.closed = true
-	l := q.loaded
-	if l != nil && l.entry.Listed() {
-		q.kit.resumable.Remove(&l.entry)
+	var watched *watched
+	if q.loaded != nil {
+		watched = q.watched
+		if q.entry.Listed() {
+			q.kit.resumable.Remove(&q.entry)
+		}
 	}
 	q.mu.Unlock()
-	if l != nil && l.watched != nil {
-		l.watched.stop()
+	if watched != nil { // what begins to watch from here on stops by itself
+		watched.stop()
 	}
 }
 

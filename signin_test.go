@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,6 +130,57 @@ func TestDoneAfterTheRequest(t *testing.T) {
 			t.Error("the middleware has returned: it is closed")
 		}
 	}
+}
+
+// TestDoneAsTheRequestEnds is how a goroutine asks at the very moment that it ends.
+func TestDoneAsTheRequestEnds(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	var asking sync.WaitGroup
+	a.On("/", func(c *gin.Context) {
+		sessionkit.User(c)
+		late := c.Copy()
+		late.Writer = c.Writer
+		asking.Go(func() { <-sessionkit.Done(late) })
+	})
+	b := kittest.NewBrowser(t, a)
+	for range 1000 {
+		assert.Equal(t, http.StatusOK, b.Get("/").Code)
+		asking.Wait()
+	}
+}
+
+// TestUpdateAfterASignIn: what a request has said of the sign-in goes on when it comes
+// upon a session that another request has given a new ID.
+func TestUpdateAfterASignIn(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	count := sessionkit.NewKey[int]("count")
+	var other *kittest.Browser
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
+	for path, do := range map[string]gin.HandlerFunc{
+		"/confirm":  sessionkit.Confirm,
+		"/remember": func(c *gin.Context) { sessionkit.Login(c, "42", sessionkit.Remember()) },
+	} {
+		a.On(path, func(c *gin.Context) {
+			do(c)
+			other.Get("/renew")
+			_, err := count.Update(c, func(n int) int { return n + 1 })
+			assert.NoError(t, err)
+		})
+	}
+	a.On("/", func(c *gin.Context) {
+		s := sessionkit.Current(c)
+		n, _ := count.Get(c)
+		c.String(http.StatusOK, "%t %t %d", s.ConfirmedAt.After(s.SignedInAt), s.Remembered, n)
+	})
+	for path, want := range map[string]string{"/confirm": "true false 1", "/remember": "false true 1"} {
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		other = b.Fork()
+		assert.Equal(t, http.StatusOK, b.Get(path).Code)
+		assert.Equal(t, want, b.Get("/").Body.String(), path)
+	}
+	assert.Empty(t, a.Errors())
 }
 
 // newLifeSite returns an application that signs in as its routes say.
