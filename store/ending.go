@@ -80,7 +80,10 @@ func (s *Store) find(ctx context.Context, user, line string) (string, Record, er
 // end ends sessions of a user, and returns the IDs of those that it ended.
 func (s *Store) end(ctx context.Context, user string, why Ending, ids ...string) (ended []string, err error) {
 	const atOnce = 200 // each step has the store's timeout
-	if len(ids) <= atOnce {
+	switch {
+	case len(ids) == 0:
+		return nil, nil
+	case len(ids) <= atOnce:
 		return s.endSome(ctx, user, why, ids)
 	}
 	for some := range slices.Chunk(ids, atOnce) {
