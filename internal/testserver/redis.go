@@ -118,6 +118,10 @@ func (s *RedisServer) start() bool {
 			return true
 		default:
 		}
+		_, err := s.Command("PING") // which waits for what it has yet to read
+		if err != nil {
+			return false
+		}
 		info, err := s.Command("INFO", "server")
 		answers = err == nil && strings.Contains(info, own)
 		return answers
