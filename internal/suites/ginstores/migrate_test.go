@@ -306,6 +306,36 @@ func TestMigrateSignIn(t *testing.T) {
 	assert.Empty(t, before.At(after).Get("/").Body.String())
 }
 
+// TestMigrateSignInThenOneValue: what changes one value at once moves the session before
+// that, but not past a sign-in that the same request has made.
+func TestMigrateSignInThenOneValue(t *testing.T) {
+	from := ginmemstore.NewStore(kittest.TestSecret)
+	after := moveSite(from, memstore.New())
+	for path, change := range map[string]gin.HandlerFunc{
+		"/update": func(c *gin.Context) {
+			n, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+			assert.NoError(t, err)
+			assert.Equal(t, 8, n)
+		},
+		"/take": func(c *gin.Context) {
+			n, ok := kittest.Count.Take(c)
+			assert.True(t, ok)
+			assert.Equal(t, 7, n)
+		},
+	} {
+		after.On(path, func(c *gin.Context) {
+			sessionkit.Login(c, "43")
+			change(c)
+		})
+		b := visited(t, from, "/visit").At(after)
+		assert.Equal(t, http.StatusOK, b.Get(path).Code)
+		assert.Equal(t, "43", b.Get("/").Body.String(), path)
+		want := map[string]string{"/update": `{"n":8,"ok":true}`, "/take": `{"n":0,"ok":false}`}[path]
+		assert.JSONEq(t, want, b.Get("/count").Body.String(), path)
+	}
+	assert.Empty(t, after.Errors())
+}
+
 func TestMigrateVisitorsCostNothing(t *testing.T) {
 	from := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}
 	back := kittest.NewBackend()
