@@ -164,7 +164,10 @@ func (s *Session) Stored() Stored {
 }
 
 // Base returns the texts of the values as the store has them. They must not be changed.
-func (s *Session) Base() map[string]string { return s.values.base }
+func (s *Session) Base() map[string]string {
+	s.settle()
+	return s.values.base
+}
 
 // Ending reports whether the stored session ends.
 func (s *Session) Ending() bool { return s.intent == toEnd || s.intent == toReplace }
@@ -233,7 +236,10 @@ func (s *Session) WithPrefix(prefix string) map[string]string {
 }
 
 // RemoveAll drops values that are there.
-func (s *Session) RemoveAll(texts map[string]string) { s.values.removeAll(texts) }
+func (s *Session) RemoveAll(texts map[string]string) {
+	s.settle()
+	s.values.removeAll(texts)
+}
 
 // Leave has nothing but these values in the session.
 func (s *Session) Leave(texts map[string]string) { s.values.set = texts }
@@ -258,13 +264,26 @@ func (s *Session) StoredAlone(name string, change store.Change) {
 
 // Removed notes that values are no longer in the store.
 func (s *Session) Removed(names []string) {
+	s.settle()
 	s.values.base = value.Apply(s.values.base, nil, names)
 	s.stored.Record.Values = s.values.base
 }
 
-// Reread takes over a session as another request has left it.
+// Reread takes over a session as another request has left it. What this request itself
+// has said of the sign-in goes on.
 func (s *Session) Reread(stored Stored) {
-	s.stored, s.signIn = stored, nil
+	s.settle()
+	var signIn *signin.SignIn
+	switch s.intent {
+	case toSignIn, toReplace:
+		signIn = s.signIn
+	case toConfirm:
+		in := signInOf(&stored.Record)
+		in.Confirmed, in.MayBeBound = s.signIn.Confirmed, in.MayBeBound || s.signIn.MayBeBound
+		signIn = &in
+	case toStay, toRenew, toEnd:
+	}
+	s.stored, s.signIn = stored, signIn
 	s.values.base = stored.Record.Values
 }
 
