@@ -34,6 +34,10 @@ func (c *crowd) of(holding content, n int) ([]*visitor, error) {
 	return c.visitors[holding][:n], nil
 }
 
+// warmUp is how long a peer works before it is measured. The one before it may have waited
+// for a server most of the time, and left a slow processor and cold caches.
+const warmUp = 25 * time.Millisecond
+
 // measure measures a cell for about d. What measures signing in also measures
 // signing out. Before and after, each visitor proves by a read that its session
 // holds what was written last.
@@ -47,6 +51,9 @@ func (c *crowd) measure(what cell, d time.Duration, timed bool) (map[work]sample
 		return nil, err
 	}
 	runtime.GC() // what others left behind
+	if _, err := c.measureWork(visitors, what.Work, min(d/2, warmUp), false); err != nil {
+		return nil, err
+	}
 	samples, err := c.measureWork(visitors, what.Work, d, timed)
 	if err != nil {
 		return nil, err

@@ -102,10 +102,11 @@ with what the session must hold.
 
 A session holds five small values, or these and one of 4 kB or of another type, which then is the one that is read and written,
 beside the name. A sign-in is that of a visitor who has such a session. Values of other types are measured in process, and each
-library keeps them as its documentation shows: those that encode with gob are told of the type. In each round every peer is measured once, one after the other; the figures are medians
-of the rounds, ± half of their interquartile range, and the ratios are medians of the ratios within a round. In process a
-request goes straight to the handler, with all cores at work where 8 or 64 are under way; its time is the elapsed time divided
-by the number of requests. The garbage collector is on.
+library keeps them as its documentation shows: those that encode with gob are told of the type. In each round every peer is
+measured once, one after the other, when it has worked for 25 ms unmeasured; the figures are medians of the rounds, ± half of
+their interquartile range, and the ratios are medians of the ratios within a round. In process a request goes straight to the
+handler, with all cores at work where 8 or 64 are under way; its time is the elapsed time divided by the number of requests.
+The garbage collector is on.
 
 What differs from the peers' documentation differs in their favour: SQLite files have the settings of sqlstore.OpenSQLite for
 everybody (WAL, synchronous NORMAL), gin-contrib redis keeps 64 idle connections, and its limit of 4096 bytes is lifted.`
