@@ -37,6 +37,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"condition", condition},
 		{"expiry", expiry},
 		{"rotate", rotate},
+		{"peek", peek},
 		{"end", ending},
 		{"delete", remove},
 		{"list", list},
@@ -513,6 +514,47 @@ func rotate(s *suite) {
 	}
 	if again := s.id(); s.rotate(id, again, record("alice", nil)) || len(s.list("alice")) != 0 {
 		s.Error("Rotate of a dead ID must report false and create nothing")
+	}
+}
+
+// peek is for backends that can do it.
+func peek(s *suite) {
+	b, ok := s.b.(store.PeekingBackend)
+	if !ok {
+		return
+	}
+	one := s.create(record("", map[string]string{"a": `"one"`, "b": `1`}))
+	two := s.create(record("alice", map[string]string{"a": `"two"`}))
+	other := s.create(record("", map[string]string{"b": `1`}))
+	for _, test := range []struct{ ids, want []string }{
+		{nil, nil},
+		{[]string{s.id()}, []string{""}},
+		{[]string{s.id(), one}, []string{"", `"one"`}},
+		{[]string{two, other, s.id(), one}, []string{`"two"`, "", "", `"one"`}},
+	} {
+		p, id, newID := store.Peek{Name: "a", IDs: test.ids}, s.id(), s.id()
+		check := func(doing string, want bool, stored bool, texts []string, err error) {
+			s.Helper()
+			s.must(err)
+			switch {
+			case stored != want:
+				s.Errorf("%s must report %t", doing, want)
+			case !stored && len(texts) > 0:
+				s.Errorf("%s that stores nothing must return no texts: %q", doing, texts)
+			case stored && !slices.Equal(texts, test.want) && len(texts)+len(strings.Join(test.want, "")) > 0:
+				s.Errorf("%s must return what stands in the other records, in their order: %q, want %q", doing, texts, test.want)
+			}
+		}
+		stored, texts, err := b.CreateAndPeek(s.Context(), id, record("alice", map[string]string{"a": `"own"`}), p)
+		check("CreateAndPeek of a new ID", true, stored, texts, err)
+		stored, texts, err = b.RotateAndPeek(s.Context(), id, moveTo(newID, record("alice", nil)), p)
+		check("RotateAndPeek of a live session", true, stored, texts, err)
+		s.wantValues(newID, map[string]string{"a": `"own"`}, "RotateAndPeek must carry what stands in the store")
+		s.wantDead(id, store.Renewed, "the old ID must be dead after RotateAndPeek")
+		stored, texts, err = b.CreateAndPeek(s.Context(), newID, record("alice", nil), p)
+		check("CreateAndPeek of an ID that is taken", false, stored, texts, err)
+		stored, texts, err = b.RotateAndPeek(s.Context(), id, moveTo(s.id(), record("alice", nil)), p)
+		check("RotateAndPeek of a session that has another ID", false, stored, texts, err)
 	}
 }
 
