@@ -23,8 +23,9 @@ var (
 	Hits         = hits
 	ReplaceModel = replaceModel
 	Generate     = generate
-	ScaleProcess = scaleProcess
-	WalkProcess  = walkProcess
+	Main         = main
+	StartScale   = startScale
+	StartWalk    = startWalk
 	Decades      = decades
 	DrawBars     = drawBars
 	DrawPlots    = drawPlots
@@ -113,6 +114,14 @@ func (r *Results) Ratios() string { return r.ratioTable() }
 // NewScale is a size that was measured in memory.
 func NewScale(sessions int, signedIn bool, bytes float64) Scale {
 	return Scale{crowdSize: crowdSize{Store: inMemory, Sessions: sessions, SignedIn: signedIn}, BytesEach: bytes}
+}
+
+func NewCrowdSize(store string, sessions int, d time.Duration, dir string) crowdSize {
+	return crowdSize{Store: medium(store), Sessions: sessions, For: d, Dir: dir}
+}
+
+func NewWalkSize(store string, sessions int, d time.Duration, dir, redis string) walkSize {
+	return walkSize{Store: medium(store), Sessions: sessions, For: d, Dir: dir, Redis: redis}
 }
 
 // NewConstants are those that decide whether the cache pays.

@@ -2,8 +2,8 @@
 // one run: bare Gin, gin-contrib/sessions, scs, the sessions of Fiber, and over
 // HTTP express-session.
 //
-//	go -C bench run .            # some ten minutes, on a machine that does nothing else
-//	go -C bench run . -quick     # less than one: that everything works, no figures
+//	go -C bench run .            # an hour, on a machine that does nothing else; half with -rounds 5
+//	go -C bench run . -quick     # a minute: that everything works, no figures
 //
 // It prints the numbers to reach and what was measured, and writes RESULTS.md,
 // chart.svg and scale.svg beside itself, and the tables of docs/scaling.md. It

@@ -1,9 +1,6 @@
 package main_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -17,14 +14,13 @@ import (
 func TestScaleProcess(t *testing.T) {
 	for _, store := range []string{"memory", "SQLite"} {
 		t.Run(store, func(t *testing.T) {
-			size := fmt.Sprintf(`{"Store": %q, "Sessions": 2000, "For": 1000000, "Dir": %q}`, store, t.TempDir())
-			var out bytes.Buffer
-			require.NoError(t, main.ScaleProcess(t.Context(), size, &out))
-			decoder := json.NewDecoder(&out)
-			var measured, swept main.Scale
-			require.NoError(t, decoder.Decode(&measured))
-			require.NoError(t, decoder.Decode(&swept))
-			assert.Equal(t, measured, swept, "without a sweep there is nothing more to find")
+			var found main.Scale
+			size := main.NewCrowdSize(store, 2000, time.Millisecond, t.TempDir())
+			end, err := main.StartScale(t.Context(), size, &found)
+			require.NoError(t, err)
+			measured := found
+			require.NoError(t, end())
+			assert.Equal(t, measured, found, "without a sweep there is nothing more to find")
 			assert.Greater(t, measured.BytesEach, 100.0)
 			assert.Less(t, measured.BytesEach, 2000.0)
 			assert.Positive(t, measured.Create)
@@ -44,11 +40,8 @@ func TestWalkProcess(t *testing.T) {
 			if store == "Redis" {
 				redis = main.StartRedis(t)
 			}
-			size := fmt.Sprintf(`{"Store": %q, "Sessions": 5000, "For": 1000000, "Dir": %q, "Redis": %q}`, store, t.TempDir(), redis)
-			var out bytes.Buffer
-			require.NoError(t, main.WalkProcess(t.Context(), size, &out))
-			var found main.Walk
-			require.NoError(t, json.Unmarshal(out.Bytes(), &found))
+			found, err := main.StartWalk(t.Context(), main.NewWalkSize(store, 5000, time.Millisecond, t.TempDir(), redis))
+			require.NoError(t, err)
 			assert.Positive(t, found.Count)
 			assert.Positive(t, found.All)
 			assert.Less(t, found.Held, uint64(5000*200), "it holds a part of them")
