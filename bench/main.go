@@ -2,7 +2,7 @@
 // one run: bare Gin, gin-contrib/sessions, scs, the sessions of Fiber, and over
 // HTTP express-session.
 //
-//	go -C bench run .            # an hour, on a machine that does nothing else; half with -rounds 5
+//	go -C bench run .            # half an hour, on a machine that does nothing else
 //	go -C bench run . -quick     # a minute: that everything works, no figures
 //
 // It prints the numbers to reach and what was measured, and writes RESULTS.md,
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	quick := flags.Bool("quick", false, "run everything once, for moments: it works, and its figures mean nothing")
-	rounds := flags.Int("rounds", 10, "rounds in process; half as many over HTTP")
+	rounds := flags.Int("rounds", 5, "how often each peer is measured in each cell")
 	out := flags.String("out", "", "directory for RESULTS.md and the charts; this one, or with -quick none")
 	_ = flags.Parse(args)
 	p := fullPlan(max(1, *rounds))

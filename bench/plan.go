@@ -9,13 +9,10 @@ import (
 type plan struct {
 	quick bool
 
-	cells  []cell
-	rounds int
-	each   time.Duration // of one peer in one cell
-
-	httpCells  []cell
-	httpRounds int
-	httpEach   time.Duration
+	cells     []cell
+	httpCells []cell
+	rounds    int
+	each      time.Duration // of one peer in one cell and round
 
 	counted       int // requests whose round trips are counted
 	shapeRounds   int
@@ -28,8 +25,9 @@ type plan struct {
 
 func fullPlan(rounds int) plan {
 	return plan{
-		cells: append(cellsOf([]content{small, large}, 1, 8, maxAtATime), cellsOf(kindNames, 1, maxAtATime)...), rounds: rounds, each: 50 * time.Millisecond,
-		httpCells: cellsOf([]content{small, large}, 1, 8, maxAtATime), httpRounds: max(1, rounds/2), httpEach: 100 * time.Millisecond,
+		cells:     append(cellsOf([]content{small, large}, 1, 8, maxAtATime), cellsOf(kindNames, 1, maxAtATime)...),
+		httpCells: cellsOf([]content{small, large}, 1, 8, maxAtATime),
+		rounds:    rounds, each: 50 * time.Millisecond,
 		counted: 500, shapeRounds: 5, directories: []int{1, 10, 1000}, walked: 1_000_000, redisSessions: 100_000, revocations: 1000,
 		sizes: sizesOf(time.Second, true, 1_000_000, 100_000, 10_000),
 	}
@@ -38,9 +36,10 @@ func fullPlan(rounds int) plan {
 // quickPlan measures one of each kind.
 func quickPlan() plan {
 	return plan{
-		quick: true,
-		cells: slices.Concat(cellsOf([]content{small}, 1, maxAtATime), cellsOf([]content{large}, 8), cellsOf(kindNames, 1)), rounds: 2, each: time.Millisecond,
-		httpCells: cellsOf([]content{small}, 8), httpRounds: 1, httpEach: 5 * time.Millisecond,
+		quick:     true,
+		cells:     slices.Concat(cellsOf([]content{small}, 1, maxAtATime), cellsOf([]content{large}, 8), cellsOf(kindNames, 1)),
+		httpCells: cellsOf([]content{small}, 8),
+		rounds:    2, each: time.Millisecond,
 		counted: 20, shapeRounds: 2, directories: []int{1, 10}, walked: 1000, redisSessions: 1000, revocations: 20,
 		sizes: sizesOf(10*time.Millisecond, false, 10_000, 1000),
 	}

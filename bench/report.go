@@ -121,7 +121,7 @@ collection. The reads are requests for sessions at random, one at a time, once e
 func (r *results) circumstances() string {
 	m := r.machine
 	var text strings.Builder
-	_, _ = fmt.Fprintf(&text, "- command: `%s`, which took %s, with %d rounds in process and %d over HTTP\n", strings.TrimSpace(r.command), r.took.Round(time.Second), r.plan.rounds, r.plan.httpRounds)
+	_, _ = fmt.Fprintf(&text, "- command: `%s`, which took %s, in %d rounds\n", strings.TrimSpace(r.command), r.took.Round(time.Second), r.plan.rounds)
 	_, _ = fmt.Fprintf(&text, "- date: %s\n", r.began.UTC().Format(time.DateOnly))
 	_, _ = fmt.Fprintf(&text, "- machine: %s, %d cores (GOMAXPROCS %d), %s memory, %s\n", m.cpu, m.cores, runtime.GOMAXPROCS(0), m.memory, m.system)
 	_, _ = fmt.Fprintf(&text, "- versions: %s\n", strings.Join(m.versions, ", "))

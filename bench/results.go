@@ -55,7 +55,7 @@ func measureAll(around surroundings, p plan, log io.Writer) (*results, error) {
 	if err := runner.serve(); err != nil {
 		return nil, err
 	}
-	if err := runner.rounds(overHTTP, p.httpCells, p.httpRounds, p.httpEach); err != nil {
+	if err := runner.rounds(overHTTP, p.httpCells, p.rounds, p.each); err != nil {
 		return nil, err
 	}
 	if r.trips, err = countTrips(around, p.counted); err != nil {
