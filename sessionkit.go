@@ -205,7 +205,7 @@ func (k *kit) serve(c *gin.Context) {
 		return
 	}
 	q := &request{kit: k, c: c, r: c.Request, began: time.Since(started)}
-	q.writer = response.New(c.Writer, q)
+	q.writer.Wrap(c.Writer, q)
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 

@@ -41,9 +41,10 @@ type Writer struct {
 	encoded  bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
 }
 
-// New returns a writer in front of another one.
-func New(below gin.ResponseWriter, c Committer) Writer {
-	return Writer{ResponseWriter: below, Committer: c, encoded: len(below.Header()["Content-Encoding"]) > 0}
+// Wrap puts a new writer in front of another one.
+func (w *Writer) Wrap(below gin.ResponseWriter, c Committer) {
+	w.ResponseWriter, w.Committer = below, c
+	w.encoded = len(below.Header()["Content-Encoding"]) > 0
 }
 
 // Format implements [fmt.Formatter]: the session's secret is not shown.
