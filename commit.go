@@ -187,6 +187,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		return q.updateRenewed(plan.Change)
 	}
 	q.session.ByItself()
+	q.refreshView()
 	return q.create(q.session.Plan(time.Now()), header)
 }
 
@@ -276,6 +277,7 @@ func (q *request) updateRenewed(change store.Change) error {
 			next.Record.Values = value.Apply(k.Record.Values, change.Set, change.Delete)
 			q.session.Followed(next.Stored)
 			q.goOn(next.Handle)
+			q.refreshView()
 			q.agree()
 			return nil
 		}
@@ -354,7 +356,7 @@ func (q *request) setCookie() {
 	if q.clears {
 		q.clearBrowser()
 	}
-	if q.session.ID() != "" && (q.sends || q.moved()) {
+	if q.handle.Cookie != "" && (q.sends || q.moved()) {
 		q.sendCookie()
 	}
 	q.clears, q.sends = false, false

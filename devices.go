@@ -48,6 +48,7 @@ func (q *request) findAmong(list []Session) error {
 	k, found, err := q.kit.keeper.Follow(q.r, q.kept())
 	if found {
 		q.session.KnownAs(k.ID)
+		q.handle = k.Handle
 	}
 	return err
 }

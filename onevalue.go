@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
 	"github.com/gin-sessionkit/sessionkit/internal/turn"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -62,7 +63,8 @@ func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn.Turn,
 func (q *request) swapValue(c *gin.Context, name, before, next string) (done bool, err error) {
 	q.lock()
 	defer q.unlock(c)
-	if text, _ := q.session.Text(name); text != before { // by a goroutine of this request
+	q.syncView()
+	if text, _ := q.session.Text(name); text != before { // by f, or a goroutine of this request
 		return false, nil
 	}
 	defer q.refreshView()
@@ -171,9 +173,16 @@ func (q *request) reread() bool {
 		return false
 	}
 	if found {
-		q.session.Reread(k.Stored)
+		q.takeOver(k)
 	}
 	return found
+}
+
+// takeOver goes on with the session as another request has left it. If that has given it
+// a new ID, it has sent the cookie as well, and nobody else can.
+func (q *request) takeOver(k keeper.Kept) {
+	q.session.Reread(k.Stored)
+	q.handle = k.Handle
 }
 
 // atOnce reports whether a value can be changed in the store now, rather than by the
@@ -211,7 +220,7 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 		if err != nil || !found {
 			return store.Outcome{}, q.failedAtOnce(err)
 		}
-		q.session.Reread(k.Stored)
+		q.takeOver(k)
 		followed = true
 	}
 	if err == nil && outcome.Changed() {
