@@ -47,11 +47,14 @@ func (q *request) conclude(header bool) {
 	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
 		q.undoEarly()
 	}
-	q.early = false
 	if header && q.writer.Failed == nil {
+		if q.early { // the handler has had time to say otherwise
+			response.KeepFromCaches(q.writer.Header())
+		}
 		q.setCookie()
 		q.retire()
 	}
+	q.early = false
 }
 
 // AfterHeader implements [response.Committer]: it commits what was changed after the
@@ -294,6 +297,9 @@ func (q *request) end(header bool) error {
 	}
 	if err := q.endStored(); err != nil {
 		return err
+	}
+	if q.early {
+		q.withdrawCookie()
 	}
 	q.start(keeper.Kept{}, false)
 	return nil

@@ -167,12 +167,17 @@ func (q *request) undoEarly() {
 	if err := q.endStored(); err != nil {
 		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
 	}
+	q.withdrawCookie()
+	q.start(keeper.Kept{}, false)
+}
+
+// withdrawCookie takes back the cookie or token that createEarly has put into the header.
+func (q *request) withdrawCookie() {
 	if q.bearer {
 		q.writer.Header().Del(q.kit.TokenHeader)
 	} else {
 		cookie.Withdraw(q.writer.Header(), q.kit.site.SessionName(q.r))
 	}
-	q.start(keeper.Kept{}, false)
 }
 
 // refreshView makes the view show what the session holds now.

@@ -177,6 +177,57 @@ func TestSaveOfANewSession(t *testing.T) {
 	})
 }
 
+// TestSignOutAfterSave: nobody is told of the session that Save has stored.
+func TestSignOutAfterSave(t *testing.T) {
+	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
+		a := kittest.NewSite(s, sessionkit.Config{TokenHeader: "X-Session"})
+		for path, signOut := range map[string]func(c *gin.Context){
+			"/logout": sessionkit.Logout,
+			"/options": func(c *gin.Context) {
+				session := sessions.Default(c)
+				session.Clear()
+				session.Options(sessions.Options{MaxAge: -1})
+				assert.NoError(t, session.Save())
+			},
+		} {
+			a.On(path, func(c *gin.Context) {
+				sessionkit.Login(c, "42")
+				assert.NoError(t, sessions.Default(c).Save())
+				signOut(c)
+				c.String(http.StatusOK, "signed out")
+			})
+			w := kittest.NewBrowser(t, a).Get(path)
+			assert.Equal(t, http.StatusOK, w.Code, path)
+			assert.Empty(t, w.Header()["Set-Cookie"], path)
+			w = kittest.NewBrowser(t, a).Get(path, "X-Session", "")
+			assert.Equal(t, http.StatusOK, w.Code, path)
+			assert.Empty(t, w.Header()["X-Session"], path)
+		}
+		if own, ok := s.(*store.Store); ok {
+			assert.Empty(t, kittest.UserSessions(t, own, "42"))
+		}
+	})
+}
+
+// TestCachesAfterSave: a response with a session's cookie is for no cache, whatever the
+// handler says of it after Save.
+func TestCachesAfterSave(t *testing.T) {
+	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
+		a := kittest.NewSite(s, sessionkit.Config{})
+		a.On("/", func(c *gin.Context) {
+			sessions.Default(c).Set("count", 1)
+			assert.NoError(t, sessions.Default(c).Save())
+			c.Header("Cache-Control", "public, max-age=3600")
+			c.Header("CDN-Cache-Control", "max-age=3600")
+			c.String(http.StatusOK, "for everybody")
+		})
+		w := kittest.NewBrowser(t, a).Get("/")
+		assert.NotEmpty(t, w.Header()["Set-Cookie"])
+		assert.Equal(t, []string{"no-store"}, w.Header()["Cache-Control"])
+		assert.Empty(t, w.Header()["Cdn-Cache-Control"])
+	})
+}
+
 func TestNothingChanged(t *testing.T) {
 	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
 		a := kittest.NewSite(s, sessionkit.Config{})
