@@ -1,6 +1,7 @@
 package sessionkit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -342,6 +343,9 @@ func (q *request) refuse(err error) {
 // report hands an error to OnError, and to OnEvent where the store failed.
 func (q *request) report(err error) {
 	q.calls().errs = append(q.calls().errs, err)
+	if errors.Is(err, context.Canceled) && q.r.Context().Err() != nil {
+		return // the client did not wait for the answer
+	}
 	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errUnreachable, errBadChange} {
 		if errors.Is(err, harmless) {
 			return // the store has done its part
