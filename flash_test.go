@@ -118,7 +118,7 @@ func TestManyFlashes(t *testing.T) {
 			return time.Since(start)
 		}
 		forFew, forMany := took(few), took(many)
-		for tries := 0; tries < 3 && forMany > tolerated*forFew; tries++ { // the machine may have been busy
+		for tries := 0; tries < 10 && forMany > tolerated*forFew; tries++ { // the machine may have been busy
 			forFew, forMany = min(forFew, took(few)), min(forMany, took(many))
 		}
 		assert.LessOrEqual(t, forMany, tolerated*forFew, read)
