@@ -11,6 +11,7 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"strconv"
 	"sync"
@@ -242,13 +243,21 @@ func (r *record) trace(why store.Ending, now int64) *record {
 
 func now() int64 { return time.Now().UnixMilli() }
 
-// slot spreads texts over the shards (FNV-1a of the first bytes; IDs are hashes).
-func slot(text string) int {
+// slot spreads IDs over the shards (FNV-1a of the first bytes, as IDs are hashes).
+func slot(id string) int {
 	h := uint32(2166136261)
-	for i := range min(len(text), 8) {
-		h = (h ^ uint32(text[i])) * 16777619
+	for i := range min(len(id), 8) {
+		h = (h ^ uint32(id[i])) * 16777619
 	}
 	return int(h % shardCount)
+}
+
+var userSeed = maphash.MakeSeed()
+
+// userShard returns the shard of a user. Names often begin alike, as "auth0|" does, so
+// that all of a name counts.
+func (b *backend) userShard(user string) *userShard {
+	return &b.users[maphash.String(userSeed, user)%shardCount]
 }
 
 func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, error) {
@@ -362,7 +371,7 @@ func (b *backend) Rotate(_ context.Context, id string, m store.Move) (bool, erro
 // never within one, which would miss it or have it twice. It returns whose it was.
 func (b *backend) move(id string, m store.Move) (user string, found bool) {
 	if m.Record.User != "" {
-		u := &b.users[slot(m.Record.User)]
+		u := b.userShard(m.Record.User)
 		u.mu.Lock()
 		defer u.mu.Unlock()
 	}
@@ -438,7 +447,7 @@ func (b *backend) List(_ context.Context, user string) (map[string]store.Record,
 	if user == "" {
 		return nil, nil
 	}
-	u := &b.users[slot(user)]
+	u := b.userShard(user)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	list := make(map[string]store.Record, max(1, len(u.ids[user].more)))
@@ -538,7 +547,7 @@ func (b *backend) index(user, id string) {
 	if user == "" {
 		return
 	}
-	u := &b.users[slot(user)]
+	u := b.userShard(user)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ids == nil {
@@ -552,7 +561,7 @@ func (b *backend) tidy(user, id string) {
 	if user == "" {
 		return
 	}
-	u := &b.users[slot(user)]
+	u := b.userShard(user)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s := &b.shards[slot(id)]

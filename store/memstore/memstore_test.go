@@ -132,6 +132,20 @@ func TestUnusedSessionsKeepTheirValues(t *testing.T) {
 	})
 }
 
+// TestUsersAreSpread: users whose names begin alike do not share one lock.
+func TestUsersAreSpread(t *testing.T) {
+	for _, form := range []string{"auth0|65f1c0de%016x", "customer-%d", "%d", "user%d@example.com"} {
+		b := memstore.NewBackend()
+		for i := range 1000 {
+			now := time.Now()
+			_, err := b.Create(t.Context(), fmt.Sprint(i), store.Record{User: fmt.Sprintf(form, i), Created: now, Seen: now, Expires: now.Add(time.Hour)})
+			require.NoError(t, err)
+		}
+		assert.Greater(t, memstore.UserShards(b), 200, "%s: of 256 shards", form)
+		require.NoError(t, b.Close())
+	}
+}
+
 // TestMemory bounds what a signed-in session of five small values takes.
 func TestMemory(t *testing.T) {
 	const sessions, most = 5_000, 700
