@@ -261,7 +261,7 @@ func (b *backend) userShard(user string) *userShard {
 }
 
 func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, error) {
-	if r.Kind == "" && b.limit > 0 && b.count.Load() >= b.limit {
+	if r.Kind == "" && !b.admit() {
 		return false, fmt.Errorf("memstore: creating a session past Config.MaxSessions = %d: %w", b.limit, store.ErrFull)
 	}
 	b.index(r.User, id)
@@ -270,14 +270,23 @@ func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, er
 	_, taken := s.records[id]
 	if !taken {
 		s.put(id, pack(r, packValues(r.Values, nil, nil)))
-		b.counted(r.Kind, 1)
 	}
 	s.mu.Unlock()
 	if taken {
+		b.counted(r.Kind, -1)
 		b.tidy(r.User, id)
 	}
 	b.scheduleSweep()
 	return !taken, nil
+}
+
+// admit counts one session more if there is room for it.
+func (b *backend) admit() bool {
+	if n := b.count.Add(1); b.limit > 0 && n > b.limit {
+		b.count.Add(-1)
+		return false
+	}
+	return true
 }
 
 // counted counts the records that are sessions, or were.

@@ -1,12 +1,15 @@
 package memstore_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,4 +254,32 @@ func TestMaxSessions(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, http.StatusOK, get("/visit").Code, "there is room when others have expired")
 	})
+}
+
+// TestMaxSessionsAtOnce: of many sessions that are made at the same time no more are
+// stored than there is room for.
+func TestMaxSessionsAtOnce(t *testing.T) {
+	const rounds, limit = 50, 10
+	for range rounds {
+		s := memstore.New(memstore.Config{MaxSessions: limit})
+		made, _ := kitstore.Of(s)
+		var group sync.WaitGroup
+		var refused atomic.Int64
+		start := make(chan struct{})
+		for range 20 * limit {
+			group.Go(func() {
+				<-start
+				if _, _, err := made.Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour)}, signin.Attempt{}); errors.Is(err, store.ErrFull) {
+					refused.Add(1)
+				}
+			})
+		}
+		close(start)
+		group.Wait()
+		counts, err := s.Count(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, limit, counts.Live)
+		require.EqualValues(t, 19*limit, refused.Load())
+		require.NoError(t, s.Close())
+	}
 }
