@@ -167,13 +167,6 @@ func TestMemory(t *testing.T) {
 		count.Set(c, 1)
 		sessionkit.Login(c, c.Param("user"))
 	})
-	heap := func() int {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return int(m.HeapAlloc)
-	}
 	visit := func(i int) {
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprint("https://example.com/user", i), nil)
 		req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
@@ -190,6 +183,41 @@ func TestMemory(t *testing.T) {
 	counts, err := s.Count(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, sessions+1, counts.SignedIn)
+}
+
+// TestDroppedValueLeavesMemory: what is left of a session in use does not keep the memory
+// of a value that was dropped or replaced.
+func TestDroppedValueLeavesMemory(t *testing.T) {
+	const sessions, size = 20, 500_000
+	b := memstore.NewBackend()
+	now := time.Now()
+	before := heap()
+	for i := range sessions {
+		id := fmt.Sprint(i)
+		_, err := b.Create(t.Context(), id, store.Record{Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{
+			"dropped": strings.Repeat("x", size), "replaced": strings.Repeat("y", size), "small": "1",
+		}})
+		require.NoError(t, err)
+		_, _, err = b.Load(t.Context(), id)
+		require.NoError(t, err)
+		outcome, err := b.Update(t.Context(), id, store.Change{Set: map[string]string{"replaced": "2"}, Delete: []string{"dropped"}})
+		require.NoError(t, err)
+		require.True(t, outcome.Changed())
+	}
+	assert.Less(t, heap()-before, sessions*size/10)
+	r, _, err := b.Load(t.Context(), "0")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"replaced": "2", "small": "1"}, r.Values)
+	require.NoError(t, b.Close())
+}
+
+// heap returns how many bytes are in use.
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
 
 func TestNoGoroutine(t *testing.T) {

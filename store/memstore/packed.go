@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
@@ -35,16 +36,24 @@ func appendPair(b []byte, name, text string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// unpack returns the values. Their names and texts are parts of p.
+// sharedUpTo is how long a packed text may be for values to be parts of it, and not
+// copies: the smallest part that is still used keeps all of it in memory.
+const sharedUpTo = 4 << 10
+
+// unpack returns the values.
 func (p packed) unpack() map[string]string {
 	if p == "" {
 		return nil
 	}
+	share := len(p) <= sharedUpTo
 	values := make(map[string]string, p.count())
 	for rest := string(p); rest != ""; {
 		var name, text string
 		name, rest = cutText(rest)
 		text, rest = cutText(rest)
+		if !share {
+			name, text = strings.Clone(name), strings.Clone(text)
+		}
 		values[name] = text
 	}
 	return values
