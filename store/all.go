@@ -47,7 +47,7 @@ type Counts struct {
 
 // Count returns how many sessions live, of all names, for a gauge that is read every few
 // seconds: memstore looks at all records in memory, sqlstore reads an index, and redisstore
-// a few numbers, which lag up to two seconds behind what other processes do. Over a
+// a few numbers, which lag up to a second behind what other processes do. Over a
 // backend that is no [CountingBackend] it goes through all sessions, as [Store.All] does.
 func (s *Store) Count(ctx context.Context) (Counts, error) {
 	if counting, ok := s.backend.(CountingBackend); ok {

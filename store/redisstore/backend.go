@@ -396,8 +396,8 @@ func (b *backend) Delete(ctx context.Context, id string) (bool, error) {
 	return n == done, nil
 }
 
-// Count is of this moment as far as this process knows, and of up to some seconds ago
-// for what others do.
+// Count is of this moment as far as this process knows, and of up to a second ago for
+// what others do.
 func (b *backend) Count(ctx context.Context) (store.Counts, error) { return b.census.count(ctx) }
 
 func (b *backend) Now(ctx context.Context, id string) (time.Time, error) {

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,13 +16,17 @@ import (
 // counted. It is told what has been changed, and passes that on a moment later, together
 // with what else was: no request waits for it. Two sets for each first letter of the IDs
 // spread them over the nodes of a Cluster.
+//
+// What several processes did to one session arrives in any order. So an ID that ended is
+// not removed, but given a score that is higher than all that sessions have, and stays for
+// a while: scores only grow, so what arrives later does not bring it back.
 type census struct {
 	client *bounded
 	prefix string // of the keys
 
 	mu       sync.Mutex
 	live     map[string]living // by ID
-	gone     []departure       // in the order of time
+	gone     []string          // IDs under which nothing lives any more
 	due      *time.Timer       // nil: nothing is to be passed on
 	closed   bool
 	flushing sync.Mutex
@@ -31,12 +36,6 @@ type census struct {
 type living struct {
 	of      string // whose it is; "": as before
 	expires time.Time
-}
-
-// A departure is the end of an ID.
-type departure struct {
-	id string
-	at time.Time
 }
 
 // The kinds of sessions.
@@ -53,9 +52,13 @@ const (
 	// long behind them.
 	passedOnAtOnce = 64
 
-	// lastsAfter is how long the end of an ID waits: longer than what was done to the
-	// session before, by any process.
-	lastsAfter = 2 * time.Second
+	// endedScore and the time, in Unix milliseconds, are the score of an ID that ended:
+	// higher than the time at which any session expires.
+	endedScore int64 = 1 << 50
+
+	// endedFor is how long such an ID stays: longer than what was done to the session
+	// before takes to arrive, from any process.
+	endedFor = time.Minute
 
 	// censusFor is how long the sets are kept where nothing happens: no browser keeps a
 	// cookie for longer (RFC 6265bis section 5.5).
@@ -101,9 +104,7 @@ func (c *census) note(id string, e living) {
 func (c *census) ended(ids ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, id := range ids {
-		c.gone = append(c.gone, departure{id, time.Now()})
-	}
+	c.gone = append(c.gone, ids...)
 	if len(c.gone) > 0 {
 		c.schedule()
 	}
@@ -117,76 +118,65 @@ func (c *census) schedule() {
 }
 
 // later passes on what is due.
-func (c *census) later() { c.passOn(context.Background(), lastsAfter) }
+func (c *census) later() { c.passOn(context.Background()) }
 
-// passOn sends what is noted: of the ends those that are so old. What fails is not sent
-// again: then a session is counted until it expires, or not counted until it is renewed.
-func (c *census) passOn(ctx context.Context, old time.Duration) {
+// passOn sends what is noted. What fails is not sent again: then a session is counted
+// until it expires, or not counted until it is renewed.
+func (c *census) passOn(ctx context.Context) {
 	c.flushing.Lock()
 	defer c.flushing.Unlock()
 	c.mu.Lock()
-	live := c.live
-	n := 0
-	for n < len(c.gone) && time.Since(c.gone[n].at) >= old {
-		n++
-	}
-	gone := c.gone[:n:n]
-	c.live, c.gone, c.due = nil, c.gone[n:], nil
-	if len(c.gone) > 0 {
-		c.schedule()
-	}
+	live, gone := c.live, c.gone
+	c.live, c.gone, c.due = nil, nil, nil
 	c.mu.Unlock()
 	for some := range slices.Chunk(c.commands(live, gone), passedOnAtOnce) {
 		_ = c.client.DoMulti(ctx, some...)
 	}
 }
 
-// commands returns those that note what became of some IDs: first what lives, then what
-// does not.
-func (c *census) commands(live map[string]living, gone []departure) []rueidis.Completed {
-	members := make(map[string]map[string]time.Time) // by key
-	postponed := make(map[string]map[string]time.Time)
-	add := func(to map[string]map[string]time.Time, key, id string, expires time.Time) {
+// commands returns those that note what became of some IDs.
+func (c *census) commands(live map[string]living, gone []string) []rueidis.Completed {
+	noted := make(map[string]map[string]int64) // scores by key and ID
+	postponed := make(map[string]map[string]int64)
+	add := func(to map[string]map[string]int64, key, id string, score int64) {
 		if to[key] == nil {
-			to[key] = make(map[string]time.Time)
+			to[key] = make(map[string]int64)
 		}
-		to[key][id] = expires
+		to[key][id] = score
 	}
 	for id, e := range live {
 		if e.of != "" {
-			add(members, c.key(e.of, id), id, e.expires)
+			add(noted, c.key(e.of, id), id, e.expires.UnixMilli())
 			continue
 		}
-		add(postponed, c.key(ofUser, id), id, e.expires)
-		add(postponed, c.key(ofVisitor, id), id, e.expires)
+		add(postponed, c.key(ofUser, id), id, e.expires.UnixMilli())
+		add(postponed, c.key(ofVisitor, id), id, e.expires.UnixMilli())
+	}
+	now := time.Now()
+	for _, id := range gone {
+		add(noted, c.key(ofUser, id), id, endedScore+now.UnixMilli())
+		add(noted, c.key(ofVisitor, id), id, endedScore+now.UnixMilli())
 	}
 	var commands []rueidis.Completed
 	build := c.client.B
-	expired := milliseconds(time.Now().Add(-store.Retention))
-	for key, of := range members {
+	expired := milliseconds(now.Add(-store.Retention))
+	ended, endedLongAgo := strconv.FormatInt(endedScore, 10), strconv.FormatInt(endedScore+now.Add(-endedFor).UnixMilli(), 10)
+	for key, of := range noted {
 		zadd := build().Zadd().Key(key).Gt().ScoreMember()
-		for id, expires := range of {
-			zadd = zadd.ScoreMember(float64(expires.UnixMilli()), member(id))
+		for id, score := range of {
+			zadd = zadd.ScoreMember(float64(score), member(id))
 		}
 		commands = append(commands, zadd.Build(),
 			build().Zremrangebyscore().Key(key).Min("-inf").Max(expired).Build(),
+			build().Zremrangebyscore().Key(key).Min(ended).Max(endedLongAgo).Build(),
 			build().Pexpire().Key(key).Milliseconds(censusFor.Milliseconds()).Build())
 	}
 	for key, of := range postponed {
 		zadd := build().Zadd().Key(key).Xx().Gt().ScoreMember()
-		for id, expires := range of {
-			zadd = zadd.ScoreMember(float64(expires.UnixMilli()), member(id))
+		for id, score := range of {
+			zadd = zadd.ScoreMember(float64(score), member(id))
 		}
 		commands = append(commands, zadd.Build())
-	}
-	left := make(map[string][]string)
-	for _, d := range gone {
-		for _, of := range []string{ofUser, ofVisitor} {
-			left[c.key(of, d.id)] = append(left[c.key(of, d.id)], member(d.id))
-		}
-	}
-	for key, ids := range left {
-		commands = append(commands, build().Zrem().Key(key).Member(ids...).Build())
 	}
 	return commands
 }
@@ -198,12 +188,12 @@ func member(id string) string { return id[:min(len(id), 12)] }
 
 // count passes on what this process knows, and counts.
 func (c *census) count(ctx context.Context) (counts store.Counts, err error) {
-	c.passOn(ctx, 0)
-	now := milliseconds(time.Now())
+	c.passOn(ctx)
+	now, ended := milliseconds(time.Now()), strconv.FormatInt(endedScore, 10)
 	reads := make([]rueidis.Completed, 0, 2*len(letters))
 	for _, of := range []string{ofUser, ofVisitor} {
 		for i := range len(letters) {
-			reads = append(reads, c.client.B().Zcount().Key(c.key(of, letters[i:i+1])).Min("("+now).Max("+inf").Build())
+			reads = append(reads, c.client.B().Zcount().Key(c.key(of, letters[i:i+1])).Min("("+now).Max("("+ended).Build())
 		}
 	}
 	for i, reply := range c.client.DoMulti(ctx, reads...) {
@@ -230,5 +220,5 @@ func (c *census) close() {
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c.passOn(ctx, 0)
+	c.passOn(ctx)
 }

@@ -8,6 +8,9 @@ var (
 	Fields     = fields
 )
 
+// EndedScore and the time are the score of a session that has ended.
+const EndedScore = endedScore
+
 // CachedBytes returns what a backend's cache holds, and what it counts of the
 // young generations beside the old ones.
 func CachedBytes(b store.Backend) (held, counted int) {
