@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -99,10 +98,9 @@ func (b *sqlBackend) changeIf(ctx context.Context, c store.Condition, id string,
 	if b.dialect == PostgreSQL {
 		return b.changeAndTell(ctx, append(args, c.Name, text)...)
 	}
-	name, _ := json.Marshal(c.Name) // a string encodes
 	const tries = 100
 	for range tries {
-		n, err := b.write(ctx, b.updateIf, append(args, "$."+string(name), text)...)
+		n, err := b.write(ctx, b.updateIf, append(args, "$."+quote(c.Name), text)...)
 		if err != nil || n == 1 {
 			return store.Outcome{Found: n == 1}, err
 		}

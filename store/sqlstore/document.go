@@ -24,8 +24,7 @@ func compose(set map[string]string, drop []string) string {
 		if b.Len() > 1 {
 			b.WriteByte(',')
 		}
-		quoted, _ := value.Encode(name) // a name is UTF-8 without NUL: a string of JSON holds it
-		b.WriteString(quoted)
+		b.WriteString(quote(name))
 		b.WriteByte(':')
 		b.WriteString(text)
 	}
@@ -39,6 +38,17 @@ func compose(set map[string]string, drop []string) string {
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+// quote returns a name as it is spelled in a document and in a path that leads to
+// its value: MariaDB (10.11) finds the value only if both are spelled the same. A
+// "-" at the beginning is escaped, because it is a syntax error in MariaDB's paths.
+func quote(name string) string {
+	quoted := value.EncodeString(name) // a name is UTF-8 without NUL: a string of JSON holds it
+	if rest, ok := strings.CutPrefix(quoted, `"-`); ok {
+		return `"\u002d` + rest
+	}
+	return quoted
 }
 
 var errNotDocument = fmt.Errorf("the values are no JSON object: %w", store.ErrCorrupt)

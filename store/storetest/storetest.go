@@ -262,6 +262,7 @@ func createAndLoad(s *suite) {
 var oddNames = []string{
 	"a", "A", "a ", " a", "ä", "a\u0308", "ß", "ss", "日本語", "🍵", `"quoted"`, `back\slash`, `$.path`, `a.b`, `a[0]`, "%", "_", "'; --", "",
 	"line\nbreak", "tab\t", strings.Repeat("long", 50), "_kit:x", `_key:["int64","7"]`, "null", "true", "0", "{}", "[]", "~1~0/",
+	"R&D", "a<b", "a->b", "-a", "-", "a\u2028b",
 }
 
 // text checks that names, values and users come back as they were.
