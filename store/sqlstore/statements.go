@@ -35,8 +35,9 @@ type statements struct {
 	endMany, lockMany string
 
 	// sweep removes some of the records that expired before a time. For MySQL it
-	// only finds them, between lock and unlock: see sweepMySQL.
-	sweep, lock, unlock string
+	// only finds them, between lock and unlock, and sweepMany (time, IDs; see
+	// withIDs) removes them: see sweepMySQL.
+	sweep, sweepMany, lock, unlock string
 }
 
 // batch is how many expired records one statement removes: few enough that no
@@ -127,6 +128,8 @@ func newStatements(d Dialect, g grammar, table string) statements {
 		s.sweep = "DELETE FROM " + t + " WHERE id = ANY (ARRAY(" + expired + " FOR UPDATE SKIP LOCKED))"
 	case MySQL:
 		s.sweep = expired
+		// The sum keeps the server from the index of the times.
+		s.sweepMany = "DELETE FROM " + t + " WHERE expires + 0 <= $1 AND id IN " + inList
 		// Locks are the server's and not the database's, and their names at most 64
 		// characters long.
 		name := "MD5(CONCAT(DATABASE(), '.sessionkit.', '" + table + "'))"
@@ -135,7 +138,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	if d != PostgreSQL {
 		for _, text := range []*string{
 			&s.create, &s.createAndPeek, &s.load, &s.loadMany, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
-			&s.remove, &s.list, &s.scan, &s.count, &s.sweep,
+			&s.remove, &s.list, &s.scan, &s.count, &s.sweep, &s.sweepMany,
 		} {
 			*text = parameter.ReplaceAllString(*text, "?")
 		}
@@ -183,7 +186,7 @@ func (b *sqlBackend) Statements() map[string]string {
 	texts["end three"] = d.withIDs(s.endMany, 3, 3)
 	if d == MySQL {
 		texts["lock three"] = d.withIDs(s.lockMany, 1, 3)
-		texts["remove three"] = removeAll(s.remove, 3)
+		texts["sweep three"] = d.withIDs(s.sweepMany, 1, 3)
 	}
 	return texts
 }

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -59,6 +58,7 @@ func (b *sqlBackend) RemoveBatch(ctx context.Context) (int64, error) {
 // sweepMySQL finds rows without a lock and deletes them by their primary keys. A
 // DELETE of a range locks the index of the times before the rows, and the gaps
 // between them: requests that lock in the other order would run into deadlocks.
+// Meanwhile a row may have been given a later time.
 //
 // It needs one connection, so that it works where the pool has no second.
 func (b *sqlBackend) sweepMySQL(ctx context.Context, limit int64) (int64, error) {
@@ -83,11 +83,6 @@ func (b *sqlBackend) sweepMySQL(ctx context.Context, limit int64) (int64, error)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	_, err = conn.ExecContext(ctx, removeAll(b.texts.remove, len(ids)), anys(ids)...)
+	_, err = conn.ExecContext(ctx, b.dialect.withIDs(b.texts.sweepMany, 1, len(ids)), append([]any{limit}, anys(ids)...)...)
 	return int64(len(ids)), err
-}
-
-// removeAll makes the statement that removes one row into one that removes n.
-func removeAll(remove string, n int) string {
-	return strings.Replace(remove, "= ?", "IN (?"+strings.Repeat(", ?", n-1)+")", 1)
 }

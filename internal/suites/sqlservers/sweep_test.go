@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/sqlstore"
 )
@@ -82,6 +83,37 @@ func TestExpiredRowsLeave(t *testing.T) {
 			assert.True(t, has(t, b, live))
 		})
 	}
+}
+
+// TestRowThatIsGivenMoreTimeStays: a boundary that had run out is moved again while the
+// removal is about to reach its row.
+func TestRowThatIsGivenMoreTimeStays(t *testing.T) {
+	db := open(t, "mysql", testserver.MariaDB(t)) // the others find and remove in one statement
+	b, table := newBackend(t, db)
+	r := expired(store.Retention + time.Second)
+	r.Kind, r.User = "boundary", ""
+	id, gone := create(t, b, r), create(t, b, expired(store.Retention+time.Second))
+
+	change, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	_, err = change.ExecContext(t.Context(), "UPDATE "+table+" SET expires = ? WHERE id = ?", time.Now().Add(time.Hour).UnixMilli(), id)
+	require.NoError(t, err)
+	var removal sync.WaitGroup
+	removal.Go(func() {
+		_, err := removeBatch(t.Context(), b)
+		assert.NoError(t, err)
+	})
+	assert.Eventually(t, func() bool {
+		var name string
+		var waiting int
+		err := db.QueryRowContext(t.Context(), "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'").Scan(&name, &waiting)
+		return assert.NoError(t, err) && waiting > 0
+	}, 10*time.Second, 10*time.Millisecond, "the removal waits for the row")
+	require.NoError(t, change.Commit())
+	removal.Wait()
+
+	assert.True(t, has(t, b, id))
+	assert.False(t, has(t, b, gone))
 }
 
 func TestRemovalGoesOnByItself(t *testing.T) {
