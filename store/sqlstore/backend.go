@@ -285,7 +285,8 @@ func (b *sqlBackend) List(ctx context.Context, user string) (map[string]store.Re
 // the IDs that they have at that moment.
 func (b *sqlBackend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
 	return func(yield func(map[string]store.Record, error) bool) {
-		for last, more := "", true; more; {
+		const first = " " // no ID is before it; "" can be NULL to MariaDB
+		for last, more := first, true; more; {
 			records, to, err := b.portion(ctx, true, b.scan, last)
 			if err == nil {
 				err = ctx.Err() // to SQLite it makes no difference

@@ -91,8 +91,8 @@ func (d Dialect) grammar() (grammar, error) {
 			now:    "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
 			// Both sides are texts that the server has written. Compared as what
 			// JSON_EXTRACT returns, MariaDB finds most strings different from themselves.
-			stands: "CAST(CONCAT('', JSON_EXTRACT(data, $6)) AS BINARY) <=>" +
-				" CAST(CONCAT('', JSON_EXTRACT(CONCAT('[', $7, ']'), '$[0]')) AS BINARY)",
+			stands: "CAST(CONCAT(JSON_EXTRACT(data, $6)) AS BINARY) <=>" +
+				" CAST(CONCAT(JSON_EXTRACT(CONCAT('[', $7, ']'), '$[0]')) AS BINARY)",
 			touched: ", version = version + 1",
 		}, nil
 	}
