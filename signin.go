@@ -195,11 +195,11 @@ func Logout(c *gin.Context) {
 func (q *request) signOut() {
 	if q.session.ID() == "" && q.late != nil && q.late.Record.User != "" { // it goes on under another ID, and ends there
 		q.session.EndInstead(q.late.Stored)
-		q.handle, q.late = q.late.Handle, nil
+		q.handle = q.late.Handle
 	}
 	if q.session.ID() == "" && q.refused != nil { // whoever has the cookie may end it
 		q.session.EndInstead(q.refused.Stored)
-		q.handle, q.refused = q.refused.Handle, nil
+		q.handle = q.refused.Handle
 	}
 	q.restart()
 	q.expired, q.revoked = false, false

@@ -501,6 +501,26 @@ func TestPanicBeforeTheSessionIsAskedFor(t *testing.T) {
 	})
 }
 
+// TestPanicAfterTheSignOutOfALateRequest: an error page in front of the middleware sees nobody
+// signed in, as the handlers did.
+func TestPanicAfterTheSignOutOfALateRequest(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) {
+		user, _ := sessionkit.User(c)
+		n, _ := kittest.Count.Get(c)
+		c.String(http.StatusInternalServerError, "sorry, %q %d", user, n)
+	}))
+	a.On("/login", kittest.SignIn("42"), kittest.Increment)
+	a.On("/renew", sessionkit.Renew)
+	a.On("/logout", sessionkit.Logout, func(*gin.Context) { panic("oops") })
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	late := b.Fork()
+	b.Get("/renew")
+	assert.Equal(t, `sorry, "" 0`, late.Get("/logout").Body.String())
+	assert.Equal(t, "42", b.Get("/").Body.String(), "nothing has ended")
+}
+
 func TestCrossOriginProtection(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{TrustedOrigins: []string{"https://app.example.org"}})
 	ran := 0

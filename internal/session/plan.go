@@ -168,7 +168,7 @@ func (s *Session) ChangeOf(c store.Change, r *store.Record) store.Change {
 
 // Committed goes on with a session that was stored.
 func (s *Session) Committed(stored Stored) {
-	s.stored, s.intent, s.due = stored, toStay, false
+	s.stored, s.intent, s.due, s.another = stored, toStay, false, false
 	s.values = values{base: stored.Record.Values}
 	if !s.Policy.ByValues {
 		s.user = stored.Record.User

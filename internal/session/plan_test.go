@@ -43,6 +43,8 @@ func login(name string) call {
 	return func(s *session.Session) { s.SignIn(name, signin.SignIn{}, now) }
 }
 
+func endInstead(stored session.Stored) call { return func(s *session.Session) { s.EndInstead(stored) } }
+
 func logout(s *session.Session)  { s.Restart() }
 func renew(s *session.Session)   { s.Renew() }
 func confirm(s *session.Session) { s.Confirm(now) }
@@ -130,6 +132,9 @@ func TestPlan(t *testing.T) {
 		"value, discarded":    {visitor(), none, []call{put("n", "1"), discard}, session.None, nil, nil, "", false},
 		"sign-out, discarded": {user("alice"), used, []call{logout, discard}, session.None, nil, nil, "", false},
 		"sign-in, discarded":  {visitor(), used, []call{login("alice"), discard}, session.None, nil, nil, "", false},
+		"new, sign-out of another, discarded, and value": {
+			session.Stored{}, none, []call{endInstead(user("alice")), logout, discard, put("n", "1")}, session.Create, []string{"n"}, nil, "", true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session.Session{Policy: &policy}

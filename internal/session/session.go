@@ -42,6 +42,7 @@ type Session struct {
 	intent  intent
 	due     bool // that the session is used is to be recorded
 	lifeSet bool // the handler has said how long the session lives
+	another bool // stored is another session, which ends in place of this one
 
 	// Passive means that the request does not count as use of the session.
 	Passive bool
@@ -56,14 +57,18 @@ type Session struct {
 // Begin goes on with a stored session, or with a new one if it has no ID. due says
 // whether its use is to be recorded.
 func (s *Session) Begin(stored Stored, due bool) {
-	s.stored, s.intent, s.due = stored, toStay, due
+	s.stored, s.intent, s.due, s.another = stored, toStay, due, false
 	s.user, s.signIn = stored.Record.User, nil
 	s.values = values{base: stored.Record.Values}
 }
 
 // Discard forgets what the request has changed. It does not count as use.
 func (s *Session) Discard() {
-	s.Begin(s.Stored(), false)
+	stored := s.Stored()
+	if s.another {
+		stored = Stored{}
+	}
+	s.Begin(stored, false)
 	s.Passive = true
 }
 
@@ -291,7 +296,7 @@ func (s *Session) Reread(stored Stored) {
 func (s *Session) KnownAs(id string) { s.stored.ID = id }
 
 // EndInstead has a stored session end in place of this one, which is new.
-func (s *Session) EndInstead(stored Stored) { s.stored = stored }
+func (s *Session) EndInstead(stored Stored) { s.stored, s.another = stored, true }
 
 func (s *Session) settle() {
 	if s.values.settle() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -342,6 +343,28 @@ func TestBoundCopy(t *testing.T) {
 			d.pass(10)
 		})
 	}
+}
+
+// TestBoundCopyAfterAPanic: who signed out with a copy of the cookie, and panicked, is told no
+// more by the error page than before.
+func TestBoundCopyAfterAPanic(t *testing.T) {
+	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+		var seen sessionkit.Session
+		a.On("/broken", gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) {
+			c.String(http.StatusInternalServerError, "sorry")
+			seen = sessionkit.Current(c)
+		}), sessionkit.Logout, func(*gin.Context) { panic("oops") })
+		d := newDevice(t, a)
+		d.post("/login")
+		time.Sleep(6 * time.Minute)
+		assert.Equal(t, "42", d.get("/").Body.String())
+		thief := d.copied()
+		delete(thief.Cookies, boundCookie)
+		assert.Equal(t, http.StatusInternalServerError, thief.Get("/broken").Code)
+		assert.Empty(t, seen.User)
+		assert.Empty(t, seen.ID)
+		assert.Equal(t, "42", d.get("/").Body.String(), "nothing has ended")
+	})
 }
 
 func TestBoundReportOnly(t *testing.T) {
