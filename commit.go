@@ -62,6 +62,9 @@ func (q *request) conclude(header bool) {
 func (q *request) AfterHeader() {
 	q.lock()
 	defer q.unlock(q.c)
+	if q.writer.PanickedLate(q.c) {
+		q.discard()
+	}
 	_ = q.commit(false) // it is reported
 }
 

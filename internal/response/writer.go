@@ -4,6 +4,7 @@ package response
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -86,12 +87,16 @@ func (w *Writer) WriteHeader(code int) {
 	switch {
 	case w.Failed != nil || code <= 0:
 	case w.sent || w.ended:
+		w.panicked = w.panicked || recovers(code)
 		w.ResponseWriter.WriteHeader(code)
 	default:
-		w.panicked = code >= http.StatusInternalServerError && Panicking()
+		w.panicked = recovers(code)
 		w.status = int32(code) // #nosec G115 -- it has three digits
 	}
 }
+
+// recovers reports whether a status is set by what recovers from a panic.
+func recovers(code int) bool { return code >= http.StatusInternalServerError && Panicking() }
 
 // Status returns the handler's status, also before it is passed on.
 func (w *Writer) Status() int {
@@ -227,4 +232,14 @@ func (w *Writer) Panicked(c *gin.Context) bool {
 		return Panicking() || ConnectionLost(c.Errors.Last())
 	}
 	return false
+}
+
+// PanickedLate is Panicked for a handler that has returned after the header went out. A
+// recovery middleware is known by the status that it tries to set, or by the error with
+// which [gin.Recovery] records that the response was aborted. One that does neither is
+// not, and gin.Recovery is not if the panic was about a lost connection: rendering to
+// one leaves the same error and is no panic.
+func (w *Writer) PanickedLate(c *gin.Context) bool {
+	last := c.Errors.Last()
+	return w.panicked || c.IsAborted() && last != nil && errors.Is(last, http.ErrAbortHandler)
 }

@@ -137,6 +137,45 @@ func TestRecoveriesBehindTheKit(t *testing.T) {
 	}
 }
 
+// TestRecoveriesBehindTheKitAfterTheHeader: what a handler changed before it panicked is
+// not saved either. What was changed before the header went out is.
+func TestRecoveriesBehindTheKitAfterTheHeader(t *testing.T) {
+	page := func(c *gin.Context, _ any) { c.String(http.StatusInternalServerError, "sorry") }
+	lost := fmt.Errorf("write: %w", syscall.EPIPE)
+	for name, test := range map[string]struct {
+		recovery gin.HandlerFunc
+		then     func(c *gin.Context)
+		saved    bool
+	}{
+		"gin's":           {gin.RecoveryWithWriter(io.Discard), func(*gin.Context) { panic("oops") }, false},
+		"gin's, aborted":  {gin.RecoveryWithWriter(io.Discard), func(*gin.Context) { panic(http.ErrAbortHandler) }, false},
+		"a page":          {gin.CustomRecoveryWithWriter(io.Discard, page), func(*gin.Context) { panic("oops") }, false},
+		"no panic":        {gin.RecoveryWithWriter(io.Discard), func(c *gin.Context) { c.Status(http.StatusInternalServerError) }, true},
+		"a lost client":   {gin.RecoveryWithWriter(io.Discard), func(c *gin.Context) { _ = c.Error(lost); c.Abort() }, true},
+		"a handler's own": {func(*gin.Context) {}, func(*gin.Context) { defer func() { _ = recover() }(); panic("oops") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.On("/count", kittest.ShowCount)
+			a.Use(test.recovery)
+			a.On("/", kittest.Increment, func(c *gin.Context) {
+				c.String(http.StatusOK, "begun")
+				c.Writer.Flush()
+				kittest.Increment(c)
+				test.then(c)
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/")
+			n := 1
+			if test.saved {
+				n = 2
+			}
+			assert.JSONEq(t, fmt.Sprintf(`{"n":%d,"ok":true}`, n), b.Get("/count").Body.String())
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
+
 // TestUsedTwice: by the engine and again by a group.
 func TestUsedTwice(t *testing.T) {
 	kit := sessionkit.Sessions(memstore.New())
