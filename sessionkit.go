@@ -195,10 +195,14 @@ func (k *kit) checkStore(store sessions.Store) error {
 
 // serve is the middleware.
 func (k *kit) serve(c *gin.Context) {
-	outer := k.outer(c)
-	if outer != nil && outer.kit == k {
-		c.Next() // used twice, by the engine and by a group
-		return
+	outer := shownIn(c)
+	var around []*request
+	if outer != nil {
+		around = requestsAround(c, outer)
+		if q := k.among(around); q != nil {
+			q.serveAgain(c, outer)
+			return
+		}
 	}
 	if q := k.resumable.Find(c); q != nil {
 		q.resume(c)
@@ -208,12 +212,16 @@ func (k *kit) serve(c *gin.Context) {
 	q.writer.Wrap(c.Writer, q)
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	if outer != nil {
+		c.Set(aroundKey{}, append(around, q))
+	}
 
 	panicking := true
 	defer func() {
 		q.finish(panicking)
 		if outer != nil {
-			q.giveBack(outer)
+			c.Set(aroundKey{}, around)
+			giveBack(c, &q.writer, outer)
 		}
 		if panicking {
 			if v := recover(); v != nil {
@@ -245,30 +253,64 @@ func explain(v any) any {
 	return v
 }
 
-// outer returns the session of a middleware that this one runs behind, if any. It
-// panics where both would answer to the same cookie, of which the outer one's would
-// be all that the browser gets.
-func (k *kit) outer(c *gin.Context) *request {
+// shownIn returns the session that a middleware before this one shows to its handlers,
+// if there is one.
+func shownIn(c *gin.Context) *request {
 	v, _ := c.Get(sessions.DefaultKey)
-	s, ok := v.(*ginSession)
-	if !ok {
-		return nil
-	}
-	outer := (*request)(s)
-	if outer.kit != k && outer.kit.site.SecureName == k.site.SecureName {
-		panic(&ConfigError{
-			Field: "Config.Name", Value: quote(k.Name),
-			Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",
-		})
-	}
-	return outer
+	s, _ := v.(*ginSession)
+	return (*request)(s)
 }
 
-// giveBack has the middlewares before this one see their own session again.
-func (q *request) giveBack(outer *request) {
-	q.c.Set(sessions.DefaultKey, (*ginSession)(outer))
-	if q.c.Writer == &q.writer {
-		q.c.Writer = q.writer.ResponseWriter
+// aroundKey is where the context has what requestsAround returns, if it is more than one.
+type aroundKey struct{}
+
+// requestsAround returns the requests of all middlewares that this one runs behind, of
+// which one is shown.
+func requestsAround(c *gin.Context, shown *request) []*request {
+	v, _ := c.Get(aroundKey{})
+	if around, ok := v.([]*request); ok {
+		return around
+	}
+	return []*request{shown}
+}
+
+// among returns the request of this very middleware, nil if there is none. It panics
+// where another one would answer to the same cookie, of which the outer one's would be
+// all that the browser gets.
+func (k *kit) among(around []*request) *request {
+	for _, q := range around {
+		if q.kit == k {
+			return q
+		}
+		if q.kit.site.SecureName == k.site.SecureName {
+			panic(&ConfigError{
+				Field: "Config.Name", Value: quote(k.Name),
+				Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",
+			})
+		}
+	}
+	return nil
+}
+
+// serveAgain runs the handlers of a middleware that is used twice, by the engine and by a
+// group: with the one session, also if another middleware in between has shown its own.
+func (q *request) serveAgain(c *gin.Context, shown *request) {
+	if shown != q {
+		var w response.Writer
+		w.Wrap(c.Writer, q)
+		w.Begin() // those below commit
+		c.Writer = &w
+		c.Set(sessions.DefaultKey, (*ginSession)(q))
+		defer giveBack(c, &w, shown)
+	}
+	c.Next()
+}
+
+// giveBack has the middlewares before one, whose writer is w, see their own session again.
+func giveBack(c *gin.Context, w *response.Writer, outer *request) {
+	c.Set(sessions.DefaultKey, (*ginSession)(outer))
+	if c.Writer == w {
+		c.Writer = w.ResponseWriter
 	}
 }
 

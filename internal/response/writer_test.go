@@ -192,6 +192,31 @@ func TestUsedTwice(t *testing.T) {
 	assert.Equal(t, "42", b.Get("/").Body.String())
 }
 
+// TestUsedTwiceAroundAnother: also if the outer one's session has been changed.
+func TestUsedTwiceAroundAnother(t *testing.T) {
+	user, admin := sessionkit.Sessions(memstore.New()), sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"})
+	var between, seen string
+	r := gin.New()
+	r.GET("/login", user, kittest.Increment, admin, kittest.SignIn("root"), func(c *gin.Context) {
+		c.Next()
+		between, _ = sessionkit.User(c)
+	}, user, kittest.Increment, kittest.SignIn("42"), admin, func(c *gin.Context) {
+		c.Next()
+		seen, _ = sessionkit.User(c)
+	}, user, kittest.Whoami)
+	r.GET("/", user, kittest.Whoami)
+	r.GET("/count", user, kittest.ShowCount)
+	r.GET("/admin", admin, kittest.Whoami)
+	b := kittest.NewBrowser(t, r)
+	w := b.Get("/login")
+	assert.Equal(t, "42", w.Body.String())
+	assert.Len(t, kittest.SetCookies(w), 2)
+	assert.Equal(t, []string{"root", "root"}, []string{between, seen})
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	assert.JSONEq(t, `{"n":2,"ok":true}`, b.Get("/count").Body.String())
+	assert.Equal(t, "root", b.Get("/admin").Body.String())
+}
+
 func TestTwoOfOneName(t *testing.T) {
 	r := gin.New()
 	r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, err any) { c.String(http.StatusInternalServerError, fmt.Sprint(err)) }))
@@ -199,9 +224,12 @@ func TestTwoOfOneName(t *testing.T) {
 	r.GET("/same", sessionkit.Sessions(memstore.New()), kittest.SignIn("42"))
 	r.GET("/other", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), kittest.SignIn("root"), kittest.Whoami)
 	r.GET("/", kittest.Whoami)
-	w := httptest.NewRecorder()
-	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://example.com/same", nil))
-	assert.Contains(t, w.Body.String(), `sessionkit: Config.Name is "session": another Sessions of this name runs in the same request`)
+	r.GET("/between", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), sessionkit.Sessions(memstore.New()), kittest.SignIn("42"))
+	for _, path := range []string{"/same", "/between"} {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://example.com"+path, nil))
+		assert.Contains(t, w.Body.String(), `sessionkit: Config.Name is "session": another Sessions of this name runs in the same request`)
+	}
 	b := kittest.NewBrowser(t, r)
 	assert.Equal(t, "root", b.Get("/other").Body.String())
 	assert.Empty(t, b.Get("/").Body.String())
