@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,17 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	defer func(above gin.ResponseWriter) { c.Writer = above }(c.Writer)
 	c.Writer = below
 	q.answer(c, problemOf(failed))
+}
+
+// Spares implements [response.Committer]: a middleware of another name has saved its
+// session, and may have given it a new ID.
+func (q *request) Spares(setCookie string) bool {
+	v, _ := q.c.Get(aroundKey{})
+	around, _ := v.([]*request)
+	name, _, _ := strings.Cut(setCookie, "=")
+	return slices.ContainsFunc(around, func(other *request) bool {
+		return other != q && other.writer.Failed == nil && other.kit.setsCookie(name)
+	})
 }
 
 // commit saves what the request changed. With header it also sets the header's
@@ -369,6 +381,11 @@ func (q *request) setCookie() {
 		q.sendCookie()
 	}
 	q.clears, q.sends = false, false
+}
+
+// setsCookie reports whether a cookie is one of those of sessions.
+func (k *kit) setsCookie(name string) bool {
+	return name == k.site.SecureName || name == k.site.Name || k.bound != nil && name == k.bound.cookie
 }
 
 // clearBrowser tells the browser of a sign-out.

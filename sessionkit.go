@@ -66,6 +66,10 @@ import (
 // 403, as [http.CrossOriginProtection] does (OWASP ASVS 5.0 section 3.5.1), unless
 // Config.TrustedOrigins names the origin.
 //
+// A request may pass several, if each has a Config.Name of its own. A handler has the
+// session of the last one. Each saves its session by itself: if one fails, the response
+// becomes a 503, and what the others have saved stands.
+//
 // It panics on a store or a [Config] that cannot work, and the message names each
 // bad field and the remedy. [Config.Validate] gives the same verdict as an error.
 func Sessions(store sessions.Store, configs ...Config) gin.HandlerFunc {
@@ -220,7 +224,6 @@ func (k *kit) serve(c *gin.Context) {
 	defer func() {
 		q.finish(panicking)
 		if outer != nil {
-			c.Set(aroundKey{}, around)
 			giveBack(c, &q.writer, outer)
 		}
 		if panicking {
@@ -261,7 +264,8 @@ func shownIn(c *gin.Context) *request {
 	return (*request)(s)
 }
 
-// aroundKey is where the context has what requestsAround returns, if it is more than one.
+// aroundKey is where the context has the requests of all middlewares that the handlers run
+// behind, from the second one on.
 type aroundKey struct{}
 
 // requestsAround returns the requests of all middlewares that this one runs behind, of

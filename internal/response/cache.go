@@ -59,7 +59,7 @@ func Varies(vary []string, name string) bool {
 // answer, rather than of the connection or the site.
 func describesAnswer(field string) bool {
 	switch field {
-	case "Location", "Refresh", "X-Accel-Redirect", "X-Sendfile", "Set-Cookie", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
+	case "Location", "Refresh", "X-Accel-Redirect", "X-Sendfile", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
 		return true
 	}
 	return targetsCaches(field) || strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")

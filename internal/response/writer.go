@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 )
@@ -25,6 +26,10 @@ type Committer interface {
 
 	// Answer answers in the handler's stead, through the writer below.
 	Answer(below gin.ResponseWriter, failed error)
+
+	// Spares reports whether a line of Set-Cookie is kept although the commit failed: it is
+	// that of another Committer's session.
+	Spares(setCookie string) bool
 }
 
 // Writer saves the session right before the first byte of the response, in
@@ -128,11 +133,12 @@ func (w *Writer) Finish() {
 func (w *Writer) answerFailure() {
 	w.status = 0
 	header := w.Header()
-	for field := range header {
-		if w.encoded && field == "Content-Encoding" {
-			continue
-		}
-		if describesAnswer(field) {
+	for field, lines := range header {
+		switch {
+		case w.encoded && field == "Content-Encoding":
+		case field == "Set-Cookie":
+			header[field] = slices.DeleteFunc(lines, func(line string) bool { return !w.Committer.Spares(line) })
+		case describesAnswer(field):
 			header.Del(field)
 		}
 	}

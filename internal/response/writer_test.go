@@ -5,9 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"syscall"
 	"testing"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 
@@ -248,4 +250,47 @@ func TestOneInsideAnother(t *testing.T) {
 	b := kittest.NewBrowser(t, r)
 	b.Get("/admin")
 	assert.JSONEq(t, `{"n":1,"ok":true}`, b.Get("/count").Body.String())
+}
+
+// TestFailureBesideAnother: of two, one fails to save. The other's session has been saved,
+// and it may have a new ID, so its cookie is sent.
+func TestFailureBesideAnother(t *testing.T) {
+	login := kittest.SignIn("42")
+	write := func(c *gin.Context) { c.String(http.StatusOK, "welcome") }
+	change := func(c *gin.Context) {
+		kittest.Increment(c)
+		http.SetCookie(c.Writer, &http.Cookie{Name: "handlers", Value: "1"})
+	}
+	early := func(c *gin.Context) {
+		login(c)
+		assert.NoError(t, sessions.Default(c).Save())
+	}
+	for name, test := range map[string]struct {
+		outer, inner []gin.HandlerFunc // of which change fails
+		saved        string
+	}{
+		"the outer one":                     {[]gin.HandlerFunc{change}, []gin.HandlerFunc{login}, "inner"},
+		"the outer one, at the first byte":  {[]gin.HandlerFunc{change}, []gin.HandlerFunc{login, write}, "inner"},
+		"the inner one":                     {[]gin.HandlerFunc{login}, []gin.HandlerFunc{change, write}, "outer"},
+		"the inner one, after a Save early": {[]gin.HandlerFunc{early}, []gin.HandlerFunc{change, write}, "outer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backends := map[string]*kittest.Backend{"outer": kittest.NewBackend(), "inner": kittest.NewBackend()}
+			for of, backend := range backends {
+				if of != test.saved {
+					backend.Failing(kittest.ErrDown, "create")
+				}
+			}
+			outer := sessionkit.Sessions(kittest.StoreOver(backends["outer"]), sessionkit.Config{Name: "outer"})
+			inner := sessionkit.Sessions(kittest.StoreOver(backends["inner"]), sessionkit.Config{Name: "inner"})
+			r := gin.New()
+			r.GET("/", slices.Concat([]gin.HandlerFunc{outer}, test.outer, []gin.HandlerFunc{inner}, test.inner)...)
+			r.GET("/outer", outer, kittest.Whoami)
+			r.GET("/inner", inner, kittest.Whoami)
+			b := kittest.NewBrowser(t, r)
+			assert.Equal(t, http.StatusServiceUnavailable, b.Get("/").Code)
+			assert.Len(t, b.Cookies, 1)
+			assert.Equal(t, "42", b.Get("/"+test.saved).Body.String())
+		})
+	}
 }
