@@ -18,6 +18,10 @@
 // becomes a 503 and nothing of the handler's answer is sent. A handler that
 // panics saves nothing. A visitor who stores nothing gets no cookie.
 //
+// A handler that calls [gin.Engine.HandleContext] changes the session before the call.
+// A change that is made after it may be lost, and so is one that needs a cookie if the
+// other route is not behind the middleware. Config.OnError is called for each.
+//
 // # Beside gin-contrib/sessions
 //
 // sessions.Default(c) returns the same session under the same rules. Its Save is
