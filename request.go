@@ -256,15 +256,8 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 	case k.ID == "":
 		why.rejected = true
 		why.handle, _ = store.ID(secret)
-	case k.Record.Ended == store.Renewed:
-		if now.Sub(k.Record.Expires) < lateFor {
-			late := k // of its own: most requests have none, and should not pay for it
-			q.late = &late
-		}
-	case k.Record.Ended == store.SignedOut:
-		why.rejected, why.handle = true, k.ID
-	case k.Record.Ended == store.Revoked:
-		q.revoked = k.Record.User != ""
+	case k.Record.Ended != "":
+		q.noteEnd(k, now, why)
 	case !q.kit.policy.Live(&k.Record, now):
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
@@ -281,6 +274,20 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		return true
 	}
 	return false
+}
+
+// noteEnd takes note of what is left of a session.
+func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
+	switch k.Record.Ended {
+	case store.Renewed:
+		if now.Sub(k.Record.Expires) < lateFor {
+			q.late = &k
+		}
+	case store.SignedOut:
+		why.rejected, why.handle = true, k.ID
+	case store.Revoked:
+		q.revoked = k.Record.User != ""
+	}
 }
 
 // start begins with a stored session, or with a new one. due says whether its use is to
@@ -421,6 +428,11 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		return false
 	}
 	now := time.Now()
+	if record.Ended != "" {
+		why.gone = nil // that is what became of it
+		q.noteEnd(keeper.Kept{Stored: session.Stored{ID: id, Record: record}}, now, why)
+		return false
+	}
 	if q.kit.ownMoves && token == "" && !q.kit.policy.Live(&record, now) { // the Config has become stricter
 		q.expired = q.expired || record.User != ""
 		q.tell(Event{Kind: EventExpired, User: record.User})

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	tokens "github.com/gin-sessionkit/sessionkit/internal/token"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
@@ -21,9 +22,28 @@ import (
 // it: someone who reads the database cannot.
 type mark struct {
 	ID     string `json:"id,omitempty"`     // of the new session; "": it has ended
-	User   string `json:"user,omitempty"`   // of the new session
+	Ended  Ending `json:"ended,omitempty"`  // why
+	User   string `json:"user,omitempty"`   // of the new session, or the one that has ended
 	Line   string `json:"line,omitempty"`   // of its sign-in
 	Sealed []byte `json:"sealed,omitempty"` // its token
+
+	made time.Time // as its record says
+}
+
+// record returns what the mark knows of the session.
+func (m mark) record() Record {
+	return Record{User: m.User}.withSignIn(signin.SignIn{Line: m.Line})
+}
+
+// trace returns what is left of the session for the old cookie, which does not lead to
+// it any more.
+func (m mark) trace() Record {
+	r := m.record()
+	r.Ended, r.Expires = m.Ended, m.made
+	if m.ID != "" {
+		r.Ended, r.Next = Renewed, m.ID
+	}
+	return r
 }
 
 // markedFor is how long a mark is kept: longer than gin-contrib's stores take a
@@ -52,6 +72,7 @@ func (o *moving) mark(ctx context.Context) (m mark, found bool, err error) {
 	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &m) != nil {
 		return mark{}, false, fmt.Errorf("store: reading where a session has moved: %w", ErrCorrupt)
 	}
+	m.made = r.Created
 	return m, true, nil
 }
 

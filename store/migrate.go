@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -105,11 +106,11 @@ func (k migratingKit) Adopt(r *http.Request, name string, tokens []string) (id, 
 	if o == nil || err != nil {
 		return "", "", Record{}, nil, err
 	}
-	return o.id, o.token, o.record, o, nil
+	return cmp.Or(o.record.Next, o.id), o.token, o.record, o, nil
 }
 
-// adopt returns the session that an old cookie of the request names, nil if none
-// does. It is to have a name.
+// adopt returns the session that an old cookie of the request names, or else what is
+// left of one; nil if none does. It is to have a name.
 func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*moving, error) {
 	own := tokens != nil
 	if !own {
@@ -117,6 +118,7 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 			tokens = append(tokens, cookie.Value)
 		}
 	}
+	var ended *moving
 	for i, token := range tokens {
 		if i == maxCookies {
 			break
@@ -126,29 +128,33 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 		if err != nil || o.token != "" {
 			return o, err
 		}
-		if moved {
-			continue // the cookie opens nothing any more
+		if !moved {
+			found, err := o.read(r)
+			if !found && err == nil { // another request may just have moved it
+				_, err = o.lookUp(r.Context())
+				found = o.token != ""
+			}
+			if found && o.token == "" && err == nil {
+				found, err = o.stands(r, name)
+			}
+			if found || err != nil {
+				return o, err
+			}
 		}
-		found, err := o.read(r)
-		if !found && err == nil { // another request may just have moved it
-			_, err = o.lookUp(r.Context())
-			found = o.token != ""
-		}
-		if found && o.token == "" && err == nil {
-			found, err = o.stands(r, name)
-		}
-		if found || err != nil {
-			return o, err
+		if o.record.Ended != "" {
+			ended = o
 		}
 	}
-	return nil, nil //nolint:nilnil // there is none
+	return ended, nil
 }
 
 // lookUp finds out whether the session has moved or ended, and if so under which
 // token it goes on, if the old cookie leads to it.
 func (o *moving) lookUp(ctx context.Context) (moved bool, err error) {
 	mark, moved, err := o.mark(ctx)
-	o.token = mark.token(o.cookie)
+	if o.token = mark.token(o.cookie); moved && o.token == "" {
+		o.record = mark.trace()
+	}
 	return moved, err
 }
 
@@ -199,6 +205,7 @@ func (o *moving) readOwn(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("store: reading a session of the old store: %w", err)
 	}
 	if !found || !r.live() {
+		o.record = r
 		return false, nil
 	}
 	o.ownID, o.own = id, r
@@ -259,7 +266,7 @@ func (m *migrating) New(r *http.Request, name string) (*gsessions.Session, error
 	}
 	o, err := m.adopt(r, name, nil)
 	switch {
-	case o == nil || err != nil:
+	case o == nil || err != nil || o.record.Ended != "":
 		return session, err
 	case o.token == "":
 		hold(r, session, held{id: o.id, record: o.record, old: o})

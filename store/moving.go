@@ -24,7 +24,7 @@ type moving struct {
 	id      string // of its mark
 	cookie  string // the old one
 	token   string // of the new session, if it has moved already
-	record  Record // as it is to be created
+	record  Record // as it is to be created, or what is left of it if it has ended
 	session *gsessions.Session
 	isOwn   bool   // the cookie is a token of a store of this module
 	ownID   string // there
@@ -172,7 +172,7 @@ func (o *moving) whole(next Record, drop []string) Record {
 // End ends the session, also if it has moved meanwhile, and reports whether there
 // was one to end.
 func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, error) {
-	ended, err := o.put(ctx, r, mark{})
+	ended, err := o.put(ctx, r, mark{Ended: why, User: o.record.User})
 	if err != nil || ended {
 		return ended, err
 	}
@@ -181,11 +181,6 @@ func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, er
 		return false, err
 	}
 	return o.m.endSession(ctx, mark.ID, mark.record(), why)
-}
-
-// record returns what the mark knows of the new session.
-func (m mark) record() Record {
-	return Record{User: m.User}.withSignIn(signin.SignIn{Line: m.Line})
 }
 
 // Watch is [Store.watch] for a session that has not moved yet.
@@ -251,9 +246,14 @@ func (o *moving) stands(r *http.Request, name string) (bool, error) {
 	if err != nil || !b.ends(o.record.signIn()) {
 		return err == nil, err
 	}
-	_, err = o.put(context.WithoutCancel(r.Context()), r, mark{})
+	ended := o.revoked()
+	_, err = o.put(context.WithoutCancel(r.Context()), r, ended)
+	o.record = ended.trace()
 	return false, err
 }
+
+// revoked returns the mark of a session that was ended with others.
+func (o *moving) revoked() mark { return mark{Ended: Revoked, User: o.record.User} }
 
 // move creates the new session and puts a mark in place of the old one. It reports
 // false if there is a mark already: the session has moved or ended meanwhile. If
@@ -269,7 +269,7 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 	if err != nil || b.ends(next.signIn()) {
 		undoErr := o.m.remove(ctx, id)
 		if err == nil {
-			_, err = o.put(ctx, r, mark{})
+			_, err = o.put(ctx, r, o.revoked())
 		}
 		return "", "", false, errors.Join(err, undoErr)
 	}

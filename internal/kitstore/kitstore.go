@@ -75,9 +75,9 @@ type Successor interface {
 	Server
 
 	// Adopt returns the session that an old cookie of the request names: its token
-	// if it has moved, and else a [Mover]. The ID is "" if there is none, or it was
-	// ended with others that have the name. If it moves own sessions, tokens are looked
-	// for in place of cookies.
+	// if it has moved, and else a [Mover]. The ID is "" if there is none. If it has ended, or
+	// the cookie does not lead to it any more, the record is what is left of it, and says
+	// why. If it moves own sessions, tokens are looked for in place of cookies.
 	Adopt(r *http.Request, name string, tokens []string) (id, token string, record store.Record, old any, err error)
 
 	// MovesOwn reports whether the other store is one of this module, and has sessions

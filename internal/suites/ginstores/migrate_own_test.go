@@ -45,6 +45,8 @@ func newMovingSite(a *kittest.Site) *kittest.Site {
 	a.On("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
 	a.On("/everywhere", func(c *gin.Context) { _ = sessionkit.LogoutEverywhere(c) })
 	a.On("/current", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Current(c)) })
+	a.On("/confirm", sessionkit.Confirm)
+	a.On("/others", func(c *gin.Context) { _ = sessionkit.LogoutOthers(c) })
 	a.On("/fresh", sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour}), kittest.Whoami)
 	a.On("/peek", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), kittest.Whoami)
 	return a
@@ -163,6 +165,78 @@ func TestMigrateOwnRevocation(t *testing.T) {
 	_, err := m.from.RevokeAll(t.Context(), "42")
 	require.NoError(t, err)
 	assert.Empty(t, late.Get("/").Body.String(), "and what was ended in the old store does not move")
+}
+
+// TestMigrateOwnReasons: what became of a session is told to its old cookie, whether it
+// had moved by then or not.
+func TestMigrateOwnReasons(t *testing.T) {
+	for name, test := range map[string]struct {
+		end    func(t *testing.T, m *ownMove, b *kittest.Browser)
+		reason string
+		events []sessionkit.EventKind
+	}{
+		"revoked": {func(t *testing.T, m *ownMove, _ *kittest.Browser) {
+			t.Helper()
+			_, err := m.to.RevokeAll(t.Context(), "42")
+			require.NoError(t, err)
+		}, "revoked", nil},
+		"revoked in the old store": {func(t *testing.T, m *ownMove, _ *kittest.Browser) {
+			t.Helper()
+			_, err := m.from.RevokeAll(t.Context(), "42")
+			require.NoError(t, err)
+		}, "revoked", nil},
+		"everyone": {func(t *testing.T, m *ownMove, _ *kittest.Browser) {
+			t.Helper()
+			_, err := m.to.RevokeEveryone(t.Context())
+			require.NoError(t, err)
+		}, "revoked", nil},
+		"from another browser": {func(t *testing.T, m *ownMove, _ *kittest.Browser) {
+			t.Helper()
+			other := kittest.NewBrowser(t, m.after)
+			other.Get("/login")
+			other.Get("/others")
+		}, "revoked", nil},
+		"signed out":            {at("/logout"), "not-signed-in", []sessionkit.EventKind{sessionkit.EventRejected}},
+		"signed out everywhere": {at("/", "/everywhere"), "not-signed-in", []sessionkit.EventKind{sessionkit.EventRejected}},
+		"signed in":             {at("/login"), "not-signed-in", nil},
+		"confirmed":             {at("/confirm"), "not-signed-in", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newOwnMove(t, sessionkit.Config{})
+			old := m.visitor(t, "/login").At(m.after)
+			test.end(t, m, old.At(m.after))
+			m.after.Heard()
+			for range 2 {
+				assert.Contains(t, old.Get("/fresh").Body.String(), `"reason":"`+test.reason+`"`)
+				assert.Equal(t, test.events, m.after.Kinds())
+			}
+			assert.Empty(t, m.after.Errors())
+		})
+	}
+}
+
+// at has the browser go to paths.
+func at(paths ...string) func(t *testing.T, m *ownMove, b *kittest.Browser) {
+	return func(_ *testing.T, _ *ownMove, b *kittest.Browser) {
+		for _, path := range paths {
+			b.Get(path)
+		}
+	}
+}
+
+// TestMigrateOwnLateAnswer: a request that the browser sent before it had the cookie of a
+// sign-in that moved the session sets none over that, and its sign-out counts.
+func TestMigrateOwnLateAnswer(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	b := m.visitor(t, "/login").At(m.after)
+	change, signOut := b.Request(http.MethodGet, "/increment"), b.Request(http.MethodGet, "/logout")
+	b.Get("/confirm")
+	w := b.Do(change)
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Empty(t, kittest.SetCookies(w))
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	b.Do(signOut)
+	assert.Empty(t, kittest.UserSessions(t, m.to, "42"))
 }
 
 func TestMigrateOwnLosesNothingOfParallelRequests(t *testing.T) {
