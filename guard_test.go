@@ -254,6 +254,22 @@ func TestStorePanicIsNotSignedOut(t *testing.T) {
 	assert.Equal(t, "42", b.Get("/").Body.String())
 }
 
+// TestGuardAndATokenOfAnotherName: the session lives where it belongs, so it has not
+// expired.
+func TestGuardAndATokenOfAnotherName(t *testing.T) {
+	const header = "Authorization"
+	s := memstore.New()
+	a := kittest.NewTokenSite(s, header)
+	admins := kittest.NewSite(s, sessionkit.Config{Name: "admin", TokenHeader: header})
+	admins.On("/", sessionkit.RequireSession())
+	_, token := kittest.Call(t, a, http.MethodPost, "/login", header, "Bearer")
+	w, _ := kittest.Call(t, admins, http.MethodGet, "/", header, token)
+	assert.Contains(t, w.Body.String(), `"reason":"not-signed-in"`)
+	assert.Equal(t, []sessionkit.EventKind{sessionkit.EventRejected}, admins.Kinds())
+	w, _ = kittest.Call(t, a, http.MethodGet, "/", header, token)
+	assert.Equal(t, "42", w.Body.String())
+}
+
 func TestGuardThatCannotWork(t *testing.T) {
 	for _, config := range [][]sessionkit.GuardConfig{
 		{{LoginURL: "login"}},

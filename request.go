@@ -250,7 +250,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
 		q.report(q.loadErr)
 		return true
-	case k.ID == "" && q.kit.directory != nil && token.SignedIn(secret):
+	case k.ID == "" && k.Record.Name == "" && q.kit.directory != nil && token.SignedIn(secret):
 		id, _ := token.ID(secret)
 		why.gone = append(why.gone, id)
 	case k.ID == "":

@@ -125,7 +125,8 @@ func (s *Store) loadFresh(ctx context.Context, ids ...string) (map[string]Record
 }
 
 // open returns the record of the session that a token opens, also what is left of
-// it, and its ID. Of two names over one store neither opens the other's sessions.
+// it, and its ID. Of two names over one store neither opens the other's sessions: it is
+// not found, and the record says no more than the other name.
 func (s *Store) open(ctx context.Context, name, token string, fresh bool) (id string, r Record, found bool, err error) {
 	id, ok := ID(token)
 	if !ok {
@@ -133,7 +134,7 @@ func (s *Store) open(ctx context.Context, name, token string, fresh bool) (id st
 	}
 	r, found, err = s.load(ctx, id, fresh)
 	if err != nil || !found || r.Kind != "" || r.Name != "" && r.Name != name {
-		return id, Record{}, false, err
+		return id, Record{Name: r.Name}, false, err
 	}
 	return id, r, true, nil
 }

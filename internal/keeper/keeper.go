@@ -19,8 +19,8 @@ import (
 // A Keeper keeps sessions in a store.
 type Keeper interface {
 	// Load returns what the cookie names, which may have expired or ended. It is not
-	// found if the cookie is malformed or names nothing; an error means that nobody
-	// knows.
+	// found if the cookie is malformed or names nothing, or a session of another name,
+	// which the record then has; an error means that nobody knows.
 	Load(r *http.Request, cookie string, fresh bool) (Kept, error)
 
 	// Create stores a new session.
@@ -98,7 +98,7 @@ type served struct {
 func (s served) Load(r *http.Request, cookie string, fresh bool) (Kept, error) {
 	id, record, found, err := s.server.Load(r.Context(), s.name, cookie, fresh)
 	if err != nil || !found {
-		return Kept{}, err
+		return Kept{Stored: session.Stored{Record: record}}, err
 	}
 	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: cookie}}, nil
 }

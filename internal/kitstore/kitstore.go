@@ -16,7 +16,8 @@ type Server interface {
 	Directory
 
 	// Load returns what a token opens, which may have expired or ended, and its ID.
-	// It is not found if there is no such session, or it is one of another name.
+	// It is not found if there is no such session, or it is one of another name, which
+	// the record then has.
 	Load(ctx context.Context, name, token string, fresh bool) (id string, r store.Record, found bool, err error)
 
 	// Find returns the live session that has an ID, or had it before it was renewed in
