@@ -121,6 +121,7 @@ type binding struct {
 	proved  bool // the bound cookie came, and counts
 	unbound bool // the session is bound, and it did not: nobody is signed in
 	stale   bool // a bound cookie came that does not count
+	told    bool // EventUnbound was
 
 	proofAt int64        // when the device was last proved, if proved: Unix milliseconds
 	refused *keeper.Kept // the session that is not opened; nil: none
@@ -190,7 +191,10 @@ func (q *request) refuseUnbound(k keeper.Kept) bool {
 		q.unbound = true // it is not served, so nobody has used it
 		return false
 	}
-	q.tell(Event{Kind: EventUnbound, User: k.Record.User, SessionID: k.ID})
+	if !q.told {
+		q.tell(Event{Kind: EventUnbound, User: k.Record.User, SessionID: k.ID})
+		q.told = true
+	}
 	if q.kit.bound.unbound == ReportUnbound {
 		q.stale = false
 		return true

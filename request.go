@@ -165,7 +165,7 @@ func (q *request) load(fresh bool) {
 		q.session.Policy, q.session.Passive = &q.kit.policy, q.prefetch || q.panicked
 		q.asked = q.panicked
 	case fresh && q.session.ID() != "" && q.untouched():
-		q.late, q.revoked, q.binding = nil, false, binding{}
+		q.late, q.revoked, q.binding = nil, false, binding{told: q.told}
 		q.start(keeper.Kept{}, false)
 	default:
 		return

@@ -378,6 +378,11 @@ func TestBoundReportOnly(t *testing.T) {
 		assert.Equal(t, "42", thief.Get("/").Body.String())
 		assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.Kinds())
 		assert.Equal(t, http.StatusOK, thief.Get("/guarded").Code)
+		a.Heard()
+		a.On("/read-again", func(c *gin.Context) { sessionkit.User(c) },
+			sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour}), kittest.Whoami)
+		assert.Equal(t, "42", thief.Get("/read-again").Body.String())
+		assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.Kinds(), "once a request, though the session was read twice")
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, http.StatusUnauthorized, thief.Get("/demand").Code, "it is as good as one that is not bound")
 	})
