@@ -124,14 +124,18 @@ func (g *ginSession) Options(o sessions.Options) {
 }
 
 // Save stores a new session at once, so that it has an ID, and all other changes
-// right before the header goes out. After that it saves at once. The cookie of a new
+// right before the header goes out. After that it saves at once; if the save before the
+// header failed, it saves nothing and returns that error. The cookie of a new
 // session is in the header at once too, unless a goroutine of the handler calls Save:
 // then it comes with the response.
 func (g *ginSession) Save() error {
 	q := (*request)(g)
 	q.lock()
 	defer q.unlock(q.c)
-	if q.writer.Begun() {
+	switch {
+	case q.writer.Failed != nil: // the client has been told
+		return q.writer.Failed
+	case q.writer.Begun():
 		return q.commit(false)
 	}
 	return q.createEarly()

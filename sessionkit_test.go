@@ -329,6 +329,25 @@ func TestChangeAfterTheHeader(t *testing.T) {
 	assert.JSONEq(t, `{"n": 0, "ok": false}`, b.Get("/").Body.String(), "a sign-out needs no cookie")
 }
 
+// TestSaveAfterAFailure: the client has been told that the change was not saved.
+func TestSaveAfterAFailure(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/set", kittest.Increment)
+	a.On("/fails", func(c *gin.Context) {
+		kittest.Increment(c)
+		s.Failing(kittest.ErrDown, "update")
+		c.String(http.StatusOK, "saved!")
+		s.Failing(nil)
+		assert.ErrorIs(t, sessions.Default(c).Save(), kittest.ErrDown)
+	})
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/fails").Code)
+	assert.JSONEq(t, `{"n": 1, "ok": true}`, b.Get("/").Body.String())
+}
+
 // panicIfUnsaved checks from inside a handler what another request sees.
 func panicIfUnsaved(t *testing.T, a *kittest.Site, c *gin.Context) {
 	t.Helper()
