@@ -490,9 +490,9 @@ func (q *request) finish(panicking bool) {
 // pass ends a pass through the handlers.
 func (q *request) pass(panicking bool) {
 	if panicking {
-		q.mu.Lock()
+		q.lock()
 		q.discard()
-		q.mu.Unlock()
+		q.unlock(q.c)
 		q.writer.Abandon()
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -193,6 +194,19 @@ func TestEvents(t *testing.T) {
 }
 
 // TestEventsMayUseTheSession: OnEvent runs inside the request.
+// TestEventsOfAPanic: that a session is removed which Save had stored is told also if
+// nothing recovers, and so nothing answers.
+func TestEventsOfAPanic(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/", func(c *gin.Context) {
+		sessionkit.Login(c, "42")
+		assert.NoError(t, sessions.Default(c).Save())
+		panic("oops")
+	})
+	assert.PanicsWithValue(t, "oops", func() { kittest.NewBrowser(t, a).Get("/") })
+	assert.Equal(t, []sessionkit.EventKind{sessionkit.EventCreated, sessionkit.EventSignedIn, sessionkit.EventSignedOut}, a.Kinds())
+}
+
 func TestEventsMayUseTheSession(t *testing.T) {
 	r := gin.New()
 	var users []string
