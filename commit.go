@@ -29,7 +29,7 @@ func (q *request) BeforeHeader(header bool) {
 	q.lock()
 	defer q.unlock(q.c)
 	q.writer.Begin()
-	if q.writer.Panicked(q.c) {
+	if q.closed || q.writer.Panicked(q.c) {
 		q.discard()
 	}
 	if q.loaded != nil {
@@ -93,6 +93,9 @@ func (q *request) Spares(setCookie string) bool {
 func (q *request) commit(header bool) error {
 	if q.loaded == nil {
 		return nil
+	}
+	if q.closed && !q.untouched() {
+		return errTooLate // it is reported already
 	}
 	q.syncView()
 	q.follow()

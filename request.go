@@ -335,7 +335,7 @@ func (q *request) remove(name string) {
 func (q *request) changed() {
 	q.goesOn()
 	if q.closed {
-		q.report(errors.New("sessionkit: the session was changed after the request had ended: the change is lost"))
+		q.report(errTooLate)
 	}
 }
 
@@ -358,7 +358,7 @@ func (q *request) report(err error) {
 	if errors.Is(err, context.Canceled) && q.r.Context().Err() != nil {
 		return // the client did not wait for the answer
 	}
-	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errUnreachable, errBadChange} {
+	for _, harmless := range []error{store.ErrEnded, store.ErrTooLarge, errNoCookie, errUnreachable, errBadChange, errTooLate} {
 		if errors.Is(err, harmless) {
 			return // the store has done its part
 		}
@@ -371,6 +371,7 @@ var (
 	errNoCookie  = errors.New("the session's cookie can no longer be sent")
 	errBadChange = errors.New("the change cannot be saved")
 	errMisuse    = errors.New("the program made a mistake")
+	errTooLate   = errors.New("sessionkit: the session was changed after the request had ended: the change is lost")
 
 	errUnreachable = errors.New("the session's cookie would be lost")
 	errUnreadable  = errors.New("the session could not be read")

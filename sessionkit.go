@@ -16,7 +16,9 @@
 // Nothing needs to be saved by hand. What a handler changed is saved once, right
 // before the first byte of the response goes out. If that fails, the response
 // becomes a 503 and nothing of the handler's answer is sent. A handler that
-// panics saves nothing. A visitor who stores nothing gets no cookie.
+// panics saves nothing. A change after the middleware has returned, such as one by a
+// recovery in front of it, is reported to Config.OnError and not saved. A visitor who
+// stores nothing gets no cookie.
 //
 // A handler that calls [gin.Engine.HandleContext] changes the session before the call.
 // A change that is made after it may be lost, and so is one that needs a cookie if the

@@ -285,6 +285,41 @@ func TestOwnRecoverySaves(t *testing.T) {
 	assert.JSONEq(t, `{"n": 5, "ok": true}`, b.Get("/").Body.String())
 }
 
+// TestChangeAfterTheRequest: what is reported as lost is not saved, by a Save that comes
+// as late or by the answer of a recovery in front of the middleware.
+func TestChangeAfterTheRequest(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) {
+		kittest.Increment(c)
+		c.Redirect(http.StatusFound, "/")
+	}))
+	var session sessions.Session
+	a.On("/set", kittest.Increment)
+	a.On("/leaks", func(c *gin.Context) { session = sessions.Default(c); c.String(http.StatusOK, "done") })
+	a.On("/panics", func(*gin.Context) { panic("oops") })
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	lost := func() {
+		t.Helper()
+		errs := a.Errors()
+		require.Len(t, errs, 1)
+		require.ErrorContains(t, errs[0], "the change is lost")
+		assert.Empty(t, a.Kinds(), "the store has not failed")
+		assert.JSONEq(t, `{"n": 1, "ok": true}`, b.Get("/").Body.String())
+	}
+	a.Heard()
+	b.Get("/leaks")
+	require.NoError(t, session.Save(), "there is nothing to save")
+	session.Set("count", 2)
+	require.ErrorContains(t, session.Save(), "the change is lost")
+	lost()
+
+	w := b.Get("/panics")
+	assert.Equal(t, http.StatusFound, w.Code, "the recovery has its answer")
+	assert.Equal(t, "Cookie", w.Header().Get("Vary"))
+	lost()
+}
+
 func TestChangeAfterTheHeader(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/start", kittest.Increment)
