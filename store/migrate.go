@@ -152,8 +152,11 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 // token it goes on, if the old cookie leads to it.
 func (o *moving) lookUp(ctx context.Context) (moved bool, err error) {
 	mark, moved, err := o.mark(ctx)
-	if o.token = mark.token(o.cookie); moved && o.token == "" {
-		o.record = mark.trace()
+	if moved {
+		o.token, o.record = mark.token(o.cookie), Record{}
+		if o.token == "" {
+			o.record = mark.trace()
+		}
 	}
 	return moved, err
 }
