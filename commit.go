@@ -528,7 +528,9 @@ func (q *request) discard() {
 	}
 	q.bad, q.view, q.clearing = nil, nil, false
 	q.undoEarly()
-	q.session.Discard()
+	if q.session.Discard(); q.session.ID() == "" {
+		q.handle = keeper.Handle{}
+	}
 	q.agree()
 	q.asked = true
 }
