@@ -31,7 +31,7 @@ var _ sessions.Session = (*ginSession)(nil)
 func (g *ginSession) use(f func(view *gsessions.Session)) {
 	q := (*request)(g)
 	q.lock()
-	defer q.unlock(q.c)
+	defer q.unlock(q.context())
 	q.load(false)
 	if q.view == nil {
 		q.view = gsessions.NewSession(nil, q.kit.Name)
@@ -131,7 +131,7 @@ func (g *ginSession) Options(o sessions.Options) {
 func (g *ginSession) Save() error {
 	q := (*request)(g)
 	q.lock()
-	defer q.unlock(q.c)
+	defer q.unlock(q.context())
 	switch {
 	case q.writer.Failed != nil: // the client has been told
 		return q.writer.Failed

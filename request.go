@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	gsessions "github.com/gorilla/sessions"
 
@@ -138,6 +139,18 @@ func (q *request) unlock(c *gin.Context) {
 	if calls != nil {
 		calls.make(q.kit, c)
 	}
+}
+
+// context returns the context for a caller that has none. After the request it is one
+// that cannot answer, as by c.Copy: gin has given the request's own to another by then.
+func (q *request) context() *gin.Context {
+	if !q.closed {
+		return q.c
+	}
+	c := gin.CreateTestContextOnly(nil, new(gin.Engine))
+	c.Request = q.r
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	return c
 }
 
 // tell notes an event, of which OnEvent hears when the lock is free.

@@ -255,7 +255,7 @@ func Current(c *gin.Context) Session {
 
 // signInAs signs a user in.
 func (q *request) signInAs(user string, in signin.SignIn) {
-	in.UserAgent, in.IP = client.UserAgent(q.r), q.c.ClientIP()
+	in.UserAgent, in.IP = client.UserAgent(q.r), q.context().ClientIP()
 	q.session.SignIn(user, in, time.Now())
 	q.offerBinding()
 	q.changed()

@@ -301,6 +301,35 @@ func TestUsedFromGoroutineAfterTheRequest(t *testing.T) {
 	assert.ErrorContains(t, errs[0], "after the request had ended")
 }
 
+// TestErrorAfterTheRequest: gin has given the request's context to another one by then, and
+// OnError must not be shown that.
+func TestErrorAfterTheRequest(t *testing.T) {
+	var later *gin.Context
+	var told []string
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnError: func(c *gin.Context, err error) {
+		n, _ := kittest.Count.Get(c)
+		told = append(told, fmt.Sprint(c.Request.URL.Path, " of ", c.ClientIP(), " with ", n, ": ", err))
+	}}))
+	r.GET("/set", kittest.Increment)
+	r.GET("/first", func(c *gin.Context) {
+		kittest.Count.Get(c)
+		later = c.Copy()
+	})
+	r.GET("/second", func(*gin.Context) {
+		sessions.Default(later).Set("name", "x")
+		sessionkit.Login(later, "42")
+	})
+	b := kittest.NewBrowser(t, r)
+	b.Get("/set")
+	b.Get("/first")
+	b.Get("/second")
+	require.Len(t, told, 2)
+	for _, told := range told {
+		assert.Contains(t, told, "/first of 192.0.2.1 with 1: sessionkit: the session was changed after the request had ended")
+	}
+}
+
 // lostAnswers is a backend whose answers to changes do not arrive.
 type lostAnswers struct{ store.Backend }
 
