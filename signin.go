@@ -106,7 +106,8 @@ func Lifetime(d time.Duration) LoginOption {
 // 503.
 //
 // If the same user was signed in already, and no option says how long this sign-in
-// lasts, it lasts as the one before: remembered or not, with its timeouts. To confirm
+// lasts, it lasts as the one before: remembered or not, with its timeouts, and with the
+// MaxAge that sessions.Default(c).Options has given it. To confirm
 // who the signed-in user is, call [Confirm] instead.
 func Login(c *gin.Context, user string, options ...LoginOption) {
 	q := requestOf(c, "Login")
@@ -123,18 +124,21 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	}
 	q.follow()
 	var in signin.SignIn
+	lastsAsBefore := false
 	switch q.session.User() {
 	case "":
 	case user:
 		before := q.session.SignedIn()
 		in.Line = before.Line
-		if !slices.ContainsFunc(options, LoginOption.lasting) {
+		if lastsAsBefore = !slices.ContainsFunc(options, LoginOption.lasting); lastsAsBefore {
 			in.Remembered, in.Idle, in.Lifetime = before.Remembered, before.Idle, before.Lifetime
 		}
 	default:
 		q.restart()
 	}
-	q.session.EndVisit()
+	if !lastsAsBefore {
+		q.session.EndVisit()
+	}
 	for _, option := range options {
 		in.Remembered = in.Remembered || option.remember
 		in.Idle, in.Lifetime = cmp.Or(option.idle, in.Idle), cmp.Or(option.lifetime, in.Lifetime)

@@ -138,8 +138,8 @@ func (s *Session) Renew() bool {
 	return true
 }
 
-// EndVisit has the deadlines of a user take the place of a visitor's, but for what
-// this request itself has said of the session's life.
+// EndVisit has the deadlines of a new sign-in take the place of those before, a
+// visitor's most often, but for what this request itself has said of the session's life.
 func (s *Session) EndVisit() {
 	s.Remove(value.Until)
 	if !s.lifeSet {
