@@ -149,8 +149,9 @@ func (k Key[T]) delete(q *request) {
 // on top of that, whatever stands in the store.
 //
 // The error is [store.ErrEnded] if the session has ended meanwhile,
-// [store.ErrTooLarge], why the result does not encode, or why the store failed; then
-// the response becomes a 503. The value is unchanged, as far as can be known.
+// [store.ErrTooLarge], or why the result does not encode: these are the handler's to
+// answer. Or it is why the store failed: then the response becomes a 503. The value is
+// unchanged, as far as can be known.
 func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 	q := requestOf(c, "Key.Update")
 	var result T
