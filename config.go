@@ -86,7 +86,8 @@ type Config struct {
 	// a cookie, such as a key of your own in a header: patterns as of [http.ServeMux],
 	// such as "/api/" or "POST /hooks/{name}". They are let through from any origin,
 	// and are safe to let through because they lose their cookies: neither the session
-	// nor a handler sees any, and no session cookie is set.
+	// nor a handler sees any, and no session cookie is set. The cookies are gone for the
+	// rest of the request, also for a Sessions of another Name in front of this one.
 	CookielessRoutes []string
 
 	// TokenHeader lets clients without cookies, such as mobile apps and scripts,
