@@ -452,7 +452,7 @@ func TestSeenIsWrittenOnceAMinute(t *testing.T) {
 		assert.Equal(t, []string{"load"}, s.Called())
 		time.Sleep(time.Minute)
 		b.Get("/renew")
-		assert.Equal(t, []string{"load", "rotate"}, s.Called(), "a renewal records it as well")
+		assert.Equal(t, []string{"load", "rotate", "load fresh"}, s.Called(), "a renewal records it as well, and reads the boundary")
 		b.Get("/stream")
 		assert.Equal(t, []string{"load"}, s.Called(), "that a response takes long is no use of the session")
 		b.Get("/")

@@ -196,92 +196,36 @@ func (s *Store) scan(ctx context.Context) iter.Seq2[map[string]Record, error] {
 
 // RevokeEveryone ends all sessions, of all users and of visitors, of all names, and
 // returns how many it ended (OWASP ASVS 5.0 section 7.4.5). No request that is under way
-// brings one back; a sign-in that is, in a request that began before, leaves no session,
-// as of [Store.RevokeAll]. Sessions that [Migrate] has yet to move end as well.
+// brings one back: a session that it is giving a new ID ends with that request. A sign-in
+// that is under way, in a request that began before, leaves no session, as of
+// [Store.RevokeAll]. Sessions that [Migrate] has yet to move end as well.
 //
 // On an error it may have ended some of them. A second call ends the others.
 func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
+	epoch := newEpoch()
 	err := s.moveBoundary(ctx, "", "", func(b *boundary, now time.Time) error {
-		b.Epoch, b.Spared, b.At = newEpoch(), nil, now.UnixMicro()
+		b.Epoch, b.Spared, b.At, b.Done = epoch, nil, now.UnixMicro(), 0
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	n, began := 0, time.Now().Add(-clockSkew)
+	n := 0
 	for records, err := range s.scan(ctx) {
-		var live, moved []string
-		for id, r := range records {
-			switch {
-			case r.live():
-				live = append(live, id)
-			case r.Ended == Renewed && r.Next != "" && !r.Expires.Before(began):
-				moved = append(moved, r.Next)
-			}
-		}
+		maps.DeleteFunc(records, func(_ string, r Record) bool { return !r.live() })
 		if err == nil {
-			var ended int
-			ended, err = s.endWherever(ctx, live, moved)
-			n += ended
+			var ended []string
+			ended, err = s.end(ctx, "", Revoked, slices.Collect(maps.Keys(records))...)
+			n += len(ended)
 		}
 		if err != nil {
 			return n, err
 		}
 	}
-	return n, nil
-}
-
-// endWherever ends sessions also if they have other IDs by now, and returns how many it
-// ended. Under an ID to which a trace leads, and where nothing is yet, nothing can be
-// made after it.
-func (s *Store) endWherever(ctx context.Context, live, moved []string) (n int, err error) {
-	for range mostSteps {
-		ended, err := s.end(ctx, "", Revoked, live...)
-		if n += len(ended); err != nil {
-			return n, err
+	return n, s.moveBoundary(ctx, "", "", func(b *boundary, now time.Time) error {
+		if b.Epoch == epoch { // not that of another call
+			b.Done = now.UnixMicro()
 		}
-		isEnded := make(map[string]bool, len(ended))
-		for _, id := range ended {
-			isEnded[id] = true
-		}
-		left := slices.DeleteFunc(live, func(id string) bool { return isEnded[id] })
-		ids := slices.Concat(left, moved)
-		if len(ids) == 0 {
-			return n, nil
-		}
-		records, err := s.loadAll(ctx, ids)
-		if err != nil {
-			return n, err
-		}
-		known := len(left)
-		live, moved = nil, nil
-		for i, id := range ids {
-			r, there := records[id]
-			switch {
-			case !there && i < known: // it was removed
-			case !there:
-				barred, err := s.bar(ctx, id)
-				if err != nil {
-					return n, err
-				}
-				if !barred {
-					moved = append(moved, id)
-				}
-			case r.live():
-				live = append(live, id)
-			case r.Ended == Renewed && r.Next != "":
-				moved = append(moved, r.Next)
-			}
-		}
-	}
-	return n, fmt.Errorf("store: ending all sessions: %w", errTooFast)
-}
-
-// bar sees to it that no session is made under an ID. It reports false if there is one.
-func (s *Store) bar(ctx context.Context, id string) (bool, error) {
-	now := time.Now()
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
-	barred, err := s.backend.Create(ctx, id, Record{Created: now, Seen: now, Expires: now, Ended: Revoked})
-	return barred, wrap("ending all sessions", err)
+		return nil
+	})
 }

@@ -33,6 +33,10 @@ type boundary struct {
 	Spared []string `json:"spared,omitempty"`
 	At     int64    `json:"at,omitempty"` // Unix microseconds, of the backend's clock
 
+	// Done is when all of everyone's sessions had been ended, by the same clock; 0: not
+	// yet. A visitor's session has no sign-in that notes an epoch: see endsVisitor.
+	Done int64 `json:"done,omitempty"`
+
 	// Ended holds the lines of sessions that were ended one by one while they may
 	// have been about to get another ID, and when.
 	Ended map[string]int64 `json:"ended,omitempty"`
@@ -142,7 +146,11 @@ func boundaryIDs(user, name string) [len(boundaries{})]string {
 
 func (s *Store) boundaries(ctx context.Context, user, name string) (b boundaries, err error) {
 	ids := boundaryIDs(user, name)
-	records, err := s.loadFresh(ctx, ids[:]...)
+	return s.loadBoundaries(ctx, ids[:])
+}
+
+func (s *Store) loadBoundaries(ctx context.Context, ids []string) (b boundaries, err error) {
+	records, err := s.loadFresh(ctx, ids...)
 	if err != nil || len(records) == 0 {
 		return b, err
 	}
@@ -209,8 +217,23 @@ func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, 
 	return false, nil
 }
 
+// endsVisitor reports whether a visitor's session that began to be given a new ID at a
+// time of this process's clock is one of those that everyone's boundary ends. If all had
+// been ended by then, it is none of them. If not, those who end them may have looked
+// under its new ID before it came there.
+func (s *Store) endsVisitor(ctx context.Context, b boundaries, r Record, began time.Time) (bool, error) {
+	everyone := b[0]
+	if everyone.Epoch == "" || r.Created.After(time.UnixMicro(everyone.At).Add(clockSkew)) {
+		return false, nil
+	}
+	if everyone.Done == 0 {
+		return true, nil
+	}
+	return s.movedSince(ctx, everyoneID, everyone.Done, began)
+}
+
 // movedSince reports whether a boundary was moved, at a time of the backend's
-// clock, after a request began by the clock of this process. The two may differ by
+// clock, after something began by the clock of this process. The two may differ by
 // any time: it is enclosed by what passes here while the backend tells its own.
 func (s *Store) movedSince(ctx context.Context, id string, at int64, began time.Time) (bool, error) {
 	const (

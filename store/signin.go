@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
@@ -76,11 +77,18 @@ func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn
 
 // renew gives a session a new token.
 func (s *Store) renew(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, found bool, err error) {
+	began := time.Now()
 	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
-	if err != nil || !found || r.User == "" {
+	if err != nil || !found || b.none() {
 		return token, newID, found, err
 	}
-	return token, newID, true, s.settle(ctx, r.User, newID, !b.none() && b.ends(r.signIn()), nil)
+	var late bool
+	if r.User == "" {
+		late, err = s.endsVisitor(ctx, b, held, began)
+	} else {
+		late = b.ends(r.signIn())
+	}
+	return token, newID, true, s.settle(ctx, r.User, newID, late, err)
 }
 
 // settle ends a session that is known to nobody yet if it must not stand, or if
@@ -91,7 +99,7 @@ func (s *Store) settle(ctx context.Context, user, id string, late bool, err erro
 	}
 	_, endErr := s.end(context.WithoutCancel(ctx), user, Revoked, id)
 	if err == nil {
-		err = fmt.Errorf("store: the user's sessions were ended since the request began: %w", ErrEnded)
+		err = fmt.Errorf("store: sessions were ended since the request began, this one among them: %w", ErrEnded)
 	}
 	return errors.Join(err, endErr)
 }

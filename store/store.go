@@ -147,7 +147,12 @@ func (s *Store) create(ctx context.Context, r Record) (token, id string, b bound
 	}
 	token = newToken(r)
 	id, _ = ID(token)
-	created, b, err := s.storeAndPeek(ctx, r, func(ctx context.Context) (bool, error) {
+	var peeked []string
+	if r.User != "" {
+		ids := boundaryIDs(r.User, r.Name)
+		peeked = ids[:]
+	}
+	created, b, err := s.storeAndPeek(ctx, peeked, func(ctx context.Context) (bool, error) {
 		return s.backend.Create(ctx, id, r)
 	}, func(ctx context.Context, backend PeekingBackend, p Peek) (bool, []string, error) {
 		return backend.CreateAndPeek(ctx, id, r, p)
@@ -173,7 +178,7 @@ func (s *Store) update(ctx context.Context, id string, held Record, c Change) (O
 }
 
 // rotate moves a session that was loaded as held to a new token. The boundaries are
-// those of its user, as they stand after that.
+// those of its user, or that of everyone if there is none, as they stand after that.
 func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, b boundaries, found bool, err error) {
 	if err := s.fits(held.Values, r.Values, drop); err != nil {
 		return "", "", b, false, err
@@ -186,7 +191,12 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 		now = next
 	}
 	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
-	found, b, err = s.storeAndPeek(ctx, r, func(ctx context.Context) (bool, error) {
+	ids := boundaryIDs(r.User, r.Name)
+	peeked := ids[:]
+	if r.User == "" {
+		peeked = []string{everyoneID}
+	}
+	found, b, err = s.storeAndPeek(ctx, peeked, func(ctx context.Context) (bool, error) {
 		return s.backend.Rotate(ctx, id, m)
 	}, func(ctx context.Context, backend PeekingBackend, p Peek) (bool, []string, error) {
 		return backend.RotateAndPeek(ctx, id, m, p)
@@ -207,27 +217,26 @@ func (s *Store) abandon(ctx context.Context, user, id string, stored bool, err e
 	return err
 }
 
-// storeAndPeek stores a session, and then reads the boundaries of its user.
+// storeAndPeek stores a session, and then reads the boundaries with these IDs.
 func (s *Store) storeAndPeek(
-	ctx context.Context, r Record,
+	ctx context.Context, ids []string,
 	put func(context.Context) (bool, error), both func(context.Context, PeekingBackend, Peek) (bool, []string, error),
 ) (stored bool, b boundaries, err error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	if r.User == "" {
+	if len(ids) == 0 {
 		stored, err = put(ctx)
 		return stored, b, err
 	}
-	ids := boundaryIDs(r.User, r.Name)
 	if backend, ok := s.backend.(PeekingBackend); ok {
 		var texts []string
-		if stored, texts, err = both(ctx, backend, Peek{boundaryName, ids[:]}); stored && err == nil {
+		if stored, texts, err = both(ctx, backend, Peek{boundaryName, ids}); stored && err == nil {
 			b, err = readBoundaries(texts)
 		}
 		return stored, b, err
 	}
 	if stored, err = put(ctx); stored && err == nil {
-		b, err = s.boundaries(ctx, r.User, r.Name)
+		b, err = s.loadBoundaries(ctx, ids)
 	}
 	return stored, b, err
 }

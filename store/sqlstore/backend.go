@@ -53,12 +53,16 @@ func (b *sqlBackend) Load(ctx context.Context, id string) (store.Record, bool, e
 
 func (b *sqlBackend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
 	all := make(map[string]store.Record, len(ids))
-	for some := range slices.Chunk(ids, loadedAtOnce) {
-		args := make([]any, loadedAtOnce)
+	for some := range slices.Chunk(ids, loadedAtMost) {
+		stmt, n := b.loadMany, loadedAtOnce
+		if len(some) > n {
+			stmt, n = b.loadMost, loadedAtMost
+		}
+		args := make([]any, n)
 		for i := range args {
 			args[i] = some[min(i, len(some)-1)]
 		}
-		records, err := b.records(ctx, false, b.loadMany, args...)
+		records, err := b.records(ctx, false, stmt, args...)
 		if err != nil {
 			return nil, fmt.Errorf("sqlstore: reading sessions: %w", err)
 		}

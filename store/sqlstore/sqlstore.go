@@ -147,7 +147,7 @@ type sqlBackend struct {
 	dialect Dialect
 	texts   statements
 
-	create, createAndPeek, load, loadMany, update, updateIf, touch, rotate, end, remove, list, scan, count, sweep, clock *sql.Stmt
+	create, createAndPeek, load, loadMany, loadMost, update, updateIf, touch, rotate, end, remove, list, scan, count, sweep, clock *sql.Stmt
 
 	// writing is held by the goroutine that writes to SQLite. SQLite lets one write
 	// at a time and has the others poll: each would keep a connection from the
@@ -178,6 +178,7 @@ func (b *sqlBackend) prepare() error {
 		{&b.createAndPeek, b.texts.createAndPeek},
 		{&b.load, b.texts.load},
 		{&b.loadMany, b.texts.loadMany},
+		{&b.loadMost, b.texts.loadMost},
 		{&b.update, b.texts.change},
 		{&b.updateIf, b.texts.changeIf},
 		{&b.touch, b.texts.touch},
@@ -205,7 +206,7 @@ func (b *sqlBackend) prepare() error {
 func (b *sqlBackend) closeStatements() error {
 	var errs []error
 	for _, s := range []*sql.Stmt{
-		b.create, b.createAndPeek, b.load, b.loadMany, b.update, b.updateIf, b.touch,
+		b.create, b.createAndPeek, b.load, b.loadMany, b.loadMost, b.update, b.updateIf, b.touch,
 		b.rotate, b.end, b.remove, b.list, b.scan, b.count, b.sweep, b.clock,
 	} {
 		if s != nil {

@@ -12,6 +12,7 @@ type statements struct {
 	create   string // id, the columns of a row
 	load     string // id
 	loadMany string // id, id, id
+	loadMost string // loadedAtMost IDs
 	change   string // patch, seen, expires, id, now
 	changeIf string // patch, seen, expires, id, now, path (PostgreSQL: name), text
 	touch    string // seen, expires, id, now: a change that leaves the values alone
@@ -47,8 +48,13 @@ const batch = 200
 // portion is how many records are read at a time where all are.
 const portion = 500
 
-// loadedAtOnce is how many records loadMany and peek read.
-const loadedAtOnce = 3
+// loadedAtOnce is how many records loadMany and peek read, and loadedAtMost how many
+// loadMost does: whoever goes through all sessions and follows those that are given new
+// IDs meanwhile has to be faster than they are.
+const (
+	loadedAtOnce = 3
+	loadedAtMost = 100
+)
 
 var parameter = regexp.MustCompile(`\$[0-9]+`)
 
@@ -82,11 +88,13 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	times := "seen = " + g.later + "(seen, $2), expires = " + g.later + "(expires, $3)" + g.touched
 	end := "UPDATE " + t + " SET ended = $1, expires = " + g.lesser + "(expires, $2), data = '{}'" + g.touched +
 		" WHERE expires > $3 AND kind IS NULL AND ended IS NULL AND id "
+	loadIDs := "SELECT id, " + columns + g.output + " FROM " + t + " WHERE id IN " + inList
 	outlines := "SELECT id, " + strings.Replace(columns, "data", g.signIn, 1) + " FROM " + t
 	s := statements{
 		create:   "INSERT INTO " + t + " (id, " + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" + g.input + ") " + g.taken,
 		load:     "SELECT " + columns + g.output + " FROM " + t + " WHERE id = $1",
-		loadMany: "SELECT id, " + columns + g.output + " FROM " + t + " WHERE id IN ($1, $2, $3)",
+		loadMany: d.withIDs(loadIDs, 0, loadedAtOnce),
+		loadMost: d.withIDs(loadIDs, 0, loadedAtMost),
 		change:   "UPDATE " + t + " SET data = " + g.merge + ", " + times + " WHERE id = $4" + fmt.Sprintf(record, 5),
 		touch: "UPDATE " + t + " SET seen = " + g.later + "(seen, $1), expires = " + g.later + "(expires, $2)" + g.touched +
 			" WHERE id = $3" + fmt.Sprintf(record, 4),
