@@ -180,7 +180,7 @@ func (q *request) create(plan session.Plan, header bool) error {
 	}
 	q.tell(Event{Kind: EventCreated, User: k.Record.User, SessionID: k.ID})
 	i := q.issuing()
-	q.session.Committed(k.Stored)
+	q.session.Committed(k.Stored, plan)
 	q.issued(i, k)
 	return nil
 }
@@ -201,7 +201,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		return err
 	case found:
 		i := q.issuing()
-		q.session.Rotated(k.Stored)
+		q.session.Rotated(k.Stored, plan)
 		q.issued(i, k)
 		return nil
 	case !q.session.SigningIn(): // if another request has renewed it, that will do

@@ -183,6 +183,43 @@ func TestUpdateAfterASignIn(t *testing.T) {
 	assert.Empty(t, a.Errors())
 }
 
+// TestWhatFollowsASignIn shows that a request that has stored a sign-in goes on with that,
+// also if the user's sessions were ended some time before.
+func TestWhatFollowsASignIn(t *testing.T) {
+	save := func(c *gin.Context) { assert.NoError(t, sessions.Default(c).Save()) }
+	answer := func(c *gin.Context) { c.String(http.StatusOK, "welcome") }
+	logoutOthers := func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) }
+	for name, test := range map[string]struct {
+		store, then gin.HandlerFunc
+		lives       int // sessions
+	}{
+		"saved, renewed":       {save, sessionkit.Renew, 2},
+		"saved, confirmed":     {save, sessionkit.Confirm, 2},
+		"saved, others end":    {save, logoutOthers, 1},
+		"answered, others end": {answer, logoutOthers, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			a := kittest.NewSite(s, sessionkit.Config{})
+			a.On("/visit", kittest.Increment)
+			a.On("/login", kittest.SignIn("42"), test.store, test.then)
+			a.On("/elsewhere", kittest.SignIn("42"))
+			a.On("/", kittest.Whoami)
+			for _, first := range []string{"/", "/visit"} {
+				_, err := s.RevokeAll(t.Context(), "42")
+				require.NoError(t, err)
+				kittest.NewBrowser(t, a).Get("/elsewhere")
+				b := kittest.NewBrowser(t, a)
+				b.Get(first)
+				assert.Equal(t, http.StatusOK, b.Get("/login").Code, first)
+				assert.Equal(t, "42", b.Get("/").Body.String(), first)
+				assert.Len(t, kittest.UserSessions(t, s, "42"), test.lives, first)
+				assert.Empty(t, a.Errors())
+			}
+		})
+	}
+}
+
 // newLifeSite returns an application that signs in as its routes say.
 func newLifeSite(config sessionkit.Config) *kittest.Site {
 	a := kittest.NewSite(memstore.New(), config)
@@ -675,7 +712,7 @@ func storedIn(t *testing.T, s *store.Store, r store.Record) (token, id string) {
 	t.Helper()
 	server, ok := kitstore.Of(s)
 	require.True(t, ok)
-	token, id, err := server.Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+	token, id, _, err := server.Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	return token, id
 }

@@ -135,7 +135,7 @@ func addExpired(ctx context.Context, sessions *store.Store, n int) ([]string, er
 	server, _ := kitstore.Of(sessions)
 	var secrets []string
 	for i := range n {
-		secret, _, err := server.Create(ctx, record, signin.Attempt{})
+		secret, _, _, err := server.Create(ctx, record, signin.Attempt{})
 		if err != nil {
 			return nil, err
 		}

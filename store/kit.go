@@ -28,7 +28,7 @@ func (k kit) Find(ctx context.Context, id string) (now string, r Record, found b
 	return "", Record{}, false, nil
 }
 
-func (k kit) Create(ctx context.Context, r Record, a signin.Attempt) (token, id string, err error) {
+func (k kit) Create(ctx context.Context, r Record, a signin.Attempt) (token, id string, stored Record, err error) {
 	return k.s.signInNew(ctx, r, a)
 }
 
@@ -40,7 +40,9 @@ func (k kit) Renew(ctx context.Context, id string, held, r Record, drop []string
 	return k.s.renew(ctx, id, held, r, drop)
 }
 
-func (k kit) SignIn(ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt) (token, newID string, found bool, err error) {
+func (k kit) SignIn(
+	ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt,
+) (token, newID string, stored Record, found bool, err error) {
 	return k.s.signInOver(ctx, id, held, r, drop, a)
 }
 

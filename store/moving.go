@@ -147,18 +147,18 @@ func (o *moving) Renew(ctx context.Context, r *http.Request, next Record, drop [
 // SignIn is Renew with a sign-in.
 func (o *moving) SignIn(
 	ctx context.Context, r *http.Request, next Record, drop []string, a signin.Attempt,
-) (token, id string, found bool, err error) {
-	token, id, err = o.m.signInNew(ctx, o.whole(next, drop), a)
+) (token, id string, stored Record, found bool, err error) {
+	token, id, stored, err = o.m.signInNew(ctx, o.whole(next, drop), a)
 	if err != nil {
-		return "", "", false, err
+		return "", "", stored, false, err
 	}
 	found, err = o.replace(ctx, r, next, token, id, false)
 	if err != nil || found {
-		return token, id, found, err
+		return token, id, stored, found, err
 	}
 	token, id, now, err := o.successor(ctx)
 	if token == "" || err != nil {
-		return "", "", false, err
+		return "", "", stored, false, err
 	}
 	return o.m.signInOver(ctx, id, now, next, drop, a)
 }

@@ -16,28 +16,32 @@ func (r Record) withSignIn(in signin.SignIn) Record {
 	return r
 }
 
-// signInNew stores a new session. If somebody is signed in to it, that is by an
-// attempt.
-func (s *Store) signInNew(ctx context.Context, r Record, a signin.Attempt) (token, id string, err error) {
+// signInNew stores a new session, and returns it as it is stored. If somebody is
+// signed in to it, that is by an attempt.
+func (s *Store) signInNew(ctx context.Context, r Record, a signin.Attempt) (token, id string, stored Record, err error) {
 	var in signin.SignIn
 	if r.User != "" {
 		r, in = s.begin(ctx, r, a)
 	}
 	token, id, b, err := s.create(ctx, r)
 	if err != nil || r.User == "" {
-		return token, id, err
+		return token, id, r, err
 	}
-	return token, id, s.admit(ctx, id, r, in, b, a)
+	r, err = s.admit(ctx, id, r, in, b, a)
+	return token, id, r, err
 }
 
-// signInOver gives a session a new token, with a sign-in.
-func (s *Store) signInOver(ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt) (token, newID string, found bool, err error) {
+// signInOver gives a session a new token, with a sign-in. It returns r as it is stored.
+func (s *Store) signInOver(
+	ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt,
+) (token, newID string, stored Record, found bool, err error) {
 	r, in := s.begin(ctx, r, a)
 	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
 	if err != nil || !found {
-		return "", "", false, err
+		return "", "", r, false, err
 	}
-	return token, newID, true, s.admit(ctx, newID, r, in, b, a)
+	r, err = s.admit(ctx, newID, r, in, b, a)
+	return token, newID, r, true, err
 }
 
 // begin prepares the record of a sign-in, and returns what it holds of that.
@@ -60,19 +64,21 @@ func (s *Store) begin(ctx context.Context, r Record, a signin.Attempt) (Record, 
 }
 
 // admit ends a session that was signed in to a moment ago, and is known to nobody
-// yet, if the user's sessions were ended since the attempt began.
-func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn, b boundaries, a signin.Attempt) error {
+// yet, if the user's sessions were ended since the attempt began. Otherwise it notes
+// the epoch with the sign-in, and returns the record with that.
+func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn, b boundaries, a signin.Attempt) (Record, error) {
 	if b.none() && in.Epoch == "" {
-		return nil
+		return r, nil
 	}
 	late, err := s.overtaken(ctx, r.User, r.Name, b, in, a)
 	if err == nil && !late && b.epoch() != in.Epoch {
 		in.Epoch = b.epoch()
+		r = r.withSignIn(in)
 		var outcome Outcome
-		outcome, err = s.update(ctx, id, r, Change{Set: map[string]string{SignInValue: in.Text()}})
+		outcome, err = s.update(ctx, id, r, Change{Set: map[string]string{SignInValue: r.Values[SignInValue]}})
 		late = !outcome.Found
 	}
-	return s.settle(ctx, r.User, id, late, err)
+	return r, s.settle(ctx, r.User, id, late, err)
 }
 
 // renew gives a session a new token.

@@ -52,15 +52,15 @@ func TestSessionsOfAUser(t *testing.T) {
 	now := time.Now()
 	var ids []string
 	for i := range 5 {
-		_, id, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(time.Duration(i)*time.Minute)), signin.Attempt{Began: time.Now()})
+		_, id, _, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(time.Duration(i)*time.Minute)), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		ids = append([]string{id}, ids...)
 	}
-	_, bob, err := kit(s).Create(t.Context(), signedIn("bob", now), signin.Attempt{Began: time.Now()})
+	_, bob, _, err := kit(s).Create(t.Context(), signedIn("bob", now), signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	expired := signedIn("alice", now)
 	expired.Expires = now.Add(-time.Second)
-	_, _, err = kit(s).Create(t.Context(), expired, signin.Attempt{Began: time.Now()})
+	_, _, _, err = kit(s).Create(t.Context(), expired, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 
 	list := func(user string) (got []string) {
@@ -120,7 +120,7 @@ func TestRevocationReachesARenewedSession(t *testing.T) {
 			b := &rotating{Backend: memstore.NewBackend()}
 			s := store.New(b)
 			r := signedIn("alice", time.Now())
-			_, id, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+			_, id, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 			require.NoError(t, err)
 			b.rotate = func() {
 				_, _, found, err := kit(s).Renew(t.Context(), id, r, r, nil)
@@ -144,7 +144,7 @@ func TestTrim(t *testing.T) {
 	now := time.Now()
 	var oldest string
 	for i := range 4 {
-		_, id, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(-time.Duration(i)*time.Minute)), signin.Attempt{Began: time.Now()})
+		_, id, _, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(-time.Duration(i)*time.Minute)), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		oldest = id
 	}
@@ -177,7 +177,7 @@ func TestTimeout(t *testing.T) {
 			_, _, _, err := kit(s).Load(t.Context(), "session", strings.Repeat("A", 43), false)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			assert.Equal(t, want, time.Since(start))
-			_, _, err = kit(s).Create(t.Context(), store.Record{}, signin.Attempt{Began: time.Now()})
+			_, _, _, err = kit(s).Create(t.Context(), store.Record{}, signin.Attempt{Began: time.Now()})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
 	})
@@ -199,7 +199,7 @@ func (c *cached) LoadFresh(ctx context.Context, ids ...string) (map[string]store
 func TestFreshLoad(t *testing.T) {
 	b := &cached{Backend: memstore.NewBackend()}
 	s := store.New(b)
-	secret, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
+	secret, _, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	for _, fresh := range []bool{false, true} {
 		_, r, found, err := kit(s).Load(t.Context(), "session", secret, fresh)
@@ -214,10 +214,10 @@ func TestTooLarge(t *testing.T) {
 	s := store.New(memstore.NewBackend(), store.Config{MaxBytes: 100})
 	big := map[string]string{"a": strings.Repeat("x", 60), "b": strings.Repeat("x", 60)}
 	r := store.Record{Expires: time.Now().Add(time.Hour), Values: big}
-	_, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+	_, _, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 	require.ErrorIs(t, err, store.ErrTooLarge)
 	r.Values = map[string]string{"a": big["a"]}
-	_, id, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+	_, id, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	_, err = kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"]}})
 	require.ErrorIs(t, err, store.ErrTooLarge, "together with what is there")
@@ -232,7 +232,7 @@ func TestTooLarge(t *testing.T) {
 	_, err = kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}, Delete: []string{"b"}})
 	require.ErrorIs(t, err, store.ErrTooLarge, "dropped and put")
 
-	_, id, err = kit(store.New(memstore.NewBackend())).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big}, signin.Attempt{})
+	_, id, _, err = kit(store.New(memstore.NewBackend())).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big}, signin.Attempt{})
 	require.NoError(t, err)
 	for name, change := range map[string]store.Change{
 		"smaller": {Set: map[string]string{"a": "1"}},
@@ -284,7 +284,7 @@ func (refusing) Create(context.Context, string, store.Record) (bool, error) { re
 func TestChangesThatFail(t *testing.T) {
 	b := memstore.NewBackend()
 	s := store.New(refusing{b})
-	_, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
+	_, _, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
 	require.ErrorContains(t, err, "the source of randomness is broken", "an ID that comes twice is never shared")
 	for i := range 3 {
 		_, err := b.Create(t.Context(), fmt.Sprint("id", i), signedIn("alice", time.Now().Add(time.Duration(i)*time.Second)))

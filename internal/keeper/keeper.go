@@ -23,7 +23,7 @@ type Keeper interface {
 	// which the record then has; an error means that nobody knows.
 	Load(r *http.Request, cookie string, fresh bool) (Kept, error)
 
-	// Create stores a new session.
+	// Create stores a new session, and returns it as it is stored.
 	Create(r *http.Request, record store.Record, a signin.Attempt) (Kept, error)
 
 	// Update applies a change, unless the session has ended. The Cookie of what it
@@ -31,7 +31,8 @@ type Keeper interface {
 	Update(r *http.Request, k Kept, change store.Change) (Kept, store.Outcome, error)
 
 	// Rotate moves a session to a new ID, unless it has ended. It is by a sign-in if
-	// there is an attempt.
+	// there is an attempt. It returns the record as it is stored, with the values that
+	// the move has changed.
 	Rotate(r *http.Request, k Kept, record store.Record, drop []string, a signin.Attempt) (Kept, bool, error)
 
 	// Follow returns a session that has been given a new ID, in the same sign-in. It
@@ -104,8 +105,8 @@ func (s served) Load(r *http.Request, cookie string, fresh bool) (Kept, error) {
 }
 
 func (s served) Create(r *http.Request, record store.Record, a signin.Attempt) (Kept, error) {
-	token, id, err := s.server.Create(Committing(r), record, a)
-	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: token}}, err
+	token, id, stored, err := s.server.Create(Committing(r), record, a)
+	return Kept{Stored: session.Stored{ID: id, Record: stored}, Handle: Handle{Cookie: token}}, err
 }
 
 func (s served) Update(r *http.Request, k Kept, change store.Change) (Kept, store.Outcome, error) {
@@ -119,7 +120,7 @@ func (s served) Rotate(r *http.Request, k Kept, record store.Record, drop []stri
 	var found bool
 	var err error
 	if !a.IsZero() {
-		next.Cookie, next.ID, found, err = s.server.SignIn(Committing(r), k.ID, k.Record, record, drop, a)
+		next.Cookie, next.ID, next.Record, found, err = s.server.SignIn(Committing(r), k.ID, k.Record, record, drop, a)
 	} else {
 		next.Cookie, next.ID, found, err = s.server.Renew(Committing(r), k.ID, k.Record, record, drop)
 	}

@@ -27,7 +27,7 @@ func (m moving) Rotate(r *http.Request, k Kept, record store.Record, drop []stri
 	var found bool
 	var err error
 	if !a.IsZero() {
-		next.Cookie, next.ID, found, err = k.mover.SignIn(Committing(r), r, record, drop, a)
+		next.Cookie, next.ID, next.Record, found, err = k.mover.SignIn(Committing(r), r, record, drop, a)
 	} else {
 		next.Cookie, next.ID, found, err = k.mover.Renew(Committing(r), r, record, drop)
 	}

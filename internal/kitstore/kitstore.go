@@ -24,18 +24,19 @@ type Server interface {
 	// the same sign-in, as it stands in the medium.
 	Find(ctx context.Context, id string) (now string, r store.Record, found bool, err error)
 
-	// Create stores a new session, and returns its token and its ID. If somebody is
-	// signed in, it is by an attempt. The error is [store.ErrEnded] if the user's
-	// sessions were ended meanwhile.
-	Create(ctx context.Context, r store.Record, a signin.Attempt) (token, id string, err error)
+	// Create stores a new session, and returns its token, its ID, and the record as it
+	// is stored. If somebody is signed in, it is by an attempt. The error is
+	// [store.ErrEnded] if the user's sessions were ended meanwhile.
+	Create(ctx context.Context, r store.Record, a signin.Attempt) (token, id string, stored store.Record, err error)
 
 	// Update applies a change to a session that was loaded as held.
 	Update(ctx context.Context, id string, held store.Record, c store.Change) (store.Outcome, error)
 
 	// Renew moves a session that was loaded as held to a new token, and SignIn does
-	// so with a sign-in. They report false, and change nothing, if it has ended.
+	// so with a sign-in and returns r as it is stored. They report false, and change
+	// nothing, if it has ended.
 	Renew(ctx context.Context, id string, held, r store.Record, drop []string) (token, newID string, found bool, err error)
-	SignIn(ctx context.Context, id string, held, r store.Record, drop []string, a signin.Attempt) (token, newID string, found bool, err error)
+	SignIn(ctx context.Context, id string, held, r store.Record, drop []string, a signin.Attempt) (token, newID string, stored store.Record, found bool, err error)
 
 	// Follow returns a session that was loaded as held and has another ID since, in
 	// the same sign-in. It is not found if it has ended, or nobody was signed in:
@@ -95,7 +96,7 @@ type Successor interface {
 type Mover interface {
 	Update(ctx context.Context, r *http.Request, name string, c store.Change) (token, id string, found bool, err error)
 	Renew(ctx context.Context, r *http.Request, next store.Record, drop []string) (token, id string, found bool, err error)
-	SignIn(ctx context.Context, r *http.Request, next store.Record, drop []string, a signin.Attempt) (token, id string, found bool, err error)
+	SignIn(ctx context.Context, r *http.Request, next store.Record, drop []string, a signin.Attempt) (token, id string, stored store.Record, found bool, err error)
 	End(ctx context.Context, r *http.Request, why store.Ending) (bool, error)
 	Watch(r *http.Request) (done <-chan struct{}, stop func())
 

@@ -166,8 +166,22 @@ func (s *Session) ChangeOf(c store.Change, r *store.Record) store.Change {
 	return c
 }
 
-// Committed goes on with a session that was stored.
-func (s *Session) Committed(stored Stored) {
+// Committed goes on with a session that was stored as a plan has it.
+func (s *Session) Committed(stored Stored, p Plan) {
+	s.goOn(stored)
+	s.signedIn(stored, p)
+}
+
+// signedIn takes over the sign-in if the store has added to it what it knows of the
+// user's other sessions.
+func (s *Session) signedIn(stored Stored, p Plan) {
+	if stored.Record.Values[signin.Name] != p.Record.Values[signin.Name] {
+		in := signInOf(&stored.Record)
+		s.signIn = &in
+	}
+}
+
+func (s *Session) goOn(stored Stored) {
 	s.stored, s.intent, s.due, s.another = stored, toStay, false, false
 	s.values = values{base: stored.Record.Values}
 	if !s.Policy.ByValues {
@@ -185,22 +199,23 @@ func (s *Session) Updated(stored Stored, c store.Change) {
 
 // Rotated goes on with the session under its new ID. stored has the values that the plan
 // has changed.
-func (s *Session) Rotated(stored Stored) {
+func (s *Session) Rotated(stored Stored, p Plan) {
 	s.saved(stored, stored.Record.Values)
+	s.signedIn(stored, p)
 }
 
 // saved goes on with a session in which set now stands, and what was dropped does not.
 func (s *Session) saved(stored Stored, set map[string]string) {
 	v := values{base: s.values.base, set: set, drop: s.values.drop, saved: true}
 	stored.Record.Values = v.base
-	s.Committed(stored)
+	s.goOn(stored)
 	s.values = v
 }
 
 // Followed goes on with a session to which a change was made after another request had
 // given it a new ID.
 func (s *Session) Followed(stored Stored) {
-	s.Committed(stored)
+	s.goOn(stored)
 	s.user, s.signIn = stored.Record.User, nil
 }
 

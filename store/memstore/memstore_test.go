@@ -224,7 +224,7 @@ func TestNoGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := kitstore.Of(memstore.New())
 		for range 100 {
-			_, _, err := s.Create(t.Context(), store.Record{User: "alice", Expires: time.Now().Add(time.Hour)}, signin.Attempt{})
+			_, _, _, err := s.Create(t.Context(), store.Record{User: "alice", Expires: time.Now().Add(time.Hour)}, signin.Attempt{})
 			require.NoError(t, err)
 		}
 		// The bubble would not end with a goroutine in it, although nobody calls Close.

@@ -137,7 +137,7 @@ func TestReadsItsOwnWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := test.store(t)
-			secret, id, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
+			secret, id, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 			require.NoError(t, err)
 			waitCached(t, func() error { _, _, _, err := kit(s).Load(t.Context(), "session", secret, false); return err }, test.servers...)
 			stale := 0

@@ -66,7 +66,7 @@ func TestSignInsAreReadFromMemory(t *testing.T) {
 	server := testserver.Redis(t)
 	s := open(t, server.Address)
 	ctx := context.WithoutCancel(t.Context())
-	token, _, err := kit(s).Create(ctx, record("", nil), signin.Attempt{})
+	token, _, _, err := kit(s).Create(ctx, record("", nil), signin.Attempt{})
 	require.NoError(t, err)
 	load := func(token string) (store.Record, error) {
 		_, r, found, err := kit(s).Load(ctx, "session", token, false)
@@ -77,12 +77,12 @@ func TestSignInsAreReadFromMemory(t *testing.T) {
 	fromMemory := 0
 	for n := range 20 {
 		visitor := record("", map[string]string{"cart": `["json",["tea"]]`})
-		_, id, err := kit(s).Create(ctx, visitor, signin.Attempt{})
+		_, id, _, err := kit(s).Create(ctx, visitor, signin.Attempt{})
 		require.NoError(t, err)
 		if n == 10 {
 			require.NoError(t, flushScripts(t, server))
 		}
-		token, _, found, err := kit(s).SignIn(ctx, id, visitor, record("alice", nil), nil, signin.Attempt{Began: time.Now()})
+		token, _, _, found, err := kit(s).SignIn(ctx, id, visitor, record("alice", nil), nil, signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		require.True(t, found)
 		before := reads(t, server)
@@ -138,7 +138,7 @@ func TestAloneInTime(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	for name, call := range map[string]func() error{
 		"one command": func() error {
-			_, _, err := kit(s).Create(ctx, record("alice", nil), signin.Attempt{Began: time.Now()})
+			_, _, _, err := kit(s).Create(ctx, record("alice", nil), signin.Attempt{Began: time.Now()})
 			return err
 		},
 		"several": func() error {

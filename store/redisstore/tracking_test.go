@@ -168,7 +168,7 @@ func TestTrackingRefused(t *testing.T) {
 	}
 	t.Run("open", func(t *testing.T) {
 		s := open(t, withoutCommand.Address)
-		_, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
+		_, _, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 	})
 }
@@ -200,7 +200,7 @@ func TestStreamEndsAtOnce(t *testing.T) {
 	now := time.Now()
 	signedIn := store.Record{User: "alice", Created: now, Seen: now, Expires: now.Add(time.Hour)}
 	signedIn.Values = map[string]string{signin.Name: signin.SignIn{At: now, Line: "line"}.Text()}
-	_, id, err := kit(here).Create(t.Context(), signedIn, signin.Attempt{Began: time.Now()})
+	_, id, _, err := kit(here).Create(t.Context(), signedIn, signin.Attempt{Began: time.Now()})
 	require.NoError(t, err)
 	done, stop := kit(here).Watch(id, signedIn)
 	defer stop()
@@ -235,7 +235,7 @@ func TestNothingIsLeft(t *testing.T) {
 		return !strings.Contains(info, "tracking_clients:0\r")
 	}
 	used := func(s *store.Store) {
-		secret, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
+		secret, _, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		waitCached(t, func() error { _, _, _, err := kit(s).Load(t.Context(), "session", secret, false); return err }, server)
 		require.True(t, tracked())

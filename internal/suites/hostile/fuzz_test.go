@@ -298,7 +298,7 @@ func FuzzStoredValue(f *testing.F) {
 			values["count"] = `7`
 		}
 		server, _ := kitstore.Of(kept)
-		secret, _, err := server.Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour), Values: values}, signin.Attempt{Began: now})
+		secret, _, _, err := server.Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour), Values: values}, signin.Attempt{Began: now})
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrTooLarge)
 			return

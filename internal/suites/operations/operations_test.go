@@ -109,7 +109,7 @@ func TestOperations(t *testing.T) {
 				secrets = make(map[string]string)
 				for _, user := range []string{"42", "43", ""} {
 					now := time.Now()
-					secret, _, err := kittest.Server(o).Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"cart": `"tea"`}}, signin.Attempt{Began: time.Now()})
+					secret, _, _, err := kittest.Server(o).Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"cart": `"tea"`}}, signin.Attempt{Began: time.Now()})
 					require.NoError(t, err)
 					secrets[user] = secret
 				}
@@ -192,7 +192,7 @@ func TestBackups(t *testing.T) {
 	begin := func(t *testing.T, s *store.Store) (secret string) {
 		t.Helper()
 		now := time.Now()
-		secret, _, err := kittest.Server(s).Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour)}, signin.Attempt{Began: time.Now()})
+		secret, _, _, err := kittest.Server(s).Create(t.Context(), store.Record{User: "42", Created: now, Seen: now, Expires: now.Add(time.Hour)}, signin.Attempt{Began: time.Now()})
 		require.NoError(t, err)
 		return secret
 	}

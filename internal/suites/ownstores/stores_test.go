@@ -172,7 +172,7 @@ func stored(t *testing.T, s *store.Store, r store.Record) (token, id string) {
 	server, ok := kitstore.Of(s)
 	require.True(t, ok)
 	in := signin.Of(r.Values)
-	token, id, err := server.Create(t.Context(), r, signin.Attempt{Noted: true, Epoch: in.Epoch})
+	token, id, _, err := server.Create(t.Context(), r, signin.Attempt{Noted: true, Epoch: in.Epoch})
 	require.NoError(t, err)
 	return token, id
 }

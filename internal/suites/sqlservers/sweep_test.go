@@ -162,7 +162,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 			for range 20 {
 				s, err := sqlstore.New(db, sqlstore.Config{Table: table})
 				require.NoError(t, err)
-				_, _, err = kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
+				_, _, _, err = kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
 				require.NoError(t, err)
 				require.NoError(t, s.Close())
 			}
