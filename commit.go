@@ -46,7 +46,7 @@ func (q *request) BeforeHeader(header bool) {
 // conclude commits the session, and has the response say what became of it.
 func (q *request) conclude(header bool) {
 	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
-		q.undoEarly()
+		q.undoEarly(q.kept())
 	}
 	if header && q.writer.Failed == nil {
 		if q.early { // the handler has had time to say otherwise
@@ -324,8 +324,9 @@ func (q *request) end(header bool) error {
 }
 
 // endStored ends the stored session. Another request may have done so.
-func (q *request) endStored() error {
-	k := q.kept()
+func (q *request) endStored() error { return q.endKept(q.kept()) }
+
+func (q *request) endKept(k keeper.Kept) error {
 	ended, err := q.kit.keeper.End(q.r, k, store.SignedOut)
 	if ended && err == nil && k.Record.User != "" {
 		q.tell(Event{Kind: EventSignedOut, User: k.Record.User, SessionID: k.ID})
@@ -527,7 +528,7 @@ func (q *request) discard() {
 		return
 	}
 	q.bad, q.view, q.clearing = nil, nil, false
-	q.undoEarly()
+	q.undoEarly(q.kept())
 	if q.session.Discard(); q.session.ID() == "" {
 		q.handle = keeper.Handle{}
 	}

@@ -163,12 +163,12 @@ var serve = sync.OnceValue(func() *runtime.Func {
 })
 
 // undoEarly removes what createEarly has stored: nobody is told of it.
-func (q *request) undoEarly() {
-	if !q.early || q.session.ID() == "" {
+func (q *request) undoEarly(k keeper.Kept) {
+	if !q.early || k.ID == "" {
 		return
 	}
 	q.early = false
-	if err := q.endStored(); err != nil {
+	if err := q.endKept(k); err != nil {
 		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
 	}
 	q.withdrawCookie()

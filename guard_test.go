@@ -215,6 +215,47 @@ func TestGuardForbids(t *testing.T) {
 	assert.Equal(t, "root", b.Get("/admin").Body.String())
 }
 
+// TestFreshGuardAfterSave: a guard that reads the session afresh reads the one that Save has
+// stored, not what the request has brought.
+func TestFreshGuardAfterSave(t *testing.T) {
+	b := kittest.NewBackend()
+	s := kittest.StoreOver(b)
+	a := kittest.NewSite(s, sessionkit.Config{TokenHeader: "Authorization"})
+	save := func(c *gin.Context) {
+		kittest.Count.Set(c, 1)
+		assert.NoError(t, sessions.Default(c).Save())
+	}
+	fresh := sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Minute})
+	a.On("/signs-in", kittest.SignIn("42"), save, fresh, kittest.Whoami)
+	a.On("/visits", save, sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Minute, OnDenied: func(c *gin.Context, _ sessionkit.Denial) {
+		kittest.Name.Set(c, "Ada")
+	}}))
+	a.On("/fails", kittest.SignIn("43"), save, func(*gin.Context) { b.Failing(kittest.ErrDown, "load fresh") }, fresh)
+	a.On("/", func(c *gin.Context) {
+		n, _ := kittest.Count.Get(c)
+		name, _ := kittest.Name.Get(c)
+		c.String(http.StatusOK, "%d %s", n, name)
+	})
+
+	user, visitor := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+	assert.Equal(t, "42", user.Get("/signs-in").Body.String())
+	assert.Equal(t, "1 ", user.Get("/").Body.String())
+	w, _ := kittest.Call(t, a, http.MethodGet, "/signs-in", "Authorization", "Bearer")
+	assert.Equal(t, "42", w.Body.String())
+	visitor.Get("/visits")
+	assert.Equal(t, "1 Ada", visitor.Get("/").Body.String())
+	assert.Empty(t, a.Errors())
+
+	w = kittest.NewBrowser(t, a).Get("/fails")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Empty(t, w.Header()["Set-Cookie"])
+	b.Failing(nil)
+	assert.Empty(t, kittest.UserSessions(t, s, "43"), "a sign-in of which nobody was told is removed")
+	n, err := s.Count(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 3, n.Live)
+}
+
 // TestGuardOverAStoreThatPanics: the panic comes through to the recovery.
 func TestGuardOverAStoreThatPanics(t *testing.T) {
 	s := kittest.NewBackend()

@@ -168,8 +168,8 @@ func (q *request) calls() *pendingCalls {
 	return q.pending
 }
 
-// load reads the session, once. With fresh it is read again, past any cache,
-// unless the request has changed it.
+// load reads the session, once. With fresh the one that the request goes on with is
+// read again, past any cache, unless the request has changed it.
 func (q *request) load(fresh bool) {
 	switch {
 	case q.loaded == nil:
@@ -177,27 +177,42 @@ func (q *request) load(fresh bool) {
 		q.prefetch = client.Prefetches(q.r)
 		q.session.Policy, q.session.Passive = &q.kit.policy, q.prefetch || q.panicked
 		q.asked = q.panicked
+		q.read("", fresh)
 	case fresh && q.session.ID() != "" && q.untouched():
-		q.late, q.revoked, q.binding = nil, false, binding{told: q.told}
-		q.start(keeper.Kept{}, false)
-	default:
-		return
+		q.readAgain()
 	}
+}
+
+func (q *request) readAgain() {
+	before := q.kept()
+	q.late, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
+	q.start(keeper.Kept{}, false)
+	q.read(before.Cookie, true)
+	if q.loadErr != nil {
+		q.undoEarly(before)
+	}
+}
+
+func (q *request) read(again string, fresh bool) {
 	q.loadErr = errLoading // which stays if the store panics
-	q.find(fresh)
+	q.find(again, fresh)
 	if errors.Is(q.loadErr, errLoading) {
 		q.loadErr = nil
 	}
 }
 
-// find opens the session that the request brings, if any.
-func (q *request) find(fresh bool) {
+// find opens the session that a cookie names, or if that is "" the one that the request
+// brings, if any.
+func (q *request) find(again string, fresh bool) {
 	var why rejection
 	var found bool
-	if q.bearer {
+	switch {
+	case again != "":
+		found = q.open(again, fresh, &why)
+	case q.bearer:
 		secret, _ := client.Token(q.kit.TokenHeader, q.r)
 		found = secret != "" && (q.open(secret, fresh, &why) || q.adopt(fresh, &why))
-	} else {
+	default:
 		found = q.openCookie(fresh, &why)
 	}
 	if q.adopted == nil {
