@@ -81,7 +81,7 @@ func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn
 	return r, s.settle(ctx, r.User, id, late, err)
 }
 
-// renew gives a session a new token.
+// renew gives a session that was loaded as held a new token.
 func (s *Store) renew(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, found bool, err error) {
 	began := time.Now()
 	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
@@ -92,7 +92,7 @@ func (s *Store) renew(ctx context.Context, id string, held, r Record, drop []str
 	if r.User == "" {
 		late, err = s.endsVisitor(ctx, b, held, began)
 	} else {
-		late = b.ends(r.signIn())
+		late = b.ends(held.signIn())
 	}
 	return token, newID, true, s.settle(ctx, r.User, newID, late, err)
 }

@@ -110,10 +110,16 @@ func (s *Session) next(now time.Time) store.Record {
 	in := s.SignedIn()
 	r.Expires = s.life().expires(&r, in, now)
 	r.Name, r.Values = s.Policy.Name, s.values.set
-	if r.User != "" {
+	if r.User != "" && !s.keepsSignIn() {
 		r.Values = value.With(r.Values, signin.Name, in.Text())
 	}
 	return r
+}
+
+// keepsSignIn reports whether the stored sign-in goes on as it stands, which need not be
+// as it was loaded.
+func (s *Session) keepsSignIn() bool {
+	return s.intent == toRenew && s.user == s.stored.Record.User
 }
 
 // Seen adds to a change that the session is used, if that is to be recorded.

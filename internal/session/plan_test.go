@@ -98,6 +98,7 @@ func TestPlan(t *testing.T) {
 		"value of a signed-in one": {user("alice"), none, []call{put("n", "1")}, session.Update, []string{"n"}, nil, "", false},
 
 		// A sign-in and a renewal always change the ID (11), and a sign-in begins its deadlines (12).
+		// A renewal leaves the sign-in as it stands in the store (7).
 		"new, sign-in":                    {session.Stored{}, none, []call{login("alice")}, session.Create, []string{signin.Name}, nil, "alice", true},
 		"new, value and sign-in":          {session.Stored{}, none, []call{put("n", "1"), login("alice")}, session.Create, []string{"n", signin.Name}, nil, "alice", true},
 		"sign-in of a visitor":            {visitor(), none, []call{login("alice")}, session.Rotate, []string{signin.Name}, nil, "alice", true},
@@ -107,7 +108,7 @@ func TestPlan(t *testing.T) {
 		"sign-in and confirmation":        {visitor(), none, []call{login("alice"), confirm}, session.Rotate, []string{signin.Name}, nil, "alice", true},
 		"sign-in and renewal":             {visitor(), none, []call{login("alice"), renew}, session.Rotate, []string{signin.Name}, nil, "alice", true},
 		"renewal":                         {visitor(), none, []call{renew}, session.Rotate, nil, nil, "", true},
-		"renewal of a signed-in one":      {user("alice"), none, []call{renew}, session.Rotate, []string{signin.Name}, nil, "alice", true},
+		"renewal of a signed-in one":      {user("alice"), none, []call{renew}, session.Rotate, nil, nil, "alice", true},
 		"renewal and value":               {visitor(), none, []call{renew, put("n", "1")}, session.Rotate, []string{"n"}, nil, "", true},
 		"confirmation":                    {user("alice"), none, []call{confirm}, session.Rotate, []string{signin.Name}, nil, "alice", true},
 		"confirmation, then renewal":      {user("alice"), none, []call{confirm, renew}, session.Rotate, []string{signin.Name}, nil, "alice", true},

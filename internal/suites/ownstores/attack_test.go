@@ -169,6 +169,29 @@ func TestChangesAgainstARenewal(t *testing.T) {
 	})
 }
 
+// TestConfirmAgainstRenewals: that the user has shown who they are outlives the renewals
+// before and after it, also by a request that has read the session in between.
+func TestConfirmAgainstRenewals(t *testing.T) {
+	each(t, func(t *testing.T, p pair) {
+		nodes := two(t, p, sessionkit.Config{})
+		b := nodes[0].browser().signIn("42")
+		confirming, goOn := b.at(nodes[0]), make(chan struct{})
+		arrived, confirmed := nodes[0].pause("confirms", goOn), make(chan int)
+		go func() { confirmed <- confirming.do(http.MethodPost, "/confirm?loaded=1&before=confirms").Code }()
+		<-arrived
+		b.post("/renew")
+		w := b.at(nodes[1]).underWay("/renew", "before", true, func() {
+			close(goOn)
+			assert.Equal(t, http.StatusOK, <-confirmed)
+		})
+		assert.Equal(t, http.StatusOK, w.Code)
+		sessions, err := p[0].Sessions(t.Context(), "42")
+		require.NoError(t, err)
+		require.Len(t, sessions, 1)
+		assert.True(t, sessions[0].ConfirmedAt.After(sessions[0].SignedInAt))
+	})
+}
+
 // TestFlashesOfAnotherUser: what a request has read of one user's session is not
 // written into another's.
 func TestFlashesOfAnotherUser(t *testing.T) {
