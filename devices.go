@@ -38,8 +38,8 @@ func Devices(c *gin.Context) ([]Session, error) {
 	return list, err
 }
 
-// findAmong takes over the ID that another request has given the session, so that
-// it is known among the user's.
+// findAmong goes on with the session under the ID that another request has given it, so
+// that it is known among the user's.
 func (q *request) findAmong(list []Session) error {
 	isOwn := func(s Session) bool { return s.ID == q.session.ID() }
 	if q.session.ID() == "" || q.session.Ending() || q.session.Renewing() || slices.ContainsFunc(list, isOwn) {
@@ -47,8 +47,9 @@ func (q *request) findAmong(list []Session) error {
 	}
 	k, found, err := q.kit.keeper.Follow(q.r, q.kept())
 	if found {
-		q.session.KnownAs(k.ID)
-		q.handle = k.Handle
+		q.syncView()
+		q.takeOver(k)
+		q.refreshView()
 	}
 	return err
 }

@@ -90,6 +90,39 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// TestDevicesOverARenewal: a session that Devices has found under the ID that another
+// request has given it goes on as that has left it.
+func TestDevicesOverARenewal(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	during := func() {}
+	a.On("/login", kittest.SignIn("42"))
+	for path, do := range map[string]gin.HandlerFunc{"/confirm": sessionkit.Confirm, "/remember": kittest.SignIn("42", sessionkit.Remember())} {
+		a.On(path, func(c *gin.Context) { do(c); kittest.Name.Set(c, path) })
+	}
+	a.On("/renew", func(c *gin.Context) {
+		sessions.Default(c).Set("count", 1)
+		during()
+		_, err := sessionkit.Devices(c)
+		assert.NoError(t, err)
+		sessionkit.Renew(c)
+	})
+	a.On("/", func(c *gin.Context) {
+		s := sessionkit.Current(c)
+		n, _ := kittest.Count.Get(c)
+		name, _ := kittest.Name.Get(c)
+		c.String(http.StatusOK, "%t %t %d %s", s.ConfirmedAt.After(s.SignedInAt), s.Remembered, n, name)
+	})
+	for path, want := range map[string]string{"/confirm": "true false 1 /confirm", "/remember": "false true 1 /remember"} {
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		late := b.Fork()
+		during = func() { b.Get(path) }
+		assert.Equal(t, http.StatusOK, late.Get("/renew").Code)
+		assert.Equal(t, want, late.Get("/").Body.String())
+	}
+	assert.Empty(t, a.Errors())
+}
+
 func TestDevicesDuringAnOutage(t *testing.T) {
 	s := kittest.NewBackend()
 	a := newDevicesSite(t, s)

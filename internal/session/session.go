@@ -292,9 +292,6 @@ func (s *Session) Reread(stored Stored) {
 	s.values.base = stored.Record.Values
 }
 
-// KnownAs takes over the ID that another request has given the session.
-func (s *Session) KnownAs(id string) { s.stored.ID = id }
-
 // EndInstead has a stored session end in place of this one, which is new.
 func (s *Session) EndInstead(stored Stored) { s.stored, s.another = stored, true }
 
