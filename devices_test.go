@@ -226,7 +226,6 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// TestEventsMayUseTheSession: OnEvent runs inside the request.
 // TestEventsOfAPanic: that a session is removed which Save had stored is told also if
 // nothing recovers, and so nothing answers.
 func TestEventsOfAPanic(t *testing.T) {
@@ -240,6 +239,7 @@ func TestEventsOfAPanic(t *testing.T) {
 	assert.Equal(t, []sessionkit.EventKind{sessionkit.EventCreated, sessionkit.EventSignedIn, sessionkit.EventSignedOut}, a.Kinds())
 }
 
+// TestEventsMayUseTheSession: OnEvent runs inside the request.
 func TestEventsMayUseTheSession(t *testing.T) {
 	r := gin.New()
 	var users []string

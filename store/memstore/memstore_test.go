@@ -297,7 +297,7 @@ func TestMaxSessionsAtOnce(t *testing.T) {
 		for range 20 * limit {
 			group.Go(func() {
 				<-start
-				if _, _, err := made.Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour)}, signin.Attempt{}); errors.Is(err, store.ErrFull) {
+				if _, _, _, err := made.Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour)}, signin.Attempt{}); errors.Is(err, store.ErrFull) {
 					refused.Add(1)
 				}
 			})

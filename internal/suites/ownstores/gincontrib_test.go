@@ -163,7 +163,7 @@ func TestCookieOfTheRenewalStaysAfterAMove(t *testing.T) {
 			sessions.Default(c).Set("tea", "green")
 			c.String(http.StatusOK, "done")
 		})
-		b.Browser.Cookies = beside(t, old, sessionkit.Config{}).Cookies
+		b.Cookies = beside(t, old, sessionkit.Config{}).Cookies
 		b.underWay(t, "/count", func() { b.Get("/renew") })
 		assert.JSONEq(t, `{"user": "alice", "name": "Ada", "n": 1, "tea": "green"}`, b.Get("/show").Body.String())
 	})
