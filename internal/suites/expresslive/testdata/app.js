@@ -98,6 +98,7 @@ async function main() {
     req.session.slow = true;
     release = () => res.json('ok');
     waiting?.();
+    waiting = undefined;
   });
   let waiting;
   r.get('/slow-began', (req, res) => {
