@@ -64,13 +64,11 @@ func Flash(c *gin.Context, level Level, text string) {
 }
 
 // FlashNow leaves a message for this request only: the next call of [Flashes]
-// returns it, also behind gin.Engine.HandleContext, and nothing is stored.
+// returns it, and nothing is stored.
 func FlashNow(c *gin.Context, level Level, text string) {
 	q := requestOf(c, "FlashNow")
 	q.lock()
 	defer q.unlock(c)
-	q.load(false)
-	q.goesOn()
 	f := q.ownFlashes()
 	f.now = append(f.now, FlashMessage{level, text})
 }

@@ -62,7 +62,7 @@ type loaded struct {
 	watched *watched           // nil: nobody waits for the session's end
 	vary    [1]string          // the Vary header's value
 
-	entry resume.Entry[*request] // it is listed once there is anything to lose: the handlers may be run once more
+	entry resume.Entry[*request] // it is listed once anything has changed: the handlers may be run once more
 
 	brought
 	reply
@@ -361,16 +361,11 @@ func (q *request) remove(name string) {
 // changed notes that there is a change, and reports one that comes when nothing can
 // be saved any more.
 func (q *request) changed() {
-	q.goesOn()
-	if q.closed {
-		q.report(errTooLate)
-	}
-}
-
-// goesOn has the request go on if gin runs the handlers once more.
-func (q *request) goesOn() {
 	if !q.closed && !q.entry.Listed() {
 		q.kit.resumable.Add(q, &q.entry)
+	}
+	if q.closed {
+		q.report(errTooLate)
 	}
 }
 

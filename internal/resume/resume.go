@@ -17,10 +17,10 @@ type Request interface {
 	Context() *gin.Context
 }
 
-// A List holds the requests that have something to lose, as changes that have yet to be
-// saved, by their *gin.Context. A handler that calls [gin.Engine.HandleContext] has all
-// handlers run once more on the same one, of which gin has forgotten everything: the
-// session has to go on where it was.
+// A List holds the requests with changes that have yet to be saved, by their
+// *gin.Context. A handler that calls [gin.Engine.HandleContext] has all handlers run
+// once more on the same one, of which gin has forgotten everything: the session has
+// to go on where it was.
 type List[R Request] struct {
 	seed  maphash.Seed
 	slots [64]slot[R]

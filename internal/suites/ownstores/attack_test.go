@@ -225,8 +225,7 @@ func TestFlashesOfAnotherUser(t *testing.T) {
 	})
 }
 
-// TestSessionsOfHandledContexts: what was changed before Engine.HandleContext is saved, and
-// a message for this request is shown.
+// TestSessionsOfHandledContexts: what was changed before Engine.HandleContext is saved.
 func TestSessionsOfHandledContexts(t *testing.T) {
 	each(t, func(t *testing.T, p pair) {
 		a := newSite(t, p[0], sessionkit.Config{})
@@ -234,7 +233,6 @@ func TestSessionsOfHandledContexts(t *testing.T) {
 			"/login":  func(c *gin.Context) { sessionkit.Login(c, "42") },
 			"/set":    func(c *gin.Context) { voucher.Set(c, "set") },
 			"/flash":  func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "left") },
-			"/now":    func(c *gin.Context) { sessionkit.FlashNow(c, sessionkit.Info, "now") },
 			"/renew":  sessionkit.Renew,
 			"/logout": sessionkit.Logout,
 		} {
@@ -253,7 +251,6 @@ func TestSessionsOfHandledContexts(t *testing.T) {
 			{"/then/set", " set []", " set []"},
 			{"/then/login", "42 set []", "42 set []"},
 			{"/then/flash", "42 set [{info left}]", "42 set []"},
-			{"/then/now", "42 set [{info now}]", "42 set []"},
 			{"/then/renew", "42 set []", "42 set []"},
 			{"/then/logout", "  []", "  []"},
 		} {
