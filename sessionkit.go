@@ -215,12 +215,16 @@ func (k *kit) serve(c *gin.Context) {
 		}
 	}
 	if q := k.resumable.Find(c); q != nil {
-		q.resume(c, outer, around)
+		q.resume(c)
 		return
 	}
 	q := &request{kit: k, c: c, r: c.Request, began: time.Since(started)}
 	q.writer.Wrap(c.Writer, q)
-	q.show(c, around)
+	c.Writer = &q.writer
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	if outer != nil {
+		c.Set(aroundKey{}, append(around, q))
+	}
 
 	panicking := true
 	defer func() {
@@ -312,15 +316,6 @@ func (q *request) serveAgain(c *gin.Context, shown *request) {
 	c.Next()
 }
 
-// show has the handlers see this request's session.
-func (q *request) show(c *gin.Context, around []*request) {
-	c.Writer = &q.writer
-	c.Set(sessions.DefaultKey, (*ginSession)(q))
-	if around != nil {
-		c.Set(aroundKey{}, append(around, q))
-	}
-}
-
 // giveBack has the middlewares before one, whose writer is w, see their own session again.
 func giveBack(c *gin.Context, w *response.Writer, outer *request) {
 	c.Set(sessions.DefaultKey, (*ginSession)(outer))
@@ -403,17 +398,15 @@ func (q *request) leaveToHandler() {
 }
 
 // resume runs the handlers once more, and saves before gin sends a header.
-func (q *request) resume(c *gin.Context, outer *request, around []*request) {
+func (q *request) resume(c *gin.Context) {
 	below, panicking := q.writer.ResponseWriter, true
 	defer func() {
 		q.pass(panicking)
-		if outer != nil {
-			giveBack(c, &q.writer, outer)
-		}
 		q.writer.ResponseWriter = below
 	}()
 	q.writer.ResponseWriter = c.Writer
-	q.show(c, around)
+	c.Writer = &q.writer
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	c.Next()
 	panicking = false
 }

@@ -252,25 +252,6 @@ func TestOneInsideAnother(t *testing.T) {
 	assert.JSONEq(t, `{"n":1,"ok":true}`, b.Get("/count").Body.String())
 }
 
-// TestOneInsideAnotherRunOnceMore: by HandleContext, after a change of the inner one's session.
-func TestOneInsideAnotherRunOnceMore(t *testing.T) {
-	var seen []string
-	r := gin.New()
-	r.Use(sessionkit.Sessions(memstore.New()), func(c *gin.Context) {
-		c.Next()
-		user, _ := sessionkit.User(c)
-		seen = append(seen, user)
-	}, sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}))
-	r.GET("/login", kittest.SignIn("root"), func(c *gin.Context) {
-		c.Request.URL.Path = "/"
-		r.HandleContext(c)
-	})
-	r.GET("/", kittest.Whoami)
-	b := kittest.NewBrowser(t, r)
-	assert.Equal(t, "root", b.Get("/login").Body.String())
-	assert.Equal(t, []string{"", ""}, seen, "it is not signed in to the outer one's")
-}
-
 // TestFailureBesideAnother: of two, one fails to save. The other's session has been saved,
 // and it may have a new ID, so its cookie is sent.
 func TestFailureBesideAnother(t *testing.T) {
