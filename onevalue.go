@@ -33,12 +33,16 @@ func (q *request) updateValue(c *gin.Context, name string, f func(text string) (
 		if err != nil {
 			return err
 		}
-		done, err := q.swapValue(c, name, before, next)
+		done, err := q.swapValue(c, name, before, next, try)
 		if done || err != nil {
 			return err
 		}
 	}
 }
+
+// mostRetries is how often f is called again because this request itself has changed the
+// value meanwhile: in a goroutine, or in f.
+const mostRetries = 100
 
 // textToUpdate returns the text of a value, "" if there is none, and the turn of its
 // session, nil if that is not stored yet.
@@ -59,12 +63,12 @@ func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn.Turn,
 }
 
 // swapValue puts a text in place of another one. It reports false if that does not
-// stand any more.
-func (q *request) swapValue(c *gin.Context, name, before, next string) (done bool, err error) {
+// stand any more. If it is f that changes it each time, what f returns counts in the end.
+func (q *request) swapValue(c *gin.Context, name, before, next string, try int) (done bool, err error) {
 	q.lock()
 	defer q.unlock(c)
 	q.syncView()
-	if text, _ := q.session.Text(name); text != before { // by f, or a goroutine of this request
+	if text, _ := q.session.Text(name); text != before && try < mostRetries {
 		return false, nil
 	}
 	defer q.refreshView()

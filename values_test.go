@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 
@@ -16,6 +17,32 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
+
+// TestUpdateWhoseFunctionChangesTheValue: it ends, and what the function returns counts.
+func TestUpdateWhoseFunctionChangesTheValue(t *testing.T) {
+	for name, change := range map[string]func(c *gin.Context, n int){
+		"Key.Set":          kittest.Count.Set,
+		"sessions.Default": func(c *gin.Context, n int) { sessions.Default(c).Set("count", n) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.On("/", func(c *gin.Context) {
+				calls := 0
+				n, err := kittest.Count.Update(c, func(n int) int {
+					calls++
+					change(c, n+1)
+					return -calls
+				})
+				assert.NoError(t, err)
+				c.String(http.StatusOK, "%d after %d calls", n, calls)
+			})
+			a.On("/count", kittest.ShowCount)
+			b := kittest.NewBrowser(t, a)
+			assert.Equal(t, "-101 after 101 calls", b.Get("/").Body.String())
+			assert.JSONEq(t, `{"n": -101, "ok": true}`, b.Get("/count").Body.String())
+		})
+	}
+}
 
 // TestNobodyIsTooLateEveryTime: of many requests that change one value without a pause
 // none needs more tries than a few, because those of one process take turns.
