@@ -239,6 +239,30 @@ func TestEventsOfAPanic(t *testing.T) {
 	assert.Equal(t, []sessionkit.EventKind{sessionkit.EventCreated, sessionkit.EventSignedIn, sessionkit.EventSignedOut}, a.Kinds())
 }
 
+// TestVisitorAfterAFailedRevokeEveryone: who came after it is not concerned.
+func TestVisitorAfterAFailedRevokeEveryone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := kittest.NewBackend()
+		s := kittest.StoreOver(backend)
+		a := kittest.NewSite(s, sessionkit.Config{})
+		a.On("/cart", kittest.Increment)
+		a.On("/renew", sessionkit.Renew)
+		kittest.NewBrowser(t, a).Get("/cart")
+		backend.Failing(kittest.ErrDown, "end")
+		_, err := s.RevokeEveryone(t.Context())
+		require.ErrorIs(t, err, kittest.ErrDown)
+		backend.Failing(nil)
+		time.Sleep(time.Second)
+		b := kittest.NewBrowser(t, a)
+		b.Get("/cart")
+		time.Sleep(30 * time.Minute)
+		assert.Equal(t, http.StatusOK, b.Get("/renew").Code)
+		n, err := s.RevokeEveryone(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 2, n)
+	})
+}
+
 // TestEventsMayUseTheSession: OnEvent runs inside the request.
 func TestEventsMayUseTheSession(t *testing.T) {
 	r := gin.New()

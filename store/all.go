@@ -210,7 +210,19 @@ func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := 0
+	n, err := s.endEveryone(ctx)
+	// Also on an error: nothing more is ended until the second call.
+	doneErr := s.moveBoundary(context.WithoutCancel(ctx), "", "", func(b *boundary, now time.Time) error {
+		if b.Epoch == epoch { // not that of another call
+			b.Done = now.UnixMicro()
+		}
+		return nil
+	})
+	return n, errors.Join(err, doneErr)
+}
+
+// endEveryone ends what it finds in one walk.
+func (s *Store) endEveryone(ctx context.Context) (n int, err error) {
 	for records, err := range s.scan(ctx) {
 		maps.DeleteFunc(records, func(_ string, r Record) bool { return !r.live() })
 		if err == nil {
@@ -222,10 +234,5 @@ func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
 			return n, err
 		}
 	}
-	return n, s.moveBoundary(ctx, "", "", func(b *boundary, now time.Time) error {
-		if b.Epoch == epoch { // not that of another call
-			b.Done = now.UnixMicro()
-		}
-		return nil
-	})
+	return n, nil
 }
