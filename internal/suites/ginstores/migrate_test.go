@@ -702,6 +702,24 @@ func TestMigrateFailureThatTookEffect(t *testing.T) {
 	assert.JSONEq(t, `{"n":8,"ok":true}`, b.Get("/count").Body.String())
 }
 
+// TestMigrateAfterASignOut: who has signed in and out again may begin anew, also where the
+// browser has the old cookie still, because nobody knew whether the new one would come back.
+func TestMigrateAfterASignOut(t *testing.T) {
+	from := ginmemstore.NewStore(kittest.TestSecret)
+	after := moveSite(from, memstore.New())
+	b := visited(t, from, "/visit").At(after)
+	send := func(path string) int {
+		r := b.Request(http.MethodGet, path)
+		r.TLS = nil // behind a proxy that says nothing
+		return b.Do(r).Code
+	}
+	assert.Equal(t, http.StatusOK, send("/login"))
+	assert.Equal(t, http.StatusOK, send("/logout"))
+	assert.NotEmpty(t, b.Cookies[oldCookie])
+	assert.Equal(t, http.StatusNoContent, send("/increment"))
+	assert.Empty(t, after.Errors())
+}
+
 // TestMigrateOverAConnectionThatDropsTheCookie: plain HTTP to another host. The old
 // cookie, which comes back, goes on opening the session until it is signed out.
 func TestMigrateOverAConnectionThatDropsTheCookie(t *testing.T) {
