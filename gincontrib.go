@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
 	"github.com/gin-sessionkit/sessionkit/internal/keeper"
 	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
@@ -177,6 +178,10 @@ func (q *request) undoEarly(k keeper.Kept) {
 
 // withdrawCookie takes back the cookie or token that createEarly has put into the header.
 func (q *request) withdrawCookie() {
+	if q.offer != nil {
+		q.writer.Header().Del(dbsc.HeaderRegistration)
+		q.offer = nil
+	}
 	if q.bearer {
 		q.writer.Header().Del(q.kit.TokenHeader)
 	} else {

@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
@@ -494,6 +495,13 @@ func TestBoundOffer(t *testing.T) {
 	assert.True(t, plain("example.com", "X-Forwarded-Proto", "https"))
 	assert.True(t, plain("example.com", "Sec-Fetch-Site", "same-origin"))
 	assert.False(t, plain("localhost", "Sec-Fetch-Site", "same-origin"))
+
+	a.POST("/not-after-all", func(c *gin.Context) {
+		sessionkit.Login(c, "42")
+		assert.NoError(t, sessions.Default(c).Save())
+		sessionkit.Logout(c)
+	})
+	assert.False(t, offered(kittest.NewBrowser(t, a), http.MethodPost, "/not-after-all"), "the session is gone")
 
 	d := newDevice(t, a)
 	d.post("/login")
