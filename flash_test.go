@@ -63,6 +63,25 @@ func TestFlashMessageAsJSON(t *testing.T) {
 	assert.Empty(t, w.Header()["Set-Cookie"], "FlashNow stores nothing")
 }
 
+// TestFlashNowAsksNoStore: nor does it need one that works.
+func TestFlashNowAsksNoStore(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/", func(c *gin.Context) {
+		sessionkit.FlashNow(c, sessionkit.Warning, "maintenance tonight")
+		c.String(http.StatusOK, "page")
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	s.Called()
+	s.Failing(kittest.ErrDown, "load")
+	w := b.Get("/")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Empty(t, w.Header()["Vary"])
+	assert.Empty(t, s.Called())
+}
+
 func TestKeptFlashesStayInOrder(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/add", func(c *gin.Context) {

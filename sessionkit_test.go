@@ -159,6 +159,25 @@ func TestNothingTouched(t *testing.T) {
 	assert.Empty(t, w.Header()["Set-Cookie"])
 }
 
+// TestHandledContextBehindTwo: a handler has its own session also after gin has run the
+// handlers of another route for it.
+func TestHandledContextBehindTwo(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "a"}), func(c *gin.Context) { kittest.Name.Set(c, "of a") })
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "b"}))
+	r.GET("/other", func(*gin.Context) {})
+	r.GET("/", func(c *gin.Context) {
+		kittest.Count.Set(c, 7)
+		c.Request.URL.Path = "/other"
+		r.HandleContext(c)
+		n, _ := kittest.Count.Get(c)
+		assert.Equal(t, 7, n)
+		_, ok := kittest.Name.Get(c)
+		assert.False(t, ok, "that is of the other session")
+	})
+	kittest.NewBrowser(t, r).Get("/")
+}
+
 // untilGone is a backend whose reads last until the client has gone.
 type untilGone struct {
 	store.Backend
