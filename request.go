@@ -452,11 +452,6 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		return false
 	}
 	now := time.Now()
-	if record.Ended == store.Renewed {
-		if _, _, goesOn, err := q.kit.successor.Find(q.r.Context(), id); err == nil && !goesOn {
-			return false // it has ended since
-		}
-	}
 	if record.Ended != "" {
 		why.gone = nil // that is what became of it
 		q.noteEnd(keeper.Kept{Stored: session.Stored{ID: id, Record: record}}, now, why)

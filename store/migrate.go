@@ -155,10 +155,22 @@ func (o *moving) lookUp(ctx context.Context) (moved bool, err error) {
 	if moved {
 		o.token, o.record = mark.token(o.cookie), Record{}
 		if o.token == "" {
-			o.record = mark.trace()
+			o.record, err = o.left(ctx, mark)
 		}
 	}
 	return moved, err
+}
+
+// left returns what is left of a session that has moved, for an old cookie that does not
+// lead to it any more: nothing if it has ended since.
+func (o *moving) left(ctx context.Context, m mark) (Record, error) {
+	if m.ID != "" {
+		_, _, goesOn, err := kit{o.m.Store}.Find(ctx, m.ID)
+		if err != nil || !goesOn {
+			return Record{}, err
+		}
+	}
+	return m.trace(), nil
 }
 
 // maxOldCookie is the longest old cookie that is looked at: what browsers keep at
