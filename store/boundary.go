@@ -33,8 +33,8 @@ type boundary struct {
 	Spared []string `json:"spared,omitempty"`
 	At     int64    `json:"at,omitempty"` // Unix microseconds, of the backend's clock
 
-	// Done is when all of everyone's sessions had been ended, by the same clock; 0: not
-	// yet. A visitor's session has no sign-in that notes an epoch: see endsVisitor.
+	// Done is when the walk that ends everyone's sessions was over, by the same clock; 0:
+	// not yet. A visitor's session has no sign-in that notes an epoch: see endsVisitor.
 	Done int64 `json:"done,omitempty"`
 
 	// Ended holds the lines of sessions that were ended one by one while they may
@@ -218,9 +218,9 @@ func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, 
 }
 
 // endsVisitor reports whether a visitor's session that began to be given a new ID at a
-// time of this process's clock is one of those that everyone's boundary ends. If all had
-// been ended by then, it is none of them. If not, those who end them may have looked
-// under its new ID before it came there.
+// time of this process's clock is one of those that everyone's boundary ends. If the walk
+// was over by then, it is none of them. If not, the walk may have passed its new ID before
+// it came there.
 func (s *Store) endsVisitor(ctx context.Context, b boundaries, r Record, began time.Time) (bool, error) {
 	everyone := b[0]
 	if everyone.Epoch == "" || r.Created.After(time.UnixMicro(everyone.At).Add(clockSkew)) {
