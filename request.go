@@ -143,6 +143,7 @@ func (q *request) unlock(c *gin.Context) {
 
 // context returns the context for a caller that has none. After the request it is one
 // that cannot answer, as by c.Copy: gin has given the request's own to another by then.
+// Gin exports no other way to make one than that for tests.
 func (q *request) context() *gin.Context {
 	if !q.closed {
 		return q.c
