@@ -66,7 +66,7 @@ func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, 
 	if b.cluster {
 		ctx, cancel := b.bound(ctx)
 		defer cancel()
-		if err := b.index(ctx, r.User, id, indexEnd(r.Expires)); err != nil {
+		if err := b.index(ctx, r.User, id, indexEnd(r.Expires), false); err != nil {
 			return false, nil, failed("indexing a session", err)
 		}
 		n, _, _, err := b.create(ctx, id, r, store.Peek{})
@@ -88,9 +88,17 @@ func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, 
 	return n == done, texts, nil
 }
 
+// flag is a yes or no to a script.
+func flag(is bool) string {
+	if is {
+		return "1"
+	}
+	return "0"
+}
+
 func (b *backend) create(ctx context.Context, id string, r store.Record, p store.Peek) (n int64, text string, peeked []string, err error) {
 	keys, indexes := b.withIndex(r.User, b.records+id)
-	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires)), indexes, valuePrefix + p.Name}, fields(r)...)
+	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires)), indexes, valuePrefix + p.Name, flag(r.Kind != "")}, fields(r)...)
 	return answerAndPeek(createScript.Exec(ctx, b.client, b.withPeek(keys, p), args))
 }
 
@@ -130,11 +138,11 @@ func (b *backend) withIndex(user string, keys ...string) (all []string, indexes 
 	return append(keys, b.users+user), "1"
 }
 
-func (b *backend) index(ctx context.Context, user, id string, end time.Time) error {
+func (b *backend) index(ctx context.Context, user, id string, end time.Time, again bool) error {
 	if user == "" {
 		return nil
 	}
-	return b.run(ctx, indexScript, b.users+user, []string{id, until(end)}).Error()
+	return b.run(ctx, indexScript, b.users+user, []string{id, until(end), flag(again)}).Error()
 }
 
 func (b *backend) unindex(ctx context.Context, user, id string) {
@@ -184,7 +192,7 @@ func (b *backend) Update(ctx context.Context, id string, c store.Change) (store.
 	outcome, user, err := b.update(ctx, id, c, time.Time{})
 	if err == nil && user != "" {
 		end := indexEnd(c.Expires)
-		if err = b.index(ctx, user, id, end); err == nil {
+		if err = b.index(ctx, user, id, end, true); err == nil {
 			outcome, _, err = b.update(ctx, id, c, end)
 		}
 	}
@@ -304,7 +312,7 @@ func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.P
 // carry moves a session in a Cluster, in three steps, with its place in the index
 // before and after them.
 func (b *backend) carry(ctx context.Context, id string, m store.Move) (int64, error) {
-	if err := b.index(ctx, m.Record.User, m.ID, indexEnd(m.Record.Expires)); err != nil {
+	if err := b.index(ctx, m.Record.User, m.ID, indexEnd(m.Record.Expires), false); err != nil {
 		return 0, err
 	}
 	n, user, err := b.carryRecord(ctx, id, m)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -330,5 +331,58 @@ func TestListSeesAMovingSession(t *testing.T) {
 			t.Logf("%d of %d lists missed the session", missed, lists)
 			assert.Zero(t, missed)
 		})
+	}
+}
+
+// TestFullServer: a server without room takes no new sessions, and what ends sessions or
+// makes none larger works there as anywhere.
+func TestFullServer(t *testing.T) {
+	client := connect(t, testserver.Redis(t).Address)
+	s := newStore(t, client)
+	server := kit(s)
+	signedIn := func(user string) (id string, r store.Record) {
+		r = record(user, map[string]string{"a": `1`, "b": `2`})
+		_, id, r, err := server.Create(t.Context(), r, signin.Attempt{Began: time.Now(), SignIn: &signin.SignIn{Line: strconv.FormatUint(rand.Uint64(), 36)}})
+		require.NoError(t, err)
+		return id, r
+	}
+	ada, adas := signedIn("ada")
+	bob, bobs := signedIn("bob")
+	_, _ = signedIn("carol")
+	for i := range time.Duration(2) { // the second time the boundary is there
+		full(t, client, true)
+		_, _, _, err := server.Create(t.Context(), record("", nil), signin.Attempt{})
+		require.Error(t, err, "the limit holds for new sessions")
+		_, err = server.Update(t.Context(), bob, bobs, store.Change{Set: map[string]string{"c": `3`}})
+		require.Error(t, err, "and for new values")
+
+		later := time.Now().Add((2 + i) * 24 * time.Hour) // longer than the user's index has it
+		found, err := changed(server.Update(t.Context(), bob, bobs, store.Change{Seen: time.Now(), Expires: later, Delete: []string{"a"}}))
+		require.NoError(t, err)
+		assert.True(t, found)
+		n, err := s.RevokeAll(t.Context(), "ada")
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		full(t, client, false)
+		left, err := s.Sessions(t.Context(), "ada")
+		require.NoError(t, err)
+		assert.Empty(t, left)
+		ada, adas = signedIn("ada")
+	}
+	full(t, client, true)
+	ended, err := server.End(t.Context(), ada, adas, store.SignedOut)
+	require.NoError(t, err)
+	assert.True(t, ended)
+	n, err := s.RevokeEveryone(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2, n)
+}
+
+// full gives a server no room, or all there is.
+func full(t *testing.T, client rueidis.Client, is bool) {
+	t.Helper()
+	limit := map[bool]string{true: "1", false: "0"}[is]
+	for _, args := range [][]string{{"maxmemory-policy", "noeviction"}, {"maxmemory", limit}} {
+		require.NoError(t, client.Do(t.Context(), client.B().ConfigSet().ParameterValue().ParameterValue(args[0], args[1]).Build()).Error())
 	}
 }

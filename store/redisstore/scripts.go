@@ -52,6 +52,11 @@ func (s script) execThenRead(ctx context.Context, client rueidis.Client, keys, a
 // What scripts have in common stands in each of them as it is: a function of Lua would
 // be made anew by each run, and called. They run for every change, so they read no more
 // than they need.
+//
+// A server whose memory is full (maxmemory, noeviction) refuses to run a command that may
+// need more, unless the same script has begun to write before. What ends sessions must
+// work there as well, and so should what makes none larger: such a script begins with a
+// command that is not refused.
 
 // portions is the text that runs a command with ARGV[first] to ARGV[last], in portions:
 // unpack takes some 8,000.
@@ -94,15 +99,16 @@ end
 
 // KEYS: the record, the user's index if it is to be entered there too, and records
 // to peek at. ARGV: how long the key stays, the ID, how long it is indexed, the
-// number of indexes, the field to peek at, fields and values.
+// number of indexes, the field to peek at, '1' for what is no session, fields and values.
 var createScript = newScript(`
 local call, key = redis.call, KEYS[1]
 if call('EXISTS', key) == 1 then return 0 end
+if ARGV[6] == '1' then call('DEL', key) end
 if ARGV[4] == '1' then
   local index, id, stays = KEYS[2], ARGV[2], ARGV[3]
 ` + indexParts + `
 end
-` + portions("HSET", "key", "6", "#ARGV") + `
+` + portions("HSET", "key", "7", "#ARGV") + `
 call('PEXPIRE', key, ARGV[1])
 local answer, first, field = {1}, 2 + ARGV[4], ARGV[5]
 ` + peekParts + `
@@ -127,6 +133,8 @@ if ARGV[6] ~= '' then
   local stands = call('HGET', key, ARGV[6]) or ''
   if stands ~= ARGV[7] then return {stands} end
 end
+local last = 8 + ARGV[8]
+if m[5] or last == #ARGV then call('HDEL', key, '') end
 if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
   local indexed = tonumber(call('HMGET', key, 'i')[1])
   if indexed and tonumber(ARGV[4]) > indexed then
@@ -137,7 +145,6 @@ if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
   call('PEXPIRE', key, string.format('%.0f', ARGV[4] - ARGV[1]))
 end
 if ARGV[2] ~= '0' and tonumber(ARGV[2]) > seen then call('HSET', key, 's', ARGV[2]) end
-local last = 8 + ARGV[8]
 ` + portions("HDEL", "key", "9", "last") + portions("HSET", "key", "last + 1", "#ARGV") + `
 return 1
 `)
@@ -207,9 +214,10 @@ return user
 // KEYS: any key of the server whose clock is asked for.
 var clockScript = newScript(`return redis.call('TIME')`)
 
-// ARGV: the ID, how long it is indexed.
+// ARGV: the ID, how long it is indexed, '1' if it is indexed already.
 var indexScript = newScript(`
 local call, index, id, stays = redis.call, KEYS[1], ARGV[1], ARGV[2]
+if ARGV[3] == '1' then call('ZREM', index, '') end
 ` + indexParts + `
 return 1
 `)
