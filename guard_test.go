@@ -256,6 +256,49 @@ func TestFreshGuardAfterSave(t *testing.T) {
 	assert.Equal(t, 3, n.Live)
 }
 
+// TestFreshGuardOverARenewal: a request that has found its session under the ID that another
+// one has given it meanwhile is still that user's at a guard that reads the session afresh.
+func TestFreshGuardOverARenewal(t *testing.T) {
+	b := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(b), sessionkit.Config{})
+	fresh := sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Minute})
+	during, after := func() {}, func() {}
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/confirm", sessionkit.Confirm)
+	a.On("/logout", sessionkit.Logout)
+	a.On("/danger", func(c *gin.Context) {
+		kittest.Count.Get(c)
+		during()
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+		after()
+	}, fresh, func(c *gin.Context) {
+		n, _ := kittest.Count.Get(c)
+		c.String(http.StatusOK, "%d", n)
+	})
+
+	for _, x := range []struct {
+		after func(*kittest.Browser)
+		want  int
+	}{
+		{func(*kittest.Browser) {}, http.StatusOK},
+		{func(other *kittest.Browser) { other.Get("/confirm") }, http.StatusOK},
+		{func(other *kittest.Browser) { other.Get("/logout") }, http.StatusUnauthorized},
+		{func(*kittest.Browser) { b.Failing(kittest.ErrDown, "list") }, http.StatusServiceUnavailable},
+	} {
+		other := kittest.NewBrowser(t, a)
+		other.Get("/login")
+		late := other.Fork()
+		during, after = func() { other.Get("/confirm") }, func() { x.after(other) }
+		w := late.Get("/danger")
+		assert.Equal(t, x.want, w.Code)
+		if x.want == http.StatusOK {
+			assert.Equal(t, "1", w.Body.String())
+		}
+		assert.Empty(t, w.Header()["Set-Cookie"], "the browser has the cookie from the other one")
+	}
+}
+
 // TestGuardOverAStoreThatPanics: the panic comes through to the recovery.
 func TestGuardOverAStoreThatPanics(t *testing.T) {
 	s := kittest.NewBackend()

@@ -188,10 +188,31 @@ func (q *request) readAgain() {
 	before := q.kept()
 	q.late, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
 	q.start(keeper.Kept{}, false)
-	q.read(before.Cookie, true)
+	if before.Cookie == "" {
+		q.followAgain(before)
+	} else {
+		q.read(before.Cookie, true)
+	}
 	if q.loadErr != nil {
 		q.undoEarly(before)
 	}
+}
+
+// followAgain opens a session that this request has found under the ID that another one
+// has given it, with a cookie that only that one knows.
+func (q *request) followAgain(before keeper.Kept) {
+	q.loadErr = errLoading // which stays if the store panics
+	k, found, err := q.kit.keeper.Follow(q.r, before)
+	now := time.Now()
+	switch {
+	case err != nil:
+		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
+		q.report(q.loadErr)
+		return
+	case found && q.kit.policy.Live(&k.Record, now) && (q.kit.bound == nil || q.provesDevice(&k, now) || q.refuseUnbound(k)):
+		q.start(k, q.kit.policy.Due(&k.Record, now))
+	}
+	q.loadErr = nil
 }
 
 func (q *request) read(again string, fresh bool) {
