@@ -109,24 +109,24 @@ func (o *moving) Retire(header http.Header) {
 }
 
 // Update moves the session, with a change. If it has moved meanwhile, the change is
-// applied there. It reports false, and changes nothing, if the session has ended.
-func (o *moving) Update(ctx context.Context, r *http.Request, name string, c Change) (token, id string, found bool, err error) {
+// applied there. It finds nothing, and changes nothing, if the session has ended.
+func (o *moving) Update(ctx context.Context, r *http.Request, name string, c Change) (token, id string, outcome Outcome, err error) {
 	next := o.record
 	next.Name = name
 	next.Values = value.Apply(next.Values, c.Set, c.Delete)
 	if !c.Expires.IsZero() {
 		next.Seen, next.Expires = c.Seen, c.Expires
 	}
-	token, id, found, err = o.move(ctx, r, next, true)
-	if err != nil || found {
-		return token, id, found, err
+	token, id, outcome.Found, err = o.move(ctx, r, next, true)
+	if err != nil || outcome.Found {
+		return token, id, outcome, err
 	}
 	token, id, now, err := o.successor(ctx)
 	if token == "" || err != nil {
-		return "", "", false, err
+		return "", "", outcome, err
 	}
-	outcome, err := o.m.update(ctx, id, now, c)
-	return token, id, outcome.Found, err
+	outcome, err = o.m.update(ctx, id, now, c)
+	return token, id, outcome, err
 }
 
 // Renew moves the session to a token to which the old cookie does not lead. Its

@@ -148,18 +148,16 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 
 // updateHeld applies a change to a session that was loaded.
 func (s *Store) updateHeld(r *http.Request, name string, was held, change Change) (held, error) {
-	var found bool
+	var outcome Outcome
 	var err error
 	if was.old != nil {
 		var token string
-		token, was.id, found, err = was.old.Update(r.Context(), r, name, change)
+		token, was.id, outcome, err = was.old.Update(r.Context(), r, name, change)
 		was.token, was.old = hide(token), nil
 	} else {
-		var outcome Outcome
 		outcome, err = s.update(r.Context(), was.id, was.record, change)
-		found = outcome.Found
 	}
-	if err == nil && !found {
+	if err == nil && !outcome.Found {
 		err = fmt.Errorf("store: saving a session: %w", ErrEnded)
 	}
 	return was, err

@@ -15,8 +15,8 @@ func (m moving) Update(r *http.Request, k Kept, change store.Change) (Kept, stor
 	if k.mover == nil {
 		return m.served.Update(r, k, change)
 	}
-	token, id, found, err := k.mover.Update(Committing(r), r, m.name, change)
-	return Kept{Stored: session.Stored{ID: id, Record: k.Record}, Handle: Handle{Cookie: token}}, store.Outcome{Found: found}, err
+	token, id, outcome, err := k.mover.Update(Committing(r), r, m.name, change)
+	return Kept{Stored: session.Stored{ID: id, Record: k.Record}, Handle: Handle{Cookie: token}}, outcome, err
 }
 
 func (m moving) Rotate(r *http.Request, k Kept, record store.Record, drop []string, a signin.Attempt) (Kept, bool, error) {

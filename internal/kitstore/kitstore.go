@@ -94,7 +94,7 @@ type Successor interface {
 // A Mover is a session that has yet to move from the old store. Its methods are
 // those of [Server].
 type Mover interface {
-	Update(ctx context.Context, r *http.Request, name string, c store.Change) (token, id string, found bool, err error)
+	Update(ctx context.Context, r *http.Request, name string, c store.Change) (token, id string, outcome store.Outcome, err error)
 	Renew(ctx context.Context, r *http.Request, next store.Record, drop []string) (token, id string, found bool, err error)
 	SignIn(ctx context.Context, r *http.Request, next store.Record, drop []string, a signin.Attempt) (token, id string, stored store.Record, found bool, err error)
 	End(ctx context.Context, r *http.Request, why store.Ending) (bool, error)

@@ -1,9 +1,11 @@
 package storemigrate_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
@@ -13,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -166,4 +170,34 @@ func request(cookies ...*http.Cookie) *http.Request {
 		r.AddCookie(c)
 	}
 	return r
+}
+
+// TestConditionOfAMove: of two requests that move a session with a change on the same
+// condition, the later one is told what stands.
+func TestConditionOfAMove(t *testing.T) {
+	from, to := memstore.New(), memstore.New()
+	defer func() { assert.NoError(t, errors.Join(from.Close(), to.Close())) }()
+	old, _ := kitstore.Of(from)
+	now := time.Now()
+	token, _, _, err := old.Create(t.Context(), store.Record{
+		Name: "session", Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"n": "1"},
+	}, signin.Attempt{})
+	require.NoError(t, err)
+	moved, _ := kitstore.Of(store.Migrate(from, to, "session"))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	adopt := func() kitstore.Mover {
+		_, _, _, m, err := moved.(kitstore.Successor).Adopt(r, "session", []string{token})
+		require.NoError(t, err)
+		return m.(kitstore.Mover)
+	}
+	change := func(text string) store.Change {
+		return store.Change{Set: map[string]string{"n": text}, If: &store.Condition{Name: "n", Text: "1"}}
+	}
+	first, second := adopt(), adopt()
+	_, _, outcome, err := first.Update(t.Context(), r, "session", change("2"))
+	require.NoError(t, err)
+	assert.True(t, outcome.Changed())
+	_, _, outcome, err = second.Update(t.Context(), r, "session", change("3"))
+	require.NoError(t, err)
+	assert.Equal(t, store.Outcome{Found: true, Conflict: true, Text: "2"}, outcome)
 }
