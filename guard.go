@@ -1,10 +1,12 @@
 package sessionkit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"time"
 
@@ -106,7 +108,7 @@ func newGuard(configs []GuardConfig) (*guard, error) {
 	g := &guard{GuardConfig: c}
 	if c.LoginURL != "" {
 		g.login, _ = url.Parse(c.LoginURL) // Validate has done it
-		g.loginPath = g.login.EscapedPath()
+		g.loginPath = cmp.Or(g.login.EscapedPath(), "/")
 	}
 	return g, nil
 }
@@ -134,9 +136,15 @@ func (g *guard) serve(c *gin.Context) {
 		return
 	}
 	denial := g.judge(c, q)
-	if q.kit.bound != nil && (denial == Unbound && q.stale || denial == "" && g.FreshWithin > 0 && q.oldProof(g.FreshWithin, time.Now())) && q.proveAgain(c) {
-		c.Abort()
-		return
+	if q.kit.bound != nil {
+		old := denial == "" && g.FreshWithin > 0 && q.oldProof(g.FreshWithin, time.Now())
+		if (old || denial == Unbound && q.stale) && q.proveAgain(c) {
+			c.Abort()
+			return
+		}
+		if old { // the browser says that it cannot prove its device now
+			denial = Unbound
+		}
 	}
 	if denial == "" {
 		return
@@ -152,9 +160,17 @@ func (g *guard) serve(c *gin.Context) {
 	g.deny(c, q, denial)
 }
 
-// isLogin reports whether a request is for the LoginURL: the guard must not send
-// anyone there from there.
+// isLogin reports whether a request is for the LoginURL, so that the guard lets it pass. The
+// host, and a prefix that a proxy has taken away, may be made up: neither opens a path that
+// does not end as the LoginURL does, or the root, which most sites have.
 func (g *guard) isLogin(c *gin.Context) bool {
+	return g.saysLogin(c) && path.Base(c.Request.URL.EscapedPath()) == path.Base(g.loginPath) &&
+		(g.login.Host == "" || g.loginPath != "/")
+}
+
+// saysLogin reports whether a request is for the LoginURL by its own account: the guard must
+// not send anyone there from there.
+func (g *guard) saysLogin(c *gin.Context) bool {
 	if g.login == nil || g.login.Host != "" && g.login.Host != c.Request.Host {
 		return false
 	}
@@ -220,7 +236,7 @@ func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
 		status = http.StatusForbidden
 	case q.bearer:
 		c.Header("WWW-Authenticate", client.Bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
-	case g.login != nil && g.sendToLogin(c, &status, denial):
+	case g.login != nil && !g.saysLogin(c) && g.sendToLogin(c, &status, denial):
 		return
 	}
 	q.answer(c, newProblem(status, string(denial), denialDetail[denial]))

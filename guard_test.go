@@ -385,6 +385,25 @@ func TestNextURL(t *testing.T) {
 	assert.Equal(t, "/fallback", b.Get("/").Body.String())
 }
 
+// TestGuardIsNotOpenedByHeaders: a host and a prefix that the sender makes up do not make
+// another page that of the LoginURL, and nobody is sent in circles for them.
+func TestGuardIsNotOpenedByHeaders(t *testing.T) {
+	for login, made := range map[string]func(*http.Request){
+		"/login/":                    func(r *http.Request) { r.Header.Set("X-Forwarded-Prefix", "/login") },
+		"https://login.example.com/": func(r *http.Request) { r.Host = "login.example.com" },
+		"https://login.example.com":  func(r *http.Request) { r.Host = "login.example.com" },
+	} {
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+		a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: login}))
+		a.GET("/", kittest.Whoami)
+		b := kittest.NewBrowser(t, a)
+		r := b.Request(http.MethodGet, "/", "Accept", asPage)
+		assert.Equal(t, http.StatusSeeOther, b.Do(r).Code, login)
+		made(r)
+		assert.Equal(t, http.StatusUnauthorized, b.Do(r).Code, login)
+	}
+}
+
 // TestNextIsKeptAsItWas: a redirect goes to where the browser was, to the byte.
 func TestNextIsKeptAsItWas(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
