@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -35,9 +36,9 @@ const (
 	defaultBoundPath = "/dbsc"
 	defaultBoundFor  = 5 * time.Minute
 
-	// Chromium refreshes the bound cookie once it has less than two minutes left: one that
-	// begins with less would be refreshed all the time.
-	minBoundFor = 150 * time.Second
+	// Chromium refreshes the bound cookie once it has less than two minutes left, and makes
+	// six signatures in nine minutes: with a shorter life it would run out of them.
+	minBoundFor = 4 * time.Minute
 	maxBoundFor = time.Hour
 
 	// boundMargin is how much sooner the browser drops the bound cookie than the server
@@ -66,6 +67,7 @@ type binder struct {
 	sameSite          http.SameSite
 	lifetime          time.Duration
 	unbound           UnboundPolicy
+	initiators        []string // the hosts whose pages may have the browser refresh
 
 	judge    sync.Once
 	unplaced bool // no request to these paths would get here
@@ -76,9 +78,15 @@ func newBinder(c Config) *binder {
 	if !c.DeviceBound {
 		return nil
 	}
+	var initiators []string
+	for _, origin := range c.TrustedOrigins {
+		if u, err := url.Parse(origin); err == nil {
+			initiators = append(initiators, u.Hostname())
+		}
+	}
 	return &binder{ // Chromium 156 binds no cookie with the prefix __Host-Http-, so it is __Host- with HttpOnly
 		register: c.BoundPath + "/register", refresh: c.BoundPath + "/refresh",
-		cookie: cookie.PrefixHost + c.Name + "-bound", sameSite: c.SameSite, lifetime: c.BoundFor, unbound: c.Unbound,
+		cookie: cookie.PrefixHost + c.Name + "-bound", sameSite: c.SameSite, lifetime: c.BoundFor, unbound: c.Unbound, initiators: initiators,
 	}
 }
 
@@ -103,7 +111,7 @@ func (p *problems) bound(c Config) {
 		p.add("DeviceBound", "true", "browsers bind sessions over HTTPS only; drop InsecureHTTP")
 	}
 	if c.BoundFor < minBoundFor || c.BoundFor > maxBoundFor {
-		p.add("BoundFor", c.BoundFor.String(), fmt.Sprintf("must be %v to %v: browsers refresh the cookie once it has two minutes left", minBoundFor, maxBoundFor))
+		p.add("BoundFor", c.BoundFor.String(), fmt.Sprintf("must be %v to %v: browsers refresh the cookie once it has two minutes left, and only so often", minBoundFor, maxBoundFor))
 	}
 	if path := c.BoundPath; !address.IsLocalURL(path) || strings.Trim(path, pathLetters) != "" || strings.HasSuffix(path, "/") {
 		p.add("BoundPath", quote(path), `must be a path such as "/dbsc", of letters, digits and -._~/, without a slash at the end`)
@@ -130,7 +138,17 @@ type binding struct {
 
 // skipped reports whether the browser says that it could not refresh the bound cookie: it
 // will go on trying, and must find its session again.
-func (q *request) skipped() bool { return q.unbound && q.r.Header.Get(dbsc.HeaderSkipped) != "" }
+// It does not try for pages of other origins, and does not say so.
+func (q *request) skipped() bool {
+	site := q.r.Header.Get("Sec-Fetch-Site")
+	return q.unbound && (q.r.Header.Get(dbsc.HeaderSkipped) != "" || site == "same-site" || site == "cross-site")
+}
+
+// refusesDevice reports whether a session that was read from the store is not opened, for
+// it is bound to a device that the request does not prove.
+func (q *request) refusesDevice(k *keeper.Kept, now time.Time) bool {
+	return q.kit.bound != nil && !q.provesDevice(k, now) && !q.refuseUnbound(*k)
+}
 
 // provesDevice reports whether a request may open a session as far as its binding is
 // concerned.
@@ -220,7 +238,11 @@ func (q *request) offerBinding() {
 		return
 	}
 	if text, _ := q.session.Text(dbsc.Name); text != "" {
-		return // it is bound
+		if !q.told {
+			return // it is bound
+		}
+		q.remove(dbsc.Name) // this browser has lost the key, and ReportUnbound has let it in
+		q.remove(dbsc.NameUsed)
 	}
 	o := dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
 	q.put(dbsc.NameOffer, o.Text())
@@ -481,7 +503,7 @@ func (q *request) registerDevice(c *gin.Context, k keeper.Kept) verdict {
 			}
 			b := dbsc.New(key, now)
 			v = verdict{status: http.StatusOK, cookie: b.Prove(now, now.Add(q.kit.bound.lifetime)), body: dbsc.Instructions{
-				ID: b.ID, RefreshURL: q.kit.bound.refresh, Cookie: q.kit.bound.cookie, Attributes: q.kit.bound.attributes(),
+				ID: b.ID, RefreshURL: q.kit.bound.refresh, Cookie: q.kit.bound.cookie, Attributes: q.kit.bound.attributes(), Initiators: q.kit.bound.initiators,
 			}.Text()}
 			return store.Change{Set: map[string]string{dbsc.Name: b.Text()}, Delete: []string{dbsc.NameOffer}}, nil
 		})

@@ -79,7 +79,8 @@ type Config struct {
 	Secrets [][]byte
 
 	// TrustedOrigins are the origins, such as "https://app.example.com", whose
-	// cross-origin POST, PUT, PATCH and DELETE requests are let through.
+	// cross-origin POST, PUT, PATCH and DELETE requests are let through. With DeviceBound
+	// their pages may also have the browser refresh the bound cookie.
 	TrustedOrigins []string
 
 	// CookielessRoutes are the requests that are authenticated by something other than
@@ -98,8 +99,9 @@ type Config struct {
 	// A client says that it is one by sending the header, at first without a token
 	// ("Authorization: Bearer"). The response to its sign-in, and to any other that
 	// gives the session a new ID, has the header as it is to be sent from then on.
-	// Such a request's cookies are not looked at, its response sets none for the
-	// session, and it may come from any origin.
+	// Such a request's cookies are not looked at, and its response sets none for the
+	// session. One without any cookies may come from any origin: no browser has added
+	// anything to it.
 	TokenHeader string
 
 	// DeviceBound binds signed-in sessions to the browser's device, if the browser can do
@@ -121,8 +123,8 @@ type Config struct {
 	BoundPath string
 
 	// BoundFor is how long a bound cookie is good for, and so how long a stolen one is. A
-	// browser in use renews it two minutes before. Default: 5 minutes. At least 150 s, at
-	// most an hour.
+	// browser in use renews it two minutes before. Default: 5 minutes. At least 4 minutes,
+	// as browsers renew it only so often; at most an hour.
 	BoundFor time.Duration
 
 	// Unbound says what becomes of a request for a bound session without a valid bound

@@ -209,7 +209,7 @@ func (q *request) followAgain(before keeper.Kept) {
 		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
 		q.report(q.loadErr)
 		return
-	case found && q.kit.policy.Live(&k.Record, now) && (q.kit.bound == nil || q.provesDevice(&k, now) || q.refuseUnbound(k)):
+	case found && q.kit.policy.Live(&k.Record, now) && !q.refusesDevice(&k, now):
 		q.start(k, q.kit.policy.Due(&k.Record, now))
 	}
 	q.loadErr = nil
@@ -491,8 +491,13 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	if !q.kit.ownMoves { // nobody knows when
 		q.kit.policy.Adopt(&record, now)
 	}
+	k := keeper.Adopted(id, record, q.adopted.Mover)
+	if q.refusesDevice(&k, now) {
+		q.adopted, why.gone = nil, nil
+		return false
+	}
 	moves := q.bearer || q.comesBack() // by this use
-	q.start(keeper.Adopted(id, record, q.adopted.Mover), moves)
+	q.start(k, moves)
 	if !moves {
 		q.kit.site.Warn(q.r, true)
 	}

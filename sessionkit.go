@@ -292,6 +292,12 @@ func (k *kit) among(around []*request) *request {
 		if q.kit == k {
 			return q
 		}
+		if q.kit.bound != nil && k.bound != nil && q.kit.bound.register == k.bound.register {
+			panic(&ConfigError{
+				Field: "Config.BoundPath", Value: quote(k.BoundPath),
+				Reason: "another Sessions in the same request answers there; give this one another BoundPath",
+			})
+		}
 		if q.kit.site.SecureName == k.site.SecureName {
 			panic(&ConfigError{
 				Field: "Config.Name", Value: quote(k.Name),

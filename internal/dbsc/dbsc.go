@@ -64,13 +64,13 @@ func IsID(s string) bool {
 type Instructions struct {
 	ID         string // of the binding
 	RefreshURL string
-	Cookie     string // the name of the bound cookie
-	Attributes string // of the bound cookie, exactly as it is set; otherwise browsers refresh before every request
+	Cookie     string   // the name of the bound cookie
+	Attributes string   // of the bound cookie, exactly as it is set; otherwise browsers refresh before every request
+	Initiators []string // hosts of other origins whose pages may have the browser refresh
 }
 
 // Text returns the instructions as JSON. The scope is the origin that was registered at.
-// Other sites cannot have the browser refresh: the request would come without the cookies
-// that are SameSite=Lax, and could set none.
+// The pages of no other origin can have the browser refresh but of the Initiators.
 func (i Instructions) Text() []byte {
 	type credential struct {
 		Type       string `json:"type"`
@@ -85,7 +85,8 @@ func (i Instructions) Text() []byte {
 		RefreshURL  string       `json:"refresh_url"`
 		Scope       scope        `json:"scope"`
 		Credentials []credential `json:"credentials"`
-	}{i.ID, i.RefreshURL, scope{}, []credential{{"cookie", i.Cookie, i.Attributes}}})
+		Initiators  []string     `json:"allowed_refresh_initiators,omitempty"`
+	}{i.ID, i.RefreshURL, scope{}, []credential{{"cookie", i.Cookie, i.Attributes}}, i.Initiators})
 	return text
 }
 

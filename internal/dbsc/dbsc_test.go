@@ -221,6 +221,8 @@ func TestHeaders(t *testing.T) {
 	i := dbsc.Instructions{ID: "x", RefreshURL: "/dbsc/refresh", Cookie: "__Host-session-bound", Attributes: "Path=/; Secure; HttpOnly; SameSite=Lax"}
 	assert.JSONEq(t, `{"session_identifier":"x","refresh_url":"/dbsc/refresh","scope":{"include_site":false},"credentials":[{"type":"cookie",`+
 		`"name":"__Host-session-bound","attributes":"Path=/; Secure; HttpOnly; SameSite=Lax"}]}`, string(i.Text()))
+	i.Initiators = []string{"app.example.com"}
+	assert.Contains(t, string(i.Text()), `"allowed_refresh_initiators":["app.example.com"]`)
 	assert.JSONEq(t, `{"session_identifier":"x","continue":false}`, string(dbsc.End("x")))
 }
 

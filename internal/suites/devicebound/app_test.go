@@ -65,10 +65,17 @@ type app struct {
 // boundFor is short, but long enough for no test to see the end of it.
 const boundFor = 5 * time.Minute
 
-func newApp(s *store.Store) *app {
+// newApp returns the application, which pages of other origins may call.
+func newApp(s *store.Store, origins ...string) *app {
 	a := &app{Engine: gin.New()}
-	a.Use(func(c *gin.Context) { a.note(c.Request) }, sessionkit.Sessions(s, sessionkit.Config{
-		DeviceBound: true, BoundFor: boundFor, RememberFor: time.Hour,
+	a.Use(func(c *gin.Context) {
+		a.note(c.Request)
+		if origin := c.GetHeader("Origin"); slices.Contains(origins, origin) {
+			c.Header("Access-Control-Allow-Origin", origin)
+			c.Header("Access-Control-Allow-Credentials", "true")
+		}
+	}, sessionkit.Sessions(s, sessionkit.Config{
+		DeviceBound: true, BoundFor: boundFor, RememberFor: time.Hour, TrustedOrigins: origins,
 		OnEvent: func(_ *gin.Context, e sessionkit.Event) {
 			a.mu.Lock()
 			defer a.mu.Unlock()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // patience is how long a busy machine may take.
@@ -369,6 +370,37 @@ func TestChromiumCopy(t *testing.T) {
 	assert.Equal(t, 200, b.open("/account"))
 	assert.Contains(t, b.text(), "user: alice")
 	assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.heard())
+	b.flawless()
+}
+
+// TestChromiumFromAnotherOrigin: an application in the browser, at another origin of the
+// site, calls this one: the browser refreshes for its requests as well. Origins of other
+// sites and addresses in Config.TrustedOrigins do no harm.
+func TestChromiumFromAnotherOrigin(t *testing.T) {
+	testserver.Slow(t)
+	pages := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, "<!doctype html><link rel=icon href=data:,>")
+	}))
+	t.Cleanup(pages.Close)
+	origin := strings.Replace(pages.URL, "127.0.0.1", "localhost", 1)
+	s := memstore.New()
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	a := newApp(s, origin, "https://elsewhere.example", "https://127.0.0.1:8443", "https://[::1]:8443")
+	site := overTLS(t, a)
+	b := newChromium(t, site)
+	b.do(chromedp.Navigate(origin))
+	status := func(method, path string) int {
+		return js[int](b, fmt.Sprintf("fetch(%q, {method: %q, credentials: 'include', redirect: 'manual'}).then(r => r.status)", site+path, method))
+	}
+	status(http.MethodPost, "/login")
+	b.await("creation: Success", 1)
+	assert.Equal(t, 200, status(http.MethodGet, "/api/me"))
+	proved := time.Now()
+	time.Sleep(time.Until(proved.Add(31 * time.Second))) // requests that the browser sent before the registration may arrive until then
+	b.lose()
+	a.heard()
+	assert.Equal(t, 200, status(http.MethodGet, "/api/me"), "%q", b.heard())
+	assert.Empty(t, a.heard())
 	b.flawless()
 }
 

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) { kittest.Main(m) }
 const boundCookie = "__Host-session-bound"
 
 // newBoundSite returns an application that binds sessions.
-func newBoundSite(t *testing.T, s *store.Store, config sessionkit.Config) *kittest.Site {
+func newBoundSite(t *testing.T, s sessions.Store, config sessionkit.Config) *kittest.Site {
 	t.Helper()
 	config.DeviceBound = true
 	a := kittest.NewRulesSite(s, config)
@@ -389,6 +389,37 @@ func TestBoundReportOnly(t *testing.T) {
 	})
 }
 
+// TestBoundAgain: while unbound requests are only reported, a browser that has lost its
+// binding gets another one when its user signs in again.
+func TestBoundAgain(t *testing.T) {
+	inBubble(t, sessionkit.Config{Unbound: sessionkit.ReportUnbound}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+		for _, path := range []string{"/login", "/confirm"} {
+			d := newDevice(t, a)
+			d.post("/login")
+			d.get("/")
+			d.post(path)
+			first := d.id
+			assert.NotEmpty(t, first)
+			time.Sleep(6 * time.Minute)
+			d.end("a proxy has answered 429")
+			delete(d.Cookies, boundCookie)
+			d.post(path)
+			assert.NotEmpty(t, d.id)
+			assert.NotEqual(t, first, d.id)
+			a.Heard()
+			assert.Equal(t, "42", d.get("/").Body.String())
+			assert.Empty(t, a.Kinds())
+			thief := d.copied()
+			delete(thief.Cookies, boundCookie)
+			thief.Get("/")
+			assert.Empty(t, a.Kinds(), "the first requests may come without the cookie")
+			time.Sleep(time.Minute)
+			thief.Get("/")
+			assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.Kinds())
+		}
+	})
+}
+
 // TestBoundStaleCookie: a browser that has the key, and a bound cookie that the server no
 // longer accepts, as after a step of its clock, is signed in all the same.
 func TestBoundStaleCookie(t *testing.T) {
@@ -444,6 +475,17 @@ func TestBoundFreshWithin(t *testing.T) {
 		r := thief.Request(http.MethodPost, "/")
 		r.URL.Path, r.RequestURI = "//evil.example", "//evil.example"
 		assert.Empty(t, thief.Do(r).Header().Get("Location"))
+
+		f := newDevice(t, a)
+		f.post("/login")
+		f.get("/")
+		time.Sleep(150 * time.Second)
+		f.post("/confirm")
+		thief = f.copied()
+		time.Sleep(45 * time.Second)
+		w = thief.Post("/fresh", nil, "Secure-Session-Skipped", "quota_exceeded")
+		assert.Equal(t, http.StatusUnauthorized, w.Code, "whoever says that the device cannot be proved now has not proved it")
+		assert.Contains(t, w.Body.String(), `"unbound"`)
 	})
 }
 
@@ -899,7 +941,7 @@ func TestBoundConfig(t *testing.T) {
 		"Config.DeviceBound":   {Domain: "example.com"},
 		"Config.DeviceBound ":  {Partitioned: true},
 		"Config.DeviceBound  ": {InsecureHTTP: true},
-		"Config.BoundFor":      {BoundFor: 2 * time.Minute},
+		"Config.BoundFor":      {BoundFor: 3 * time.Minute},
 		"Config.BoundFor ":     {BoundFor: 2 * time.Hour},
 		"Config.BoundFor  ":    {BoundFor: -time.Minute},
 		"Config.BoundPath":     {BoundPath: "dbsc"},
@@ -912,7 +954,7 @@ func TestBoundConfig(t *testing.T) {
 		require.ErrorContains(t, config.Validate(), strings.TrimSpace(field)+" is")
 	}
 	require.ErrorContains(t, sessionkit.Config{Unbound: sessionkit.EndUnbound}.Validate(), "Config.Unbound")
-	require.NoError(t, sessionkit.Config{DeviceBound: true, BoundFor: 150 * time.Second, BoundPath: "/a/b", SameSite: http.SameSiteStrictMode}.Validate())
+	require.NoError(t, sessionkit.Config{DeviceBound: true, BoundFor: 4 * time.Minute, BoundPath: "/a/b", SameSite: http.SameSiteStrictMode}.Validate())
 	require.NoError(t, sessionkit.Config{DeviceBound: true, Path: "/app"}.Validate())
 	assert.PanicsWithError(t, "sessionkit: Config.DeviceBound is true: a *cookie.store cannot change one value of a session without overwriting the others, "+
 		"so that a page loaded at the same time would undo the binding; use a store of sessionkit", func() {
@@ -995,6 +1037,95 @@ func TestBoundCrossSite(t *testing.T) {
 	assert.Contains(t, w.Header().Get("Secure-Session-Challenge"), d.challenge, "so that the browser keeps the binding")
 	assert.Equal(t, "42", d.get("/").Body.String())
 	assert.Equal(t, http.StatusForbidden, d.Browser.Post("/set", url.Values{}, "Sec-Fetch-Site", "cross-site").Code)
+}
+
+// TestBoundOtherOrigins: browsers refresh for a page of another origin only if the binding
+// names its host, so a request from one may come without the bound cookie. It ends nothing,
+// and puts no other session in the place of the user's.
+func TestBoundOtherOrigins(t *testing.T) {
+	for _, policy := range []sessionkit.UnboundPolicy{sessionkit.RefuseUnbound, sessionkit.EndUnbound} {
+		for _, site := range []string{"same-site", "cross-site"} {
+			inBubble(t, sessionkit.Config{Unbound: policy}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+				a.On("/flash", func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "hello") })
+				d := newDevice(t, a)
+				d.post("/login")
+				d.get("/")
+				time.Sleep(6 * time.Minute)
+				assert.True(t, d.lost())
+				w := d.Browser.Get("/", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
+				assert.Empty(t, w.Body.String(), "nobody is signed in")
+				d.Browser.Get("/flash", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
+				assert.Equal(t, "42", d.get("/").Body.String(), "%d, %s", policy, site)
+			})
+		}
+	}
+	d := newDevice(t, newBoundSite(t, memory(t), sessionkit.Config{TrustedOrigins: []string{"https://app.example.com:8443", "https://www.example.com"}}))
+	m := registration.FindStringSubmatch(d.Browser.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+	require.NotNil(t, m)
+	w := d.raw(m[1], d.key.Registration(m[2]), "")
+	assert.Contains(t, w.Body.String(), `"allowed_refresh_initiators":["app.example.com","www.example.com"]`)
+}
+
+// TestBoundBeforeTheMove: a bound session that has yet to move from another store is as hard
+// to steal as it was there.
+func TestBoundBeforeTheMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := memory(t), memory(t)
+		a := newBoundSite(t, from, sessionkit.Config{})
+		d, fresh := newDevice(t, a), newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		time.Sleep(6 * time.Minute)
+		thief := d.copied()
+		delete(thief.Cookies, boundCookie)
+		assert.Empty(t, thief.Get("/").Body.String())
+		fresh.post("/login") // and has not sent the bound cookie yet
+
+		a = newBoundSite(t, store.Migrate(from, to, "session"), sessionkit.Config{})
+		thief.Handler, d.Handler, fresh.Handler = a, a, a
+		assert.Empty(t, thief.Get("/", "Sec-Purpose", "prefetch").Body.String())
+		assert.Empty(t, thief.Get("/").Body.String())
+		assert.Equal(t, []sessionkit.EventKind{"unbound", "unbound"}, a.Kinds())
+		assert.Equal(t, "42", d.get("/").Body.String())
+		assert.Equal(t, "42", fresh.get("/").Body.String())
+		time.Sleep(time.Minute)
+		assert.Empty(t, thief.Get("/").Body.String())
+		assert.Equal(t, "42", d.get("/").Body.String())
+		assert.Equal(t, "42", fresh.get("/").Body.String())
+		copied := fresh.copied()
+		delete(copied.Cookies, boundCookie)
+		assert.Empty(t, copied.Get("/").Body.String())
+		assert.Empty(t, a.Errors())
+	})
+}
+
+// TestBoundByTwo: two middlewares cannot both answer the same paths.
+func TestBoundByTwo(t *testing.T) {
+	s := memory(t)
+	serve := func(admin sessionkit.Config) {
+		a := gin.New()
+		a.Use(sessionkit.Sessions(s, sessionkit.Config{DeviceBound: true}), sessionkit.Sessions(s, admin))
+		a.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://example.com/", nil))
+	}
+	assert.PanicsWithError(t, `sessionkit: Config.BoundPath is "/dbsc": another Sessions in the same request answers there; give this one another BoundPath`, func() {
+		serve(sessionkit.Config{Name: "admin", DeviceBound: true})
+	})
+	assert.NotPanics(t, func() { serve(sessionkit.Config{Name: "admin", DeviceBound: true, BoundPath: "/admin/dbsc"}) })
+	assert.NotPanics(t, func() { serve(sessionkit.Config{Name: "admin"}) })
+}
+
+// TestBoundForTheShortest: the signatures that a browser makes are enough for a user who is
+// always there, however short BoundFor may be.
+func TestBoundForTheShortest(t *testing.T) {
+	inBubble(t, sessionkit.Config{BoundFor: 4 * time.Minute}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		for range 60 * 12 {
+			time.Sleep(5 * time.Second)
+			require.Equal(t, "42", d.get("/").Body.String())
+		}
+		assert.Greater(t, d.refreshes, 20)
+	})
 }
 
 // lists is a backend whose lists have nothing of the values but the sign-in.
