@@ -392,7 +392,7 @@ func TestBoundReportOnly(t *testing.T) {
 // TestBoundAgain: while unbound requests are only reported, a browser that has lost its
 // binding gets another one when its user signs in again.
 func TestBoundAgain(t *testing.T) {
-	inBubble(t, sessionkit.Config{Unbound: sessionkit.ReportUnbound}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+	inBubble(t, sessionkit.Config{Unbound: sessionkit.ReportUnbound}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
 		for _, path := range []string{"/login", "/confirm"} {
 			d := newDevice(t, a)
 			d.post("/login")
@@ -1052,9 +1052,9 @@ func TestBoundOtherOrigins(t *testing.T) {
 				d.get("/")
 				time.Sleep(6 * time.Minute)
 				assert.True(t, d.lost())
-				w := d.Browser.Get("/", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
+				w := d.Get("/", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
 				assert.Empty(t, w.Body.String(), "nobody is signed in")
-				d.Browser.Get("/flash", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
+				d.Get("/flash", "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image")
 				assert.Equal(t, "42", d.get("/").Body.String(), "%d, %s", policy, site)
 			})
 		}
