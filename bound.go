@@ -319,12 +319,22 @@ func (q *request) arrivesUnbound() bool {
 	defer q.unlock(q.c)
 	q.arriving = true
 	q.load(false)
-	unbound := q.unbound
-	if !unbound { // the handlers have yet to ask for the session, if they do
-		q.loaded, q.pending = nil, nil
-	}
 	q.arriving = false
-	return unbound
+	if q.unbound {
+		return true
+	}
+	if q.loadErr == nil {
+		q.arrived = &arrived{q.loaded, q.pending}
+	}
+	q.loaded, q.pending = nil, nil
+	return false
+}
+
+// arrived is the session of a request that has turned out not to arrive unbound. It counts
+// as loaded once the handlers ask for it, if they do.
+type arrived struct {
+	loaded  *loaded
+	pending *pendingCalls
 }
 
 // came reports whether the request has a cookie of a name.

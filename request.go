@@ -38,6 +38,7 @@ type request struct {
 
 	*loaded // nil: nothing has asked for the session
 
+	arrived  *arrived // nil: nothing
 	flashes  *flashes // nil: none yet
 	returnTo *string  // what NextURL has returned, if a redirect would change it; nil: it would not
 
@@ -173,6 +174,9 @@ func (q *request) calls() *pendingCalls {
 // read again, past any cache, unless the request has changed it.
 func (q *request) load(fresh bool) {
 	switch {
+	case q.loaded == nil && q.arrived != nil && !fresh:
+		q.loaded, q.pending, q.arrived = q.arrived.loaded, q.arrived.pending, nil
+		q.session.Passive, q.asked = q.session.Passive || q.panicked, q.panicked
 	case q.loaded == nil:
 		q.loaded = new(loaded)
 		q.prefetch = client.Prefetches(q.r)

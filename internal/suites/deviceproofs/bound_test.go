@@ -1189,6 +1189,16 @@ func TestBoundArrival(t *testing.T) {
 
 			assert.Equal(t, "42", d.get("/guarded").Body.String())
 			assert.Equal(t, "42", arrive("/guarded").Body.String(), "the bound cookie has come")
+			other := kittest.NewBrowser(t, a)
+			other.Get("/login") // by a browser that binds nothing
+			b.Called()
+			assert.Equal(t, "42", other.Get("/guarded", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document").Body.String())
+			assert.Equal(t, []string{"load"}, b.Called(), "it is read once")
+			gone := other.Fork()
+			other.Get("/logout")
+			a.Heard()
+			assert.Empty(t, gone.Get("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document").Body.String())
+			assert.Equal(t, []sessionkit.EventKind{"rejected"}, a.Kinds())
 			thief := d.copied()
 			delete(thief.Cookies, boundCookie)
 			assert.Empty(t, a.Heard())
