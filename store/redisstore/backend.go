@@ -236,7 +236,7 @@ func (b *backend) Rotate(ctx context.Context, id string, m store.Move) (bool, er
 	return moved, err
 }
 
-// RotateAndPeek is as CreateAndPeek.
+// RotateAndPeek is as CreateAndPeek. In a Cluster the records to peek at are also read before.
 func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
 	if !b.cluster {
 		moved, texts, _, err := b.renew(ctx, id, m, p, false)
@@ -247,6 +247,10 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 	}
 	ctx, cancel := b.bound(context.WithoutCancel(ctx)) // a caller who gives up must not stop it between two steps
 	defer cancel()
+	// A node of theirs that does not answer is found out here, where nothing has been done.
+	if _, _, err := b.peek(ctx, true, p); err != nil {
+		return false, nil, err
+	}
 	n, err := b.carry(ctx, id, m)
 	if err != nil {
 		return false, nil, failed("renewing a session", err)

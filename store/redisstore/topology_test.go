@@ -63,6 +63,34 @@ func TestSlotMovesToANewNode(t *testing.T) {
 	}
 }
 
+// TestRenewWhileANodeOfABoundaryHangs: the boundaries of a user may be on a node that has
+// nothing else to do with a session. If that does not answer, the session must not end.
+func TestRenewWhileANodeOfABoundaryHangs(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: time.Second}})
+	nodeOf := func(id string) *testserver.RedisServer {
+		slot, err := strconv.Atoi(command(t, nodes[0], "CLUSTER", "KEYSLOT", "session:id:"+id))
+		require.NoError(t, err)
+		return nodes[slot*len(nodes)/16384]
+	}
+	idOn := func(first int, hangs bool) string {
+		for nodeOf(newID(first)) == nodes[2] != hangs {
+			first++
+		}
+		return newID(first)
+	}
+	id, next, boundary := idOn(0, false), idOn(1000, false), idOn(2000, true)
+	create(t, b, id, record("", nil))
+	nodes[2].Pause()
+	_, _, err := b.(store.PeekingBackend).RotateAndPeek(t.Context(), id, move(next, record("", nil), nil), store.Peek{Name: "x", IDs: []string{boundary}})
+	nodes[2].Resume()
+	require.Error(t, err)
+	r, found, err := b.Load(t.Context(), id)
+	require.NoError(t, err)
+	require.True(t, found)
+	assert.Empty(t, r.Ended, "the session goes on")
+}
+
 // TestSentinelFailover kills the master of two servers that a Sentinel watches.
 func TestSentinelFailover(t *testing.T) {
 	testserver.Slow(t)
