@@ -260,11 +260,11 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 }
 
 // renew moves a session on one server. It returns the record if that is asked for, and
-// can be had.
+// can be had. It reports true with an error if the session may have moved all the same.
 func (b *backend) renew(ctx context.Context, id string, m store.Move, p store.Peek, asked bool) (bool, []string, *store.Record, error) {
 	n, texts, r, err := b.rename(ctx, id, m, p, asked)
-	if err != nil {
-		return false, nil, nil, failed("renewing a session", err)
+	if err != nil { // what the replicas do not have stands on the server
+		return errors.Is(err, errNotReplicated), nil, nil, failed("renewing a session", err)
 	}
 	b.renewed(n == done, id, m)
 	return n == done, texts, r, nil

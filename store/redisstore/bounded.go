@@ -232,7 +232,7 @@ func (b *bounded) runAndWait(
 	n, err := link.Do(ctx, link.B().Wait().Numreplicas(int64(replicas)).Timeout(milliseconds).Build()).AsInt64()
 	switch {
 	case err != nil:
-		return rueidis.NewErrorResult(fmt.Errorf("waiting for replicas: %w", err))
+		return rueidis.NewErrorResult(fmt.Errorf("%w: waiting for them: %w", errNotReplicated, err))
 	case n < int64(replicas):
 		return rueidis.NewErrorResult(fmt.Errorf("%w: %d of %d", errNotReplicated, n, replicas))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
@@ -106,6 +107,25 @@ func TestReplicas(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, store.Revoked, r.Ended, "it has ended all the same")
 	replica.Resume()
+}
+
+// TestSignInWithoutReplicas: a sign-in that fails because a replica does not answer leaves
+// no session, whose token nobody has.
+func TestSignInWithoutReplicas(t *testing.T) {
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	s := redisstore.New(connect(t, master.Address), redisstore.Config{Replicas: 1, Store: store.Config{Timeout: time.Second}})
+	defer func() { assert.NoError(t, s.Close()) }()
+	visitor := record("", nil)
+	_, id, _, err := kit(s).Create(t.Context(), visitor, signin.Attempt{})
+	require.NoError(t, err)
+	replica.Pause()
+	defer replica.Resume()
+	_, _, _, _, err = kit(s).SignIn(t.Context(), id, visitor, record("alice", nil), nil, signin.Attempt{Began: time.Now()})
+	require.ErrorContains(t, err, "not on as many replicas")
+	list, err := s.Sessions(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Empty(t, list)
 }
 
 // BenchmarkReplicas measures what it costs to wait for a replica:
