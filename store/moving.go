@@ -296,7 +296,7 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 }
 
 // put puts a mark in place of the old session and removes that. It reports false if
-// there is a mark already.
+// there is a mark already, or the old session has ended.
 func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, error) {
 	created, err := o.create(ctx, mark)
 	if err != nil {
@@ -307,6 +307,9 @@ func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, err
 	}
 	if err := o.retire(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
+		if errors.Is(err, ErrEnded) {
+			err = nil
+		}
 		return false, errors.Join(err, undoErr)
 	}
 	return true, nil
@@ -326,7 +329,8 @@ func (o *moving) takeBack(ctx context.Context, failed mark) error {
 	return err
 }
 
-// retire removes the session from the old store.
+// retire removes the session from the old store. The error is [ErrEnded] if that knows
+// that there was none any more.
 func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 	defer func() {
 		if v := recover(); v != nil { // some stores panic on what they cannot encode
@@ -343,6 +347,13 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 		}
 		return nil
 	}
+	ended, known, err := o.endKnown(ctx)
+	if err == nil && known && !ended {
+		err = ErrEnded
+	}
+	if err != nil {
+		return fmt.Errorf("store: ending a session of the old store: %w", err)
+	}
 	clear(o.session.Values)
 	options := gsessions.Options{Path: "/"}
 	if o.session.Options != nil {
@@ -351,11 +362,28 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 	options.MaxAge = -1
 	o.session.Options = &options
 	header := headerOnly{}
-	if err := o.m.from.Save(o.only(r).WithContext(ctx), header, o.session); err != nil {
+	if err := o.m.from.Save(o.only(r).WithContext(ctx), header, o.session); err != nil && !ended {
 		return fmt.Errorf("store: ending a session of the old store: %T: %w", o.m.from, err)
 	}
 	o.retired = header.Header()["Set-Cookie"]
 	return nil
+}
+
+// endKnown ends the session in the old store, and reports whether there was one. known is
+// false, and nothing has been done, if the old store cannot tell.
+func (o *moving) endKnown(ctx context.Context) (ended, known bool, err error) {
+	own, ok := o.m.from.(interface{ Kit() any })
+	if !ok {
+		return false, false, nil
+	}
+	old, ok := own.Kit().(interface {
+		End(ctx context.Context, cookie string) (bool, error)
+	})
+	if !ok {
+		return false, false, nil
+	}
+	ended, err = old.End(ctx, o.cookie)
+	return ended, true, err
 }
 
 // headerOnly is a response of which only the header is of interest.

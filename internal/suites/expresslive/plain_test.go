@@ -140,3 +140,38 @@ func TestMigrate(t *testing.T) {
 		assert.Zero(t, m.count(t), "the old records are gone")
 	})
 }
+
+// TestMigrateSignOutWins: a sign-out at Node, or at a process that does not move sessions
+// yet, is not undone by a request that has read the session before.
+func TestMigrateSignOutWins(t *testing.T) {
+	for name, test := range map[string]struct {
+		finish func(c *gin.Context)
+		status int
+		user   string // of the session that is left
+	}{
+		"a change":   {func(c *gin.Context) { counter.Set(c, 1) }, http.StatusServiceUnavailable, ""},
+		"a renewal":  {func(c *gin.Context) { sessionkit.Renew(c) }, http.StatusServiceUnavailable, ""},
+		"a sign-out": {sessionkit.Logout, http.StatusOK, ""},
+		"a sign-in":  {func(c *gin.Context) { sessionkit.Login(c, "bob") }, http.StatusOK, "bob"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMedium(t, func(t *testing.T, m *medium) {
+				m.write(t, "x", `{"cookie":{},"userId":"ada"}`)
+				old, next := newStore(m), memstore.New()
+				defer func() { assert.NoError(t, next.Close()) }()
+				res := inside(t, store.Migrate(old, next, "connect.sid", old.UserOf), seal(secrets, "x"), func(c *gin.Context) {
+					user, _ := sessionkit.User(c)
+					assert.Equal(t, "ada", user)
+					inside(t, newStore(m), seal(secrets, "x"), sessionkit.Logout)
+					test.finish(c)
+				})
+				assert.Equal(t, test.status, res.StatusCode, res.Header["Errors"])
+				for user, want := range map[string]bool{"ada": false, "bob": test.user == "bob"} {
+					list, err := next.Sessions(t.Context(), user)
+					require.NoError(t, err)
+					assert.Equal(t, want, len(list) == 1, user)
+				}
+			})
+		})
+	}
+}
