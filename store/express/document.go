@@ -133,7 +133,7 @@ func (d document) record(c Config, left time.Duration) store.Record {
 	}
 	r.Values[lifeName] = value.EncodeInt(int(life / time.Second))
 	in := signin.Of(r.Values)
-	own := r.User != "" && r.User == d.own.User && !in.At.IsZero()
+	own := r.User != "" && r.User == d.own.User && !in.Shown().IsZero()
 	if own && !in.Values { // by Login of this side
 		if !in.Ends.IsZero() && in.Ends.Before(r.Expires) {
 			r.Expires = in.Ends

@@ -300,6 +300,42 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// TestConfirm: someone shows again who they are, whichever side has signed them in.
+func TestConfirm(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		m.write(t, "x", `{"cookie":{"originalMaxAge":null},"userId":"ada"}`)
+		for name, cookie := range map[string]string{
+			"signed in by Node": seal(secrets, "x"),
+			"signed in here":    inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada") }).Cookies()[0].Value,
+		} {
+			t.Run(name, func(t *testing.T) {
+				for range 2 {
+					res := inside(t, s, cookie, func(c *gin.Context) {
+						sessionkit.Confirm(c)
+						assert.WithinDuration(t, time.Now(), sessionkit.Current(c).ConfirmedAt, time.Minute)
+					})
+					require.Len(t, res.Cookies(), 1)
+					cookie = res.Cookies()[0].Value
+				}
+				fresh := sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour})
+				res := inside(t, s, cookie, func(c *gin.Context) {
+					assert.WithinDuration(t, time.Now(), sessionkit.Current(c).ConfirmedAt, time.Minute)
+					fresh(c)
+					assert.False(t, c.IsAborted())
+				})
+				assert.Equal(t, http.StatusOK, res.StatusCode)
+				sid, _ := open(secrets, cookie)
+				text := strings.ReplaceAll(m.read(t, sid), `"userId": `, `"userId":`)
+				m.write(t, sid, strings.Replace(text, `"userId":"ada"`, `"userId":"bob"`, 1)) // by Node
+				inside(t, s, cookie, func(c *gin.Context) {
+					assert.Zero(t, sessionkit.Current(c).ConfirmedAt, "not that user")
+				})
+			})
+		}
+	})
+}
+
 // TestUnsupported: what needs to know the sessions of a user.
 func TestUnsupported(t *testing.T) {
 	s := newStore(newRedis(t))
