@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	gsessions "github.com/gorilla/sessions"
@@ -227,6 +228,9 @@ func (s *Store) rotate(
 	ctx context.Context, sid string, held, next store.Record, drop []string, signedIn, https bool,
 ) (newSID string, found bool, err error) {
 	const doing = "giving a session a new ID"
+	if signedIn && !signin.Of(next.Values).Values { // by Login
+		next = keepAge(held, next, drop)
+	}
 	e, err := newEdit(next.Values, drop)
 	if err == nil {
 		err = s.sign(&e, next, signedIn)
@@ -249,6 +253,17 @@ func (s *Store) rotate(
 	newSID = newID()
 	found, err = s.backend.move(ctx, sid, newSID, e)
 	return newSID, found, wrap(doing, err)
+}
+
+// keepAge returns next with the maxAge of the session that it comes from, unless that is
+// dropped. It may stand in what Node says of the cookie, which does not count for a
+// sign-in by Login.
+func keepAge(held, next store.Record, drop []string) store.Record {
+	age := held.Values[value.MaxAge]
+	if age != "" && next.Values[value.MaxAge] == "" && !slices.Contains(drop, value.MaxAge) {
+		next.Values = value.With(next.Values, value.MaxAge, age)
+	}
+	return next
 }
 
 func (s *Store) end(ctx context.Context, sid string) (bool, error) {

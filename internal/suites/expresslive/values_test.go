@@ -300,6 +300,33 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
+// TestLoginOfARememberedUser: Node remembers a user for 30 days, who signs in again on this
+// side. That lasts as the sign-in before.
+func TestLoginOfARememberedUser(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		m.write(t, "x", `{"cookie":{"originalMaxAge":2592000000},"userId":"ada"}`)
+		res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) { sessionkit.Login(c, "ada") })
+		require.Len(t, res.Cookies(), 1)
+		assert.InDelta(t, month.Seconds(), res.Cookies()[0].MaxAge, 3)
+		sid, _ := open(secrets, res.Cookies()[0].Value)
+		assert.InDelta(t, month.Seconds(), m.left(t, sid).Seconds(), 3)
+		m.write(t, sid, m.read(t, sid)) // an hour is left: it was not used for long
+		inside(t, s, res.Cookies()[0].Value, func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			assert.Equal(t, "ada", user)
+			assert.WithinDuration(t, time.Now().Add(month), sessionkit.Current(c).EndsAt, time.Minute)
+		})
+
+		m.write(t, "y", `{"cookie":{"originalMaxAge":2592000000},"userId":"ada"}`)
+		res = inside(t, s, seal(secrets, "y"), func(c *gin.Context) { sessionkit.Login(c, "ada", sessionkit.Lifetime(time.Hour)) })
+		assert.Zero(t, res.Cookies()[0].MaxAge, "unless it says how long")
+		sid, _ = open(secrets, res.Cookies()[0].Value)
+		assert.NotContains(t, m.read(t, sid), "max_age")
+	})
+}
+
 // TestConfirm: someone shows again who they are, whichever side has signed them in.
 func TestConfirm(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
