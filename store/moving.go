@@ -59,10 +59,10 @@ func oldRecord(values map[any]any, user string) Record {
 // its values: a sign-in by Login goes on as it is, if the values say the same.
 func movedRecord(r Record, user string, byValues bool) Record {
 	now := time.Now()
-	if !byValues {
+	in := r.signIn()
+	if !byValues || user == "" && !in.Values { // values that say nothing do not sign out who has signed in by Login
 		user = r.User
 	}
-	in := r.signIn()
 	r.Name, r.Seen = "", now
 	if user != "" && user == r.User && !in.Values && in.Line != "" {
 		return r

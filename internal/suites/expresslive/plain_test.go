@@ -141,6 +141,41 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
+// TestMigrateSignInByLogin: the values of a session do not say who has signed in by Login if
+// Node does not know.
+func TestMigrateSignInByLogin(t *testing.T) {
+	m := newRedis(t)
+	byNode := m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}})
+	byLogin := m.store(express.Config{Secrets: secrets})
+	for _, test := range []struct {
+		name, drop string
+		old        *express.Store
+		user       string
+	}{
+		{"Node does not know", "", byLogin, "ada"},
+		{"Node knows", "", byNode, "ada"},
+		{"signed out by Node", "userId", byNode, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cookie := inside(t, test.old, "", func(c *gin.Context) { sessionkit.Login(c, "ada") }).Cookies()[0].Value
+			if test.drop != "" {
+				inside(t, test.old, cookie, func(c *gin.Context) { sessions.Default(c).Delete(test.drop) })
+			}
+			next := memstore.New()
+			defer func() { assert.NoError(t, next.Close()) }()
+			res := inside(t, store.Migrate(test.old, next, "connect.sid", test.old.UserOf), cookie, func(c *gin.Context) {
+				user, _ := sessionkit.User(c)
+				assert.Equal(t, test.user, user)
+				counter.Set(c, 1)
+			})
+			assert.Equal(t, http.StatusOK, res.StatusCode)
+			list, err := next.Sessions(t.Context(), "ada")
+			require.NoError(t, err)
+			assert.Equal(t, test.user != "", len(list) == 1)
+		})
+	}
+}
+
 // TestMigrateSignOutWins: a sign-out at Node, or at a process that does not move sessions
 // yet, is not undone by a request that has read the session before.
 func TestMigrateSignOutWins(t *testing.T) {
