@@ -166,7 +166,7 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 // share has the sessions kept in a store that another program uses as well.
 func (k *kit) share(s kitstore.Shared) {
 	_, persistent := s.VisitorFor()
-	k.policy.Closing, k.policy.ByValues = !persistent, k.UserOf != nil
+	k.policy.Closing, k.policy.Rolling, k.policy.ByValues = !persistent, true, k.UserOf != nil
 	k.site.Shared, k.site.SecureName = s.Cookie, k.Name
 	k.keeper = keeper.Share(s, &k.policy)
 }

@@ -144,7 +144,11 @@ func (s *Session) NotRecorded() { s.due = false }
 // RenewsCookie reports whether a change has the browser get its cookie anew, as the
 // session lives on.
 func (s *Session) RenewsCookie(c store.Change) bool {
-	return !c.Seen.IsZero() && s.life().renewsCookie(&s.stored.Record, c.Seen)
+	if c.Seen.IsZero() {
+		return false
+	}
+	l := s.life()
+	return l.renewsCookie(&s.stored.Record, c.Seen) || s.Policy.Rolling && l.endless()
 }
 
 // ByItself makes a sign-in one of its own: the session that it was to take over has

@@ -20,6 +20,10 @@ type Policy struct {
 	// Closing means that a visitor's cookie ends with the browser, whatever Visitor is.
 	Closing bool
 
+	// Rolling means that a cookie that outlives the browser is sent again whenever use is
+	// recorded. The browser may have it from another program, which makes it end earlier.
+	Rolling bool
+
 	// ByValues means that the application's own values say who is signed in.
 	ByValues bool
 }
@@ -171,8 +175,12 @@ func (l life) cookieAge(r *store.Record, in signin.SignIn, now time.Time) int {
 // again, as the session is used on another day than before, counted from its
 // creation.
 func (l life) renewsCookie(r *store.Record, seen time.Time) bool {
-	return l.persistent && l.lifetime <= 0 && seen.Sub(r.Created)/day != r.Seen.Sub(r.Created)/day
+	return l.endless() && seen.Sub(r.Created)/day != r.Seen.Sub(r.Created)/day
 }
+
+// endless reports whether the cookie outlives the browser and goes on as long as the
+// session is used.
+func (l life) endless() bool { return l.persistent && l.lifetime <= 0 }
 
 // signInOf returns what a record keeps of the sign-in, the zero value if nobody is
 // signed in.

@@ -113,8 +113,9 @@ type Cookie struct {
 	Path   string // default: "/"
 
 	// MaxAge is how long the cookie and the session live after their last use. The
-	// cookie has it as Max-Age here, and as Expires from Node; here it is sent again
-	// once a day and lives a day longer. Default: 0, until the browser closes.
+	// cookie has it as Max-Age here, and as Expires from Node. Here it is sent again
+	// whenever use is recorded, at most once a minute, and lives a day longer.
+	// Default: 0, until the browser closes.
 	MaxAge time.Duration
 
 	Secure      Secure        // default: Never

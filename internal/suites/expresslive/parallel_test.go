@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -201,4 +202,36 @@ func TestUseIsRecorded(t *testing.T) {
 		assert.InDelta(t, (90 * time.Minute).Seconds(), m.left(t, b.sid()).Seconds(), 3)
 		assert.Equal(t, text, m.read(t, b.sid()), "of which the record says nothing")
 	})
+}
+
+// TestCookieIsSentAgain: someone who is busy on this side keeps a cookie with a maxAge,
+// whichever side has sent it.
+func TestCookieIsSentAgain(t *testing.T) {
+	const maxAge = 2 * time.Hour
+	m := newRedis(t)
+	s := m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}, Cookie: express.Cookie{MaxAge: maxAge}})
+	read, write := func(c *gin.Context) { _, _ = counter.Get(c) }, func(c *gin.Context) { counter.Set(c, time.Now().Nanosecond()) }
+	m.write(t, "x", `{"cookie":{"originalMaxAge":7200000},"userId":"ada"}`)
+	for name, cookie := range map[string]string{
+		"signed in by Node":        seal(secrets, "x"),
+		"a visitor's of this side": inside(t, s, "", write).Cookies()[0].Value,
+	} {
+		t.Run(name, func(t *testing.T) {
+			sid, _ := open(secrets, cookie)
+			for _, use := range []func(c *gin.Context){read, write} {
+				for range 2 { // an hour passes
+					m.write(t, sid, m.read(t, sid))
+					res := inside(t, s, cookie, use)
+					require.Len(t, res.Cookies(), 1)
+					assert.Equal(t, cookie, res.Cookies()[0].Value)
+					assert.GreaterOrEqual(t, res.Cookies()[0].MaxAge, int(maxAge.Seconds()))
+					assert.Empty(t, inside(t, s, cookie, use).Cookies(), "use was recorded just now")
+				}
+			}
+		})
+	}
+	visitor := seal(secrets, "y")
+	m.write(t, "y", `{"cookie":{"originalMaxAge":null}}`)
+	s = m.store(express.Config{Secrets: secrets})
+	assert.Empty(t, inside(t, s, visitor, write).Cookies(), "one that ends with the browser need not be sent again")
 }
