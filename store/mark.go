@@ -46,8 +46,8 @@ func (m mark) trace() Record {
 	return r
 }
 
-// markedFor is how long a mark is kept: longer than gin-contrib's stores take a
-// cookie, which is 30 days.
+// markedFor is how long a mark is kept at least: longer than gin-contrib's stores take a
+// cookie unless told otherwise, which is 30 days.
 const markedFor = 31 * 24 * time.Hour
 
 const (
@@ -80,11 +80,14 @@ func (o *moving) mark(ctx context.Context) (m mark, found bool, err error) {
 func (o *moving) create(ctx context.Context, m mark) (bool, error) {
 	j, _ := json.Marshal(m) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
-	now := time.Now()
+	now, stays := time.Now(), markedFor
+	if o.session != nil && o.session.Options != nil { // for so long the old store takes the cookie
+		stays = max(stays, time.Duration(o.session.Options.MaxAge)*time.Second+24*time.Hour)
+	}
 	ctx, cancel := o.m.bound(ctx)
 	defer cancel()
 	created, err := o.m.backend.Create(ctx, o.id, Record{
-		Kind: markKind, Created: now, Seen: now, Expires: now.Add(markedFor), Values: map[string]string{markName: text},
+		Kind: markKind, Created: now, Seen: now, Expires: now.Add(stays), Values: map[string]string{markName: text},
 	})
 	if err != nil {
 		return false, fmt.Errorf("store: moving a session: %w", err)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -147,6 +148,27 @@ func TestPlainMigrateLogoutWins(t *testing.T) {
 	require.ErrorIs(t, session.Save(inFlight, w), store.ErrEnded)
 	assert.Empty(t, w.Header())
 	assert.Empty(t, plainValues(t, s, cookie))
+}
+
+// TestPlainMigrateOfLongCookies: what has ended stays ended for as long as the old store
+// takes its cookie.
+func TestPlainMigrateOfLongCookies(t *testing.T) {
+	const day = 24 * time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		cookies := gsessions.NewCookieStore([]byte("secret"))
+		cookies.MaxAge(int(90 * day / time.Second))
+		old, next := oldStore{cookies}, memstore.New()
+		defer func() { assert.NoError(t, next.Close()) }()
+		cookie := saveOld(t, old, func(session *gsessions.Session) { session.Values["a"] = 1 })
+		s := store.Migrate(old, next, "old")
+		assert.NotEmpty(t, plainValues(t, s, cookie))
+		_, err := change(t, s, func(session *gsessions.Session) { session.Options.MaxAge = -1 }, cookie)
+		require.NoError(t, err)
+		for range 100 {
+			require.Empty(t, plainValues(t, s, cookie))
+			time.Sleep(day)
+		}
+	})
 }
 
 func TestMigrateWithGinContribAlone(t *testing.T) {
