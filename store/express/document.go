@@ -315,14 +315,14 @@ var errNoForm = errors.New("JSON has no form for it")
 
 var errRounded = errors.New("JavaScript rounds integers beyond 2^53: use a string, or the tag `json:\",string\"` in a struct")
 
-// rawOf returns the JSON of a value that sessions.Default(c) has.
+// rawOf returns the JSON of a value that sessions.Default(c) has, also with errRounded.
 func rawOf(v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
 		return "null", nil
 	case value.JSON:
 		if rounds(string(v)) {
-			return "", errRounded
+			return string(v), errRounded
 		}
 		return string(v), nil
 	case string, bool:
@@ -330,7 +330,7 @@ func rawOf(v any) (string, error) {
 	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr:
 		raw := fmt.Sprint(v)
 		if rounds(raw) {
-			return "", errRounded
+			return raw, errRounded
 		}
 		return raw, nil
 	case float32:

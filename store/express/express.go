@@ -60,6 +60,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -361,7 +362,7 @@ func (s *Store) UserOf(values map[any]any) string {
 		return ""
 	}
 	raw, err := rawOf(v)
-	if err != nil {
+	if err != nil && !errors.Is(err, errRounded) { // to read it is all right
 		return ""
 	}
 	return s.config.User.read(raw)

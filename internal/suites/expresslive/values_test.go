@@ -266,6 +266,42 @@ func TestUserFunctions(t *testing.T) {
 	})
 }
 
+// TestUserWithALargeNumber: integers over 2^53 are refused when this side writes them. What
+// Node has written is read.
+func TestUserWithALargeNumber(t *testing.T) {
+	object := express.User{
+		Name: "user",
+		Read: func(raw json.RawMessage) string {
+			var u struct{ ID json.Number }
+			_ = json.Unmarshal(raw, &u)
+			return u.ID.String()
+		},
+		Write: func(user string) any { return map[string]any{"id": json.Number(user)} },
+	}
+	eachMedium(t, func(t *testing.T, m *medium) {
+		for _, test := range []struct {
+			text, user string
+			config     express.User
+		}{
+			{`{"id":42,"seen":1732845600000}`, "42", object},
+			{`{"id":42,"seen":1732845600000000000}`, "42", object},
+			{`{"id":9007199254740992}`, "9007199254740992", object},
+			{`9007199254740992`, "9007199254740992", express.User{Name: "user"}},
+		} {
+			m.write(t, "x", `{"cookie":{},"user":`+test.text+`}`)
+			s := m.store(express.Config{Secrets: secrets, User: test.config})
+			res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+				user, _ := sessionkit.User(c)
+				assert.Equal(t, test.user, user, test.text)
+				counter.Set(c, 1)
+			})
+			assert.Equal(t, http.StatusOK, res.StatusCode)
+			assert.Empty(t, res.Cookies())
+			assert.Contains(t, strings.ReplaceAll(m.read(t, "x"), " ", ""), test.text)
+		}
+	})
+}
+
 // TestDeadlines: a sign-in of this side has the deadlines of this side, whatever Node
 // does with the session. One of Node has those of Node.
 func TestDeadlines(t *testing.T) {
