@@ -33,7 +33,7 @@ func (s shared) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
 			return Kept{}, fmt.Errorf("ending an expired session: %w", err)
 		}
 	}
-	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: cookie}}, nil
+	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: s.store.SignAnew(cookie)}}, nil
 }
 
 func (s shared) Create(r *http.Request, record store.Record, _ signin.Attempt) (Kept, error) {

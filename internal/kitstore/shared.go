@@ -28,6 +28,10 @@ type Shared interface {
 	// Load returns the session that a cookie names, and its public ID.
 	Load(ctx context.Context, cookie string) (id string, r store.Record, found bool, err error)
 
+	// SignAnew returns the cookie of a session as it is to be sent again: an old secret
+	// may have signed it.
+	SignAnew(cookie string) string
+
 	// Create stores a new session, and returns its cookie and its public ID.
 	Create(ctx context.Context, r store.Record, https bool) (cookie, id string, err error)
 

@@ -52,6 +52,17 @@ func (k kit) Load(ctx context.Context, cookie string) (id string, r store.Record
 	return publicID(sid), r, found, err
 }
 
+func (k kit) SignAnew(cookie string) string {
+	if len(k.s.config.Secrets) == 1 {
+		return cookie
+	}
+	sid, ok := k.s.config.Secrets.open(cookie)
+	if !ok {
+		return cookie
+	}
+	return k.s.config.Secrets.seal(sid)
+}
+
 func (k kit) Create(ctx context.Context, r store.Record, https bool) (cookie, id string, err error) {
 	sid, err := k.s.create(ctx, r, https)
 	return k.s.config.Secrets.seal(sid), publicID(sid), err

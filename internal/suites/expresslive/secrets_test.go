@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,6 +46,18 @@ func TestSignatures(t *testing.T) {
 	assert.Panics(t, func() { express.Secrets{}.Sign("x") })
 	_, ok := express.Secrets{}.Unsign("s:x.")
 	assert.False(t, ok)
+}
+
+// TestCookieIsSignedAnew: a cookie that is sent again does not need the old secret any more.
+func TestCookieIsSignedAnew(t *testing.T) {
+	m := newRedis(t)
+	m.write(t, "x", `{"cookie":{"originalMaxAge":7200000}}`)
+	s := m.store(express.Config{Secrets: secrets, Cookie: express.Cookie{MaxAge: 2 * time.Hour}})
+	res := inside(t, s, seal(secrets[1:], "x"), func(c *gin.Context) { counter.Set(c, 1) })
+	require.Len(t, res.Cookies(), 1)
+	sid, ok := open(secrets[:1], res.Cookies()[0].Value)
+	assert.True(t, ok)
+	assert.Equal(t, "x", sid)
 }
 
 func TestJSONCookies(t *testing.T) {
