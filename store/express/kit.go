@@ -196,7 +196,7 @@ func (s *Store) update(ctx context.Context, sid string, held store.Record, c sto
 		r.Seen, r.Expires = c.Seen, c.Expires
 		e.renew = s.lifeNow(held, r)
 	}
-	if c.Set[value.MaxAge] != "" { // the session has another life than before
+	if relived(c.Set, c.Delete) {
 		if err := e.put(cookieName, s.config.newCookie(r, https)); err != nil {
 			return store.Outcome{}, err
 		}
@@ -225,6 +225,11 @@ func (s *Store) update(ctx context.Context, sid string, held store.Record, c sto
 	}
 }
 
+// relived reports whether a change gives the session another life than before.
+func relived(set map[string]string, drop []string) bool {
+	return set[value.MaxAge] != "" || slices.Contains(drop, value.MaxAge)
+}
+
 // lifeNow returns how long a session that is used lives from now on: as Node would
 // have it.
 func (s *Store) lifeNow(held, r store.Record) time.Duration {
@@ -249,7 +254,7 @@ func (s *Store) rotate(
 	if err != nil {
 		return "", false, wrap(doing, err)
 	}
-	if signedIn || next.Values[value.MaxAge] != "" {
+	if signedIn || relived(next.Values, drop) {
 		e.renew = s.config.lifeOf(next)
 		if err := e.put(cookieName, s.config.newCookie(next, https)); err != nil {
 			return "", false, wrap(doing, err)

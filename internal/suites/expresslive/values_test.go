@@ -363,6 +363,41 @@ func TestLoginOfARememberedUser(t *testing.T) {
 	})
 }
 
+// TestOptionsWithoutMaxAge: the session lives as the configuration says again, whoever had
+// given it a life of its own.
+func TestOptionsWithoutMaxAge(t *testing.T) {
+	options := func(seconds int) func(c *gin.Context) {
+		return func(c *gin.Context) { sessions.Default(c).Options(sessions.Options{MaxAge: seconds}) }
+	}
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		for name, user := range map[string]string{"a user of Node": `,"userId":"ada"`, "a visitor": ""} {
+			for by, begin := range map[string]func(sid string){
+				"Node": func(sid string) { m.write(t, sid, `{"cookie":{"originalMaxAge":2592000000}`+user+`}`) },
+				"this side": func(sid string) {
+					m.write(t, sid, `{"cookie":{"originalMaxAge":null}`+user+`}`)
+					inside(t, s, seal(secrets, sid), options(2592000))
+				},
+			} {
+				for as, finish := range map[string]func(c *gin.Context){"": func(*gin.Context) {}, ", renewed": func(c *gin.Context) { sessionkit.Renew(c) }} {
+					t.Run(name+", by "+by+as, func(t *testing.T) {
+						begin("x")
+						res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+							options(0)(c)
+							finish(c)
+						})
+						require.Len(t, res.Cookies(), 1)
+						assert.Zero(t, res.Cookies()[0].MaxAge)
+						sid, _ := open(secrets, res.Cookies()[0].Value)
+						assert.Contains(t, strings.ReplaceAll(m.read(t, sid), " ", ""), `"originalMaxAge":null`)
+						assert.InDelta(t, (24 * time.Hour).Seconds(), m.left(t, sid).Seconds(), 3)
+					})
+				}
+			}
+		}
+	})
+}
+
 // TestConfirm: someone shows again who they are, whichever side has signed them in.
 func TestConfirm(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
