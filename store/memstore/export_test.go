@@ -15,3 +15,6 @@ func UserShards(b store.Backend) (n int) {
 	}
 	return n
 }
+
+// Tidy is the second step of what ends or removes a session.
+func Tidy(b store.Backend, user, id string) { b.(*backend).tidy(user, id) }

@@ -580,9 +580,11 @@ func (b *backend) tidy(user, id string) {
 	if r != nil && r.user == user && r.special == nil {
 		return
 	}
-	left := u.ids[user].remove(id)
-	if u.ids[user] = left; left.empty() {
+	// After Close there is no map, and so nothing left.
+	if left := u.ids[user].remove(id); left.empty() {
 		delete(u.ids, user)
+	} else {
+		u.ids[user] = left
 	}
 }
 

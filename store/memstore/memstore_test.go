@@ -80,6 +80,27 @@ func TestExpiredRecordsLeave(t *testing.T) {
 	})
 }
 
+// TestCloseDuringTheRemoval: Close may come between the two steps of what removes or ends
+// a session. The removal of expired ones runs in a goroutine of its own, where a panic ends
+// the process.
+func TestCloseDuringTheRemoval(t *testing.T) {
+	b := memstore.NewBackend()
+	create := func(id string) {
+		created, err := b.Create(t.Context(), id, store.Record{User: "alice", Expires: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		require.True(t, created)
+	}
+	create("id")
+	require.NoError(t, b.Close())
+	assert.NotPanics(t, func() { memstore.Tidy(b, "alice", "id") })
+	create("id")
+	ended, err := b.End(t.Context(), "alice", store.Revoked, "id")
+	require.NoError(t, err, "also what comes after Close")
+	assert.Equal(t, []string{"id"}, ended)
+	assert.Zero(t, memstore.UserShards(b))
+	require.NoError(t, b.Close())
+}
+
 // TestUnusedSessionsKeepTheirValues: how the values are kept while nobody uses them does
 // not show.
 func TestUnusedSessionsKeepTheirValues(t *testing.T) {
