@@ -16,10 +16,11 @@ func MariaDB(tb testing.TB) string {
 	return get(tb, startMariaDB)
 }
 
-// DurableMariaDB starts a MariaDB server that ends with the test.
-func DurableMariaDB(tb testing.TB) *Server {
+// DurableMariaDB starts a MariaDB server that ends with the test. Options are those of
+// its command line, such as "--sysdate-is-now".
+func DurableMariaDB(tb testing.TB, options ...string) *Server {
 	tb.Helper()
-	p, dsn, err := mariaDB("--innodb-flush-log-at-trx-commit=1")
+	p, dsn, err := mariaDB(append(options, "--innodb-flush-log-at-trx-commit=1")...)
 	return durable(tb, dsn, p, err)
 }
 

@@ -88,7 +88,8 @@ func (d Dialect) grammar() (grammar, error) {
 			// hidden as INSERT IGNORE would.
 			taken:  "ON DUPLICATE KEY UPDATE version = version + 1",
 			signIn: "CASE WHEN " + value + " IS NULL THEN '{}' ELSE CONCAT(" + open + ", " + value + ", " + end + ") END",
-			now:    "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
+			// Local time, which UNIX_TIMESTAMP converts, comes twice when summer time ends.
+			now: "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
 			// Both sides are texts that the server has written. Compared as what
 			// JSON_EXTRACT returns, MariaDB finds most strings different from themselves.
 			stands: "CAST(CONCAT(JSON_EXTRACT(data, $6)) AS BINARY) <=>" +

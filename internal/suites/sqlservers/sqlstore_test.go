@@ -167,6 +167,22 @@ func TestReadsAreTakenBackToo(t *testing.T) {
 	group.Wait()
 }
 
+// TestClockWhenSummerTimeEnds: the clock goes on when the server's time zone puts its
+// clocks back. With --sysdate-is-now, all of the server's times are those of the
+// connection's variable.
+func TestClockWhenSummerTimeEnds(t *testing.T) {
+	t.Setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+	server := testserver.DurableMariaDB(t, "--sysdate-is-now")
+	ends := time.Date(2026, time.October, 25, 1, 0, 0, 0, time.UTC)
+	for _, from := range []time.Duration{-2 * time.Hour, -time.Hour, -time.Second, 0, time.Second, time.Hour} {
+		want := ends.Add(from)
+		b, _ := newBackend(t, open(t, "mysql", fmt.Sprintf("%s?timestamp=%d", server.DSN, want.Unix())))
+		now, err := b.Now(t.Context(), "")
+		require.NoError(t, err)
+		assert.Equal(t, want, now.UTC(), "%v after the end of summer time", from)
+	}
+}
+
 // changed reports whether a change was made.
 func changed(o store.Outcome, err error) (bool, error) { return o.Changed(), err }
 
