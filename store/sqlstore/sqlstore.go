@@ -21,6 +21,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -67,7 +68,9 @@ func (c Config) withDefaults() Config {
 
 // New returns a store that keeps its sessions in db, and makes the table if it
 // is not there. Many processes may do so at once. Close the store before db,
-// which it does not close. The error names each field of the Config that is wrong.
+// which it does not close. If the server does not answer within Config.Store.Timeout,
+// Close gives up and returns an error. The error of New names each field of the Config
+// that is wrong.
 //
 // The size of the pool is the caller's choice. The two idle connections that
 // database/sql keeps by default are few for a server that many requests meet at:
@@ -88,7 +91,8 @@ func New(db *sql.DB, configs ...Config) (*store.Store, error) {
 }
 
 // NewBackend returns the backend alone, for those who build a store of their own
-// around it. Of Config.Store it reads nothing but whether there is a Timeout.
+// around it. Of Config.Store it reads the Timeout alone, which bounds Close; to SQLite it
+// matters whether there is one.
 func NewBackend(db *sql.DB, configs ...Config) (store.Backend, error) {
 	c, err := config.One("sqlstore: NewBackend", configs)
 	if err != nil {
@@ -125,16 +129,18 @@ func newBackend(db *sql.DB, c Config) (*sqlBackend, error) {
 	if err := migrate(db, c.Dialect, c.Table, texts); err != nil {
 		return nil, err
 	}
-	b := &sqlBackend{db: db, dialect: c.Dialect, texts: texts}
+	b := &sqlBackend{db: db, dialect: c.Dialect, texts: texts, closeTimeout: cmp.Or(c.Store.Timeout, 2*time.Second)}
 	if c.Dialect == SQLite {
 		b.writing = make(chan struct{}, 1)
-		b.uncancelled = c.Store.Timeout == 0
+		if b.uncancelled = c.Store.Timeout == 0; b.uncancelled {
+			b.closeTimeout = -1
+		}
 		if b.patience, err = busyTimeout(context.Background(), db); err != nil {
 			return nil, err
 		}
 	}
 	if err := b.prepare(); err != nil {
-		return nil, errors.Join(err, b.closeStatements())
+		return nil, errors.Join(err, b.closeInTime())
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
@@ -162,10 +168,11 @@ type sqlBackend struct {
 	// and the driver start goroutines that take longer than SQLite takes to answer.
 	uncancelled bool
 
-	stop     context.CancelFunc
-	sweeping sync.WaitGroup
-	closing  sync.Once
-	closeErr error
+	stop         context.CancelFunc
+	sweeping     sync.WaitGroup
+	closing      sync.Once
+	closeTimeout time.Duration // negative: none
+	closeErr     error
 }
 
 // prepare has the statements compiled, once for each connection that runs them.
@@ -203,7 +210,36 @@ func (b *sqlBackend) prepare() error {
 	return nil
 }
 
-func (b *sqlBackend) closeStatements() error {
+// closeInTime waits for the removal of expired rows and closes the statements, but does
+// not wait for a server that hangs: drivers wait for seconds on each connection, or for ever.
+func (b *sqlBackend) closeInTime() error {
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	if b.closeTimeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, b.closeTimeout)
+	}
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() {
+		b.sweeping.Wait()
+		closed <- b.closeStatements(ctx)
+	}()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// closeStatements closes none if the server hangs: while database/sql closes a statement
+// on an idle connection, nobody can use the pool, nor close it.
+func (b *sqlBackend) closeStatements(ctx context.Context) error {
+	if b.db.Stats().Idle > 0 {
+		_ = b.db.PingContext(ctx) // a connection that is lost takes no time to close
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var errs []error
 	for _, s := range []*sql.Stmt{
 		b.create, b.createAndPeek, b.load, b.loadMany, b.loadMost, b.update, b.updateIf, b.touch,
@@ -216,13 +252,13 @@ func (b *sqlBackend) closeStatements() error {
 	return errors.Join(errs...)
 }
 
-// Close waits for the removal of expired rows to end, and closes the statements.
+// Close waits for the removal of expired rows to end, and closes the statements. What a
+// server that hangs does not let it close goes with the connections of the caller's pool.
 func (b *sqlBackend) Close() error {
 	b.closing.Do(func() {
 		b.stop()
-		b.sweeping.Wait()
-		if err := b.closeStatements(); err != nil {
-			b.closeErr = fmt.Errorf("sqlstore: closing the statements: %w", err)
+		if err := b.closeInTime(); err != nil {
+			b.closeErr = fmt.Errorf("sqlstore: closing the statements, some of which may still be open: %w", err)
 		}
 	})
 	return b.closeErr

@@ -174,6 +174,19 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 	}
 }
 
+func TestCloseWhileTheServerHangs(t *testing.T) {
+	server := testserver.DurablePostgres(t)
+	db := open(t, "pgx", server.DSN)
+	s, err := sqlstore.New(db, sqlstore.Config{Store: store.Config{Timeout: 200 * time.Millisecond}})
+	require.NoError(t, err)
+	server.Pause()
+	defer server.Resume() // so that db can be closed
+	began := time.Now()
+	require.ErrorContains(t, s.Close(), "sqlstore: closing the statements, some of which may still be open: ")
+	db.Stats() // waits for who uses the pool
+	assert.Less(t, time.Since(began), 3*time.Second)
+}
+
 // internals are what a backend does by itself, beside what all backends do.
 type internals interface {
 	RemoveBatch(ctx context.Context) (int64, error)
