@@ -22,14 +22,23 @@ import (
 // a while: scores only grow, so what arrives later does not bring it back.
 type census struct {
 	client *bounded
-	prefix string // of the keys
+	prefix string        // of the keys
+	turn   chan struct{} // holds something while changes are being passed on
+	later  func()        // passes on what is due
+	stop   func()        // ends that
 
-	mu       sync.Mutex
-	live     map[string]living // by ID
-	gone     []string          // IDs under which nothing lives any more
-	due      *time.Timer       // nil: nothing is to be passed on
-	closed   bool
-	flushing sync.Mutex
+	mu     sync.Mutex
+	live   map[string]living // by ID
+	gone   []string          // IDs under which nothing lives any more
+	due    *time.Timer       // nil: nothing is to be passed on
+	closed bool
+}
+
+func newCensus(client *bounded, prefix string) *census {
+	ctx, stop := context.WithCancel(context.Background())
+	c := &census{client: client, prefix: prefix, turn: make(chan struct{}, 1), stop: stop}
+	c.later = func() { c.passOn(ctx) }
+	return c
 }
 
 // living is a session that was made, or lives longer than before.
@@ -117,14 +126,16 @@ func (c *census) schedule() {
 	}
 }
 
-// later passes on what is due.
-func (c *census) later() { c.passOn(context.Background()) }
-
 // passOn sends what is noted. What fails is not sent again: then a session is counted
-// until it expires, or not counted until it is renewed.
+// until it expires, or not counted until it is renewed. A server that hangs keeps it for
+// the timeout of each portion, unless ctx ends.
 func (c *census) passOn(ctx context.Context) {
-	c.flushing.Lock()
-	defer c.flushing.Unlock()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return
+	}
 	c.mu.Lock()
 	live, gone := c.live, c.gone
 	c.live, c.gone, c.due = nil, nil, nil
@@ -186,8 +197,13 @@ func (c *census) key(of, id string) string { return c.prefix + of + id[:min(len(
 // member is what stands in a set for an ID: enough of it to tell it from all others.
 func member(id string) string { return id[:min(len(id), 12)] }
 
-// count passes on what this process knows, and counts.
+// count passes on what this process knows, and counts: all of it within the timeout.
 func (c *census) count(ctx context.Context) (counts store.Counts, err error) {
+	if c.client.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.client.timeout)
+		defer cancel()
+	}
 	c.passOn(ctx)
 	now, ended := milliseconds(time.Now()), strconv.FormatInt(endedScore, 10)
 	reads := make([]rueidis.Completed, 0, 2*len(letters))
@@ -221,4 +237,5 @@ func (c *census) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c.passOn(ctx)
+	c.stop()
 }

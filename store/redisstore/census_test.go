@@ -1,7 +1,9 @@
 package redisstore_test
 
 import (
+	"context"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,4 +71,49 @@ func TestEndedSessionsLeaveTheCount(t *testing.T) {
 	members, err := do(t, client, "ZRANGE", key, "0", "-1").AsStrSlice()
 	require.NoError(t, err)
 	assert.Equal(t, []string{newID(1)[:12], "just now"}, members)
+}
+
+// hangingTimeout is that of the backend which busyAndHanging returns.
+const hangingTimeout = 300 * time.Millisecond
+
+// busyAndHanging returns a backend that still has more to pass on than goes out at once, to a
+// server that hangs. The channel holds something once anything has been sent since.
+func busyAndHanging(t *testing.T) (b store.Backend, sent chan struct{}) {
+	t.Helper()
+	server := testserver.Redis(t)
+	sent = make(chan struct{}, 1)
+	var hangs atomic.Bool // or is about to
+	client := &wrapped{Client: connect(t, server.Address), do: func(context.Context) {
+		if hangs.Load() {
+			select {
+			case sent <- struct{}{}:
+			default:
+			}
+		}
+	}}
+	b = redisstore.NewBackend(client, redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: hangingTimeout}})
+	for i := range 500 {
+		create(t, b, newID(i), record([]string{"", "alice"}[i%2], nil))
+	}
+	hangs.Store(true)
+	server.Pause()
+	t.Cleanup(server.Resume)
+	return b, sent
+}
+
+func TestCountOfAServerThatHangs(t *testing.T) {
+	b, _ := busyAndHanging(t)
+	began := time.Now()
+	_, err := b.(store.CountingBackend).Count(t.Context())
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.Less(t, time.Since(began), 3*hangingTimeout)
+	require.NoError(t, b.Close())
+}
+
+func TestCloseWhileTheServerHangs(t *testing.T) {
+	b, sent := busyAndHanging(t)
+	<-sent // a moment later the sessions are being passed on
+	began := time.Now()
+	require.NoError(t, b.Close())
+	assert.Less(t, time.Since(began), 5*hangingTimeout)
 }

@@ -227,7 +227,7 @@ func newBackend(client rueidis.Client, s settings) store.Backend {
 		prefix: s.Prefix, records: s.Prefix + "id:", users: s.Prefix + "user:",
 		cluster: client.Mode() == rueidis.ClientModeCluster,
 	}
-	b.census = &census{client: bounded, prefix: s.Prefix + "live:"}
+	b.census = newCensus(bounded, s.Prefix+"live:")
 	if b.cluster {
 		b.batching = bounded // a batch goes to several nodes, one of which would hold up the others
 	}
