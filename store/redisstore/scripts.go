@@ -67,7 +67,7 @@ func portions(command, key, first, last string) string {
 // liveParts returns if there is no live session, of whose fields m holds some.
 const liveParts = `
 local call, key = redis.call, KEYS[1]
-local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k', 'c', 'n', 'i')
+local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k', 'c', 'n', 'i', 'f')
 local expires, user = tonumber(m[1]), m[3]
 if not expires or not tonumber(m[2]) or not user then
   if call('EXISTS', key) == 0 then return 0 end
@@ -191,11 +191,9 @@ return all
 // ARGV: now, how long the trace stays, why, the ID.
 var endScript = newScript(liveParts + `
 call('DEL', key)
-if m[7] then
-  call('HSET', key, 'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3], 'n', m[7])
-else
-  call('HSET', key, 'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3])
-end
+call('HSET', key, 'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3])
+if m[7] then call('HSET', key, 'n', m[7]) end
+if m[9] then call('HSET', key, 'f', m[9]) end
 call('PEXPIRE', key, ARGV[2])
 if KEYS[2] then call('ZREM', KEYS[2], ARGV[4]) end
 return 1
