@@ -129,8 +129,8 @@ type Backend interface {
 	Rotate(ctx context.Context, id string, m Move) (bool, error)
 
 	// End ends those of the sessions that are live, and returns their IDs. What is
-	// left of each is a trace: a record without values that has ended now, for the
-	// given reason. All of them are sessions of the user; of anybody if that is "".
+	// left of each is a trace: the record, without its values, that has ended now, for
+	// the given reason. All of them are sessions of the user; of anybody if that is "".
 	End(ctx context.Context, user string, why Ending, ids ...string) ([]string, error)
 
 	// Delete removes a record, live or not, and reports whether it was there.

@@ -123,8 +123,19 @@ func (b *mapBackend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record
 		b.mu.Lock()
 		all := maps.Clone(b.records)
 		b.mu.Unlock()
-		maps.DeleteFunc(all, func(_ string, r store.Record) bool { return r.Kind != "" })
-		yield(all, ctx.Err())
+		portion := make(map[string]store.Record)
+		for id, r := range all {
+			if r.Kind == "" {
+				portion[id] = r
+			}
+			if len(portion) == 100 {
+				if !yield(portion, nil) {
+					return
+				}
+				portion = make(map[string]store.Record)
+			}
+		}
+		yield(portion, ctx.Err())
 	}
 }
 

@@ -44,6 +44,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"scan", scan},
 		{"count", count},
 		{"kinds", kinds},
+		{"watch", watch},
 		{"clock", clock},
 		{"concurrent updates", concurrentUpdates},
 		{"conditional updates", conditionalUpdates},
@@ -69,6 +70,9 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		})
 	}
 }
+
+// patience is how long a test waits for what should come at once.
+const patience = 10 * time.Second
 
 // suite runs operations of which no error is expected.
 type suite struct {
@@ -214,6 +218,21 @@ func (s *suite) wantDead(id string, why store.Ending, rule string) {
 	}
 }
 
+// wantTimes checks times of a record, which are kept to the millisecond.
+func (s *suite) wantTimes(got, want store.Record, rule string) {
+	s.Helper()
+	for _, t := range []struct {
+		name      string
+		got, want time.Time
+	}{
+		{"Created", got.Created, want.Created}, {"Since", got.Since, want.Since}, {"Seen", got.Seen, want.Seen},
+	} {
+		if t.got.IsZero() != t.want.IsZero() || t.got.UnixMilli() != t.want.UnixMilli() {
+			s.Errorf("%s: %s is %v, want %v", rule, t.name, t.got, t.want)
+		}
+	}
+}
+
 func createAndLoad(s *suite) {
 	want := record("alice", map[string]string{"n": `1`, "name": `"tea"`, "cart": `["json",[{"Name":"tea"}]]`})
 	want.Since = time.Now().Add(-time.Second)
@@ -285,6 +304,8 @@ func text(s *suite) {
 		s.wantValues(id, values, fmt.Sprintf("Delete of %q must reach that value and no other", name))
 	}
 
+	long := strings.Repeat("u", 511) // the last byte of 512 tells users apart
+	odd = append(slices.Clone(odd), long+"a", long+"b")
 	users := make(map[string]string, len(odd))
 	for _, user := range odd {
 		if user == "" {
@@ -477,7 +498,7 @@ func rotate(s *suite) {
 	id := s.create(record("", map[string]string{"cart": `"tea"`, "old": `1`, "n": `1`}))
 	s.update(id, store.Change{Set: map[string]string{"meanwhile": `1`}})
 	newID, next := s.id(), record("alice", map[string]string{"n": `2`, "new": `1`})
-	next.Created, next.Since = time.Now().Add(-time.Hour), time.Now()
+	next.Created, next.Since, next.Seen = time.Now().Add(-time.Hour), time.Now(), time.Now().Add(-time.Second)
 	if !s.rotate(id, newID, next, "old", "never there") {
 		s.Fatal("Rotate of a live session must report true")
 	}
@@ -492,9 +513,10 @@ func rotate(s *suite) {
 	s.wantValues(newID, map[string]string{"cart": `"tea"`, "n": `2`, "new": `1`, "meanwhile": `1`},
 		"Rotate must carry what stands in the store, less what is dropped, overlaid with what is new")
 	got, _ := s.load(newID)
-	if got.User != "alice" || got.Created.UnixMilli() != next.Created.UnixMilli() || got.Since.UnixMilli() != next.Since.UnixMilli() || got.Expires.UnixMilli() != next.Expires.UnixMilli() {
+	if got.User != "alice" || got.Expires.UnixMilli() != next.Expires.UnixMilli() {
 		s.Errorf("Rotate must take user and times from the new record: %+v, want %+v", got, next)
 	}
+	s.wantTimes(got, next, "Rotate must take user and times from the new record")
 	if _, ok := s.list("alice")[newID]; !ok {
 		s.Error("Rotate must put the new ID on its user's list")
 	}
@@ -506,10 +528,13 @@ func rotate(s *suite) {
 	m := moveTo(s.id(), record("bob", signInOf("line")))
 	m.Record.Name = "other"
 	m.Trace.User, m.Trace.Name, m.Trace.Values = "bob", "session", signInOf("the line before")
+	m.Trace.Since = time.Now().Add(-time.Second)
 	s.must2(s.b.Rotate(s.Context(), third, m))
-	if trace, _ := s.load(third); trace.User != "bob" || trace.Name != "session" || trace.Next != m.ID || !sameValues(trace.Values, m.Trace.Values) {
+	trace, _ := s.load(third)
+	if trace.User != "bob" || trace.Name != "session" || trace.Next != m.ID || !sameValues(trace.Values, m.Trace.Values) {
 		s.Errorf("Rotate must leave the given trace: %+v, want %+v", trace, m.Trace)
 	}
+	s.wantTimes(trace, m.Trace, "Rotate must leave the given trace")
 	if got, _ := s.load(m.ID); got.Name != "other" {
 		s.Errorf("Rotate must take the name from the new record: %q, want %q", got.Name, "other")
 	}
@@ -561,14 +586,17 @@ func peek(s *suite) {
 
 func ending(s *suite) {
 	r := record("alice", map[string]string{"a": `1`})
+	r.Since, r.Seen = time.Now().Add(-time.Minute), time.Now().Add(-time.Second)
 	id, other := s.create(r), s.create(record("alice", nil))
 	if !s.end("alice", store.SignedOut, id) {
 		s.Error("End of a live session must return its ID")
 	}
 	s.wantDead(id, store.SignedOut, "End must end the session")
-	if got, _ := s.load(id); got.User != "alice" || got.Name != r.Name || len(got.Values) != 0 {
+	got, _ := s.load(id)
+	if got.User != "alice" || got.Name != r.Name || len(got.Values) != 0 {
 		s.Errorf("what is left of a session that was ended has its user and name, and no values: %+v", got)
 	}
+	s.wantTimes(got, r, "what is left of a session that was ended has its times, but for Expires")
 	if s.end("alice", store.Revoked, id) {
 		s.Error("End of a session that has ended must not return its ID")
 	}
@@ -683,8 +711,12 @@ func list(s *suite) {
 func (s *suite) scanned() map[string]store.Record {
 	s.Helper()
 	all := make(map[string]store.Record)
+	const portionAtMost = 1000 // rather less
 	for records, err := range s.b.Scan(s.Context()) {
 		s.must(err)
+		if len(records) > portionAtMost {
+			s.Errorf("Scan must yield small portions: one has %d records", len(records))
+		}
 		for id, r := range records {
 			if _, twice := all[id]; twice {
 				s.Errorf("Scan must yield a record once: %+v came twice", r)
@@ -693,6 +725,24 @@ func (s *suite) scanned() map[string]store.Record {
 		}
 	}
 	return all
+}
+
+// endInTime ends a session of its own.
+func (s *suite) endInTime(rule string) {
+	s.Helper()
+	id, done := s.id(), make(chan bool, 1)
+	go func() {
+		s.try(s.b.Create(s.Context(), id, record("", nil)))
+		done <- s.end("", store.Revoked, id)
+	}()
+	select {
+	case ended := <-done:
+		if !ended {
+			s.Error("End of a live session must return its ID")
+		}
+	case <-time.After(patience):
+		s.Errorf("%s: End has not returned after %v", rule, patience)
+	}
 }
 
 func scan(s *suite) {
@@ -751,6 +801,7 @@ func scan(s *suite) {
 
 	for _, err := range s.b.Scan(s.Context()) {
 		s.must(err)
+		s.endInTime("while a portion of Scan is being looked at, no lock may be held")
 		break
 	}
 	ctx, cancel := context.WithCancel(s.Context())
@@ -829,6 +880,39 @@ func kinds(s *suite) {
 	s.wantValues(id, map[string]string{"a": `2`, "b": `1`}, "End and Rotate must leave records of other kinds alone")
 	if !s.delete(id) {
 		s.Error("Delete must remove a record of any kind")
+	}
+}
+
+// watch is for backends that can do it.
+func watch(s *suite) {
+	b, ok := s.b.(store.WatchingBackend)
+	if !ok {
+		return
+	}
+	for _, change := range []struct {
+		name string
+		make func(id string) bool
+	}{
+		{"Update", func(id string) bool { return s.update(id, store.Change{Set: map[string]string{"a": `1`}}) }},
+		{"Rotate", func(id string) bool { return s.rotate(id, s.id(), record("alice", nil)) }},
+		{"End", func(id string) bool { return s.end("alice", store.Revoked, id) }},
+		{"Delete", s.delete},
+	} {
+		id := s.create(record("alice", nil))
+		changed := make(chan struct{}, 1)
+		stop := b.Watch(id, func() {
+			select {
+			case changed <- struct{}{}:
+			default: // it may be called more often
+			}
+		})
+		s.must2(change.make(id), nil)
+		select {
+		case <-changed:
+		case <-time.After(patience):
+			s.Fatalf("Watch must call back if the record is changed or removed: %s was %v ago", change.name, patience)
+		}
+		stop()
 	}
 }
 
