@@ -512,8 +512,10 @@ func undone(err error) bool {
 		}
 		return false
 	}
-	// MySQL's driver has the number in a field, which needs its import.
-	return strings.Contains(err.Error(), "Error 1213 ")
+	// MySQL's driver has the number in a field, which needs its import, and so does one of
+	// SQLite. With cache=shared, SQLite does not wait for the locks of the process's other
+	// connections, but undoes the statement.
+	return strings.Contains(err.Error(), "Error 1213 ") || strings.Contains(err.Error(), "database table is locked")
 }
 
 // pause waits for a random time that grows with the tries, and reports whether
