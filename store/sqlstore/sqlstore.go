@@ -18,6 +18,10 @@
 // A change is one UPDATE that merges the changed values into those that stand in
 // the row at that instant, so processes that change different values of a session at
 // the same time keep both changes. Rows of expired sessions are removed by themselves.
+//
+// The store uses prepared statements, so a pooler in front of PostgreSQL that gives each
+// transaction another connection must keep them (PgBouncer 1.21 or later, with
+// max_prepared_statements above 0) or pool whole sessions.
 package sqlstore
 
 import (
