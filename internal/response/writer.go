@@ -40,11 +40,12 @@ type Writer struct {
 	Committer Committer
 	Failed    error // the session could not be saved: what the handler writes is withheld
 
-	status   int32 // the handler's, until the session is saved; 0: none
-	sent     bool  // the header has gone out, or is about to
-	ended    bool  // the middleware has returned: the status is another's
-	panicked bool  // the status was set by a recovery middleware behind this one
-	encoded  bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
+	status     int32 // the handler's, until the session is saved; 0: none
+	sent       bool  // the header has gone out, or is about to
+	unanswered bool  // the handlers have returned, without a status and without writing
+	ended      bool  // the middleware has returned: the status is another's
+	panicked   bool  // the status was set by a recovery middleware behind this one
+	encoded    bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
 }
 
 // Wrap puts a new writer in front of another one.
@@ -121,6 +122,7 @@ func (w *Writer) passStatus() {
 // Finish saves what is not saved yet, when the handlers have returned.
 func (w *Writer) Finish() {
 	if !w.sent {
+		w.unanswered = w.status == 0
 		_ = w.before() // it answers by itself
 		return
 	}
@@ -227,7 +229,9 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Panicked reports whether the response is being written because the handler
 // panicked: by a recovery middleware that stands between this one and the
 // handler. Only a response that says failure is looked at; a handler that recovers
-// by itself and goes on is not one that panicked.
+// by itself and goes on is not one that panicked. [gin.Recovery] leaves an error and no
+// response for a panic about a lost connection; a handler that records such an error of a
+// connection of its own, as to a database, and answers is not one that panicked either.
 func (w *Writer) Panicked(c *gin.Context) bool {
 	switch {
 	case w.panicked:
@@ -235,7 +239,7 @@ func (w *Writer) Panicked(c *gin.Context) bool {
 	case w.Status() >= http.StatusInternalServerError:
 		return Panicking()
 	case c.IsAborted():
-		return Panicking() || ConnectionLost(c.Errors.Last())
+		return Panicking() || aborted(c) || w.unanswered && ConnectionLost(c.Errors.Last())
 	}
 	return false
 }
@@ -246,6 +250,11 @@ func (w *Writer) Panicked(c *gin.Context) bool {
 // not, and gin.Recovery is not if the panic was about a lost connection: rendering to
 // one leaves the same error and is no panic.
 func (w *Writer) PanickedLate(c *gin.Context) bool {
+	return w.panicked || c.IsAborted() && aborted(c)
+}
+
+// aborted reports whether the last error is that of a response which was aborted.
+func aborted(c *gin.Context) bool {
 	last := c.Errors.Last()
-	return w.panicked || c.IsAborted() && last != nil && errors.Is(last, http.ErrAbortHandler)
+	return last != nil && errors.Is(last, http.ErrAbortHandler)
 }

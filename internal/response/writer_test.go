@@ -139,6 +139,46 @@ func TestRecoveriesBehindTheKit(t *testing.T) {
 	}
 }
 
+// TestErrorOfAnotherConnection: a handler that records that its connection to a database or
+// another server was lost, and answers, has not panicked.
+func TestErrorOfAnotherConnection(t *testing.T) {
+	onError := func(c *gin.Context) {
+		if c.Next(); len(c.Errors) > 0 && !c.Writer.Written() {
+			c.JSON(http.StatusBadRequest, c.Errors.Last().Error())
+		}
+	}
+	for name, test := range map[string]struct {
+		lost   error
+		answer func(c *gin.Context)
+		code   int
+		more   []gin.HandlerFunc
+	}{
+		"a body":              {syscall.EPIPE, func(c *gin.Context) { c.AbortWithStatusJSON(http.StatusOK, "signed out") }, http.StatusOK, nil},
+		"a status":            {syscall.ECONNRESET, func(c *gin.Context) { c.AbortWithStatus(http.StatusAccepted) }, http.StatusAccepted, nil},
+		"a redirect":          {syscall.ECONNRESET, func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/"); c.Abort() }, http.StatusSeeOther, nil},
+		"another's, later on": {syscall.EPIPE, func(c *gin.Context) { c.Abort() }, http.StatusBadRequest, []gin.HandlerFunc{onError}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.Use(test.more...)
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/", kittest.Whoami)
+			a.POST("/logout", func(c *gin.Context) {
+				_ = c.Error(fmt.Errorf("audit log: write: %w", test.lost))
+				sessionkit.Logout(c)
+				sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+				test.answer(c)
+			})
+			a.On("/flashes", func(c *gin.Context) { c.JSON(http.StatusOK, len(sessionkit.Flashes(c))) })
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			assert.Equal(t, test.code, b.Post("/logout", nil).Code)
+			assert.Empty(t, b.Get("/").Body.String())
+			assert.Equal(t, "1", b.Get("/flashes").Body.String())
+		})
+	}
+}
+
 // TestRecoveriesBehindTheKitAfterTheHeader: what a handler changed before it panicked is
 // not saved either. What was changed before the header went out is.
 func TestRecoveriesBehindTheKitAfterTheHeader(t *testing.T) {
