@@ -123,7 +123,7 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 		if i == maxCookies {
 			break
 		}
-		o := &moving{m: m, cookie: token, id: markID(token), isOwn: own}
+		o := &moving{m: m, cookie: token, id: markID(token), name: name, isOwn: own}
 		moved, err := o.lookUp(r.Context())
 		if err != nil || o.token != "" {
 			return o, err

@@ -23,6 +23,7 @@ type moving struct {
 	m       *migrating
 	id      string // of its mark
 	cookie  string // the old one
+	name    string // of the new one
 	token   string // of the new session, if it has moved already
 	record  Record // as it is to be created, or what is left of it if it has ended
 	session *gsessions.Session
@@ -187,10 +188,11 @@ func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, er
 func (o *moving) Watch(r *http.Request) (done <-chan struct{}, stop func()) {
 	ended := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	r = r.WithContext(ctx)
 	go func() {
 		defer close(ended)
 		defer cancel()
-		o.follow(ctx)
+		o.follow(r)
 	}()
 	return ended, func() {
 		cancel()
@@ -198,9 +200,9 @@ func (o *moving) Watch(r *http.Request) (done <-chan struct{}, stop func()) {
 	}
 }
 
-// follow returns when the session has ended, or with ctx.
-func (o *moving) follow(ctx context.Context) {
-	for {
+// follow returns when the session has ended, or with the request's context.
+func (o *moving) follow(r *http.Request) {
+	for ctx := r.Context(); ; {
 		timer := time.NewTimer(watchEvery)
 		select {
 		case <-ctx.Done():
@@ -211,8 +213,17 @@ func (o *moving) follow(ctx context.Context) {
 			return
 		}
 		mark, moved, err := o.mark(ctx)
-		if err != nil || !moved {
+		if err == nil && !moved && o.over(r) {
+			mark, moved, err = o.mark(ctx) // another request may just have moved it
+			if err == nil && !moved {
+				return
+			}
+		}
+		switch {
+		case err != nil || !moved:
 			continue
+		case mark.ID == "":
+			return
 		}
 		next, stop := o.m.watch(mark.ID, mark.record()) //nolint:contextcheck // it ends by stop
 		defer stop()
@@ -222,6 +233,18 @@ func (o *moving) follow(ctx context.Context) {
 		}
 		return
 	}
+}
+
+// over reports whether a session that has not moved has expired, or was ended in the
+// old store or with others. If it cannot be read, nobody knows.
+func (o *moving) over(r *http.Request) bool {
+	defer func() { _ = recover() }() // on this goroutine a panic would end the process
+	again := &moving{m: o.m, id: o.id, cookie: o.cookie, name: o.name, isOwn: o.isOwn} // o is the handler's
+	found, err := again.read(r)
+	if found && err == nil {
+		found, err = again.stands(r, o.name)
+	}
+	return !found && err == nil
 }
 
 // successor returns the session to which this one has moved. token is "" if the

@@ -1,6 +1,7 @@
 package ginstores_test
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
@@ -165,6 +166,39 @@ func TestMigrateOwnRevocation(t *testing.T) {
 	_, err := m.from.RevokeAll(t.Context(), "42")
 	require.NoError(t, err)
 	assert.Empty(t, late.Get("/").Body.String(), "and what was ended in the old store does not move")
+}
+
+// TestMigrateOwnDone: a stream of a session that has not moved ends with it.
+func TestMigrateOwnDone(t *testing.T) {
+	for name, end := range map[string]func(ctx context.Context, m *ownMove) error{
+		"expiry":         func(context.Context, *ownMove) error { time.Sleep(31 * time.Minute); return nil }, // use is recorded once a minute
+		"RevokeAll":      func(ctx context.Context, m *ownMove) error { _, err := m.to.RevokeAll(ctx, "42"); return err },
+		"RevokeEveryone": func(ctx context.Context, m *ownMove) error { _, err := m.to.RevokeEveryone(ctx); return err },
+		"the old store":  func(ctx context.Context, m *ownMove) error { _, err := m.from.RevokeAll(ctx, "42"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newOwnMove(t, sessionkit.Config{IdleTimeout: 30 * time.Minute})
+				m.after.On("/stream", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), func(c *gin.Context) {
+					select {
+					case <-sessionkit.Done(c):
+					case <-time.After(3 * time.Hour):
+					}
+				})
+				b := m.visitor(t, "/login").At(m.after)
+				streamed := make(chan time.Time, 1)
+				go func() {
+					b.Fork().Get("/stream")
+					streamed <- time.Now()
+				}()
+				time.Sleep(time.Second / 2) // it has begun
+				require.NoError(t, end(t.Context(), m))
+				ended := time.Now()
+				assert.WithinDuration(t, ended, <-streamed, time.Second+time.Millisecond)
+				assert.Empty(t, b.Get("/").Body.String())
+			})
+		})
+	}
 }
 
 // TestMigrateOwnReasons: what became of a session is told to its old cookie, whether it

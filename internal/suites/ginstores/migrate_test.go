@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -600,6 +601,64 @@ func TestMigrateDone(t *testing.T) {
 				}
 				assert.Equal(t, test.ends, <-ended)
 				running.Wait()
+				require.NoError(t, to.Close())
+			})
+		})
+	}
+}
+
+// TestMigrateDoneDuringAnOutage: an old store that fails or panics ends no stream of a
+// session that has not moved, nor does the application's function; a revocation does.
+func TestMigrateDoneDuringAnOutage(t *testing.T) {
+	for title, fail := range map[string]func() error{
+		"an error":                func() error { return kittest.ErrDown },
+		"a panic":                 func() error { panic("down") },
+		"a panic of the function": func() error { return nil },
+	} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var down atomic.Bool
+				from, to := &faulty{Store: ginmemstore.NewStore(kittest.TestSecret)}, memstore.New()
+				from.onNew = func(r *http.Request) (*gsessions.Session, error) {
+					if down.Load() {
+						if err := fail(); err != nil {
+							return nil, err
+						}
+					}
+					return from.Store.New(r, oldCookie)
+				}
+				user := func(values map[any]any) string {
+					if down.Load() {
+						panic("no such user")
+					}
+					return oldUser(values)
+				}
+				after := kittest.NewSite(store.Migrate(from, to, oldCookie, user), sessionkit.Config{})
+				after.On("/stream", func(c *gin.Context) {
+					select {
+					case <-sessionkit.Done(c):
+					case <-time.After(time.Hour):
+						t.Error("nothing has ended it")
+					}
+				})
+				b := visited(t, from, "/login").At(after)
+				streamed := make(chan struct{})
+				go func() {
+					defer close(streamed)
+					b.Get("/stream")
+				}()
+				time.Sleep(time.Second / 2)
+				down.Store(true)
+				time.Sleep(time.Minute)
+				select {
+				case <-streamed:
+					t.Error("the outage has ended it")
+				default:
+				}
+				down.Store(false)
+				_, err := to.RevokeAll(t.Context(), "42")
+				require.NoError(t, err)
+				<-streamed
 				require.NoError(t, to.Close())
 			})
 		})
