@@ -315,11 +315,10 @@ func NextURL(c *gin.Context, fallback string) string {
 // keepNext notes an address that [http.Redirect] would change, as it removes what
 // looks superfluous in a path: the browser is to be sent to where it was.
 func keepNext(c *gin.Context, next string) {
-	w, ok := c.Writer.(*response.Writer)
-	if !ok || address.RedirectTo(next) == next {
+	q := findRequest(c)
+	if q == nil || address.RedirectTo(next) == next {
 		return
 	}
-	q := w.Committer.(*request)
 	q.lock()
 	defer q.unlock(c)
 	q.returnTo = &next

@@ -433,6 +433,19 @@ func TestNextIsKeptAsItWas(t *testing.T) {
 	require.Equal(t, "/a//b", w.Header().Get("Location"))
 }
 
+// TestNextIsKeptBehindAnotherWriter: also if a middleware behind sessionkit's, as one that
+// compresses does, has put a writer of its own in front.
+func TestNextIsKeptBehindAnotherWriter(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.Use(func(c *gin.Context) { c.Writer = struct{ gin.ResponseWriter }{c.Writer} })
+	a.POST("/login", func(c *gin.Context) {
+		sessionkit.Login(c, "42")
+		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
+	})
+	w := kittest.NewBrowser(t, a).Post("/login?next=/wiki/https://example.org", nil)
+	assert.Equal(t, "/wiki/https://example.org", w.Header().Get("Location"))
+}
+
 const (
 	asPage    = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	asProgram = "application/json"

@@ -370,6 +370,14 @@ func (q *request) refuseOrigin(cause error) {
 // requestOf returns the request's session. It panics where the middleware is
 // missing, which is a programmer's error; call is what the programmer called.
 func requestOf(c *gin.Context, call string) *request {
+	if q := findRequest(c); q != nil {
+		return q
+	}
+	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")
+}
+
+// findRequest returns the request's session, nil if the middleware is missing.
+func findRequest(c *gin.Context) *request {
 	if w, ok := c.Writer.(*response.Writer); ok {
 		return w.Committer.(*request)
 	}
@@ -378,7 +386,7 @@ func requestOf(c *gin.Context, call string) *request {
 			return (*request)(s)
 		}
 	}
-	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")
+	return nil
 }
 
 // Err returns what went wrong with this request's session: that it could not be
