@@ -200,7 +200,7 @@ func (c *Client) send(r *http.Request, f func(*gin.Context)) (w *httptest.Respon
 		}))
 	}
 	w = httptest.NewRecorder()
-	c.router.ServeHTTP(w, r)
+	c.router.ServeHTTP(staying{w}, r)
 	at := r.URL
 	if at.Host == "" {
 		at = c.base.ResolveReference(at)
@@ -208,6 +208,11 @@ func (c *Client) send(r *http.Request, f func(*gin.Context)) (w *httptest.Respon
 	c.Jar.SetCookies(at, cookiesOf(w))
 	return w, ran
 }
+
+// staying is a response whose client does not go, which [gin.Context.Stream] asks it.
+type staying struct{ *httptest.ResponseRecorder }
+
+func (staying) CloseNotify() <-chan bool { return nil }
 
 // Within runs f inside a request of the client, after the application's middleware
 // and in place of its handlers: all of sessionkit can be called there. It returns

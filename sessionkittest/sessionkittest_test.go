@@ -266,6 +266,21 @@ func TestRequestsFollowEachOther(t *testing.T) {
 	})
 }
 
+func TestStream(t *testing.T) {
+	router := newRouter(memstore.New())
+	router.GET("/events", func(c *gin.Context) {
+		n := 0
+		c.Stream(func(io.Writer) bool {
+			n++
+			c.SSEvent("", n)
+			return n < 2
+		})
+	})
+	w := sessionkittest.As(t, router, "42").Get("/events")
+	assert.Equal(t, "data:1\n\ndata:2\n\n", w.Body.String())
+	assert.True(t, w.Flushed)
+}
+
 func TestStoreFailsOnDemand(t *testing.T) {
 	down := errors.New("down")
 	s := sessionkittest.NewStore()
