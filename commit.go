@@ -335,15 +335,19 @@ func (q *request) endKept(k keeper.Kept) error {
 }
 
 // canSendCookie returns an error if a new cookie would not reach the browser, or not
-// come back: the header has gone out, the client is gone, or the cookie's path or
-// domain is another. Without it a new session would
-// be nobody's, and a renewed one nobody's any more.
+// come back: the header has gone out, the client is gone or no longer answered, as by
+// [http.TimeoutHandler], or the cookie's path or domain is another. Without it a new
+// session would be nobody's, and a renewed one nobody's any more.
 func (q *request) canSendCookie(header bool) error {
 	if !header {
 		return fmt.Errorf("%w: the response has begun; change the session before writing", errNoCookie)
 	}
-	if err := context.Cause(q.r.Context()); err != nil {
-		return fmt.Errorf("%w: the client is gone: %w", errNoCookie, err)
+	if ctx := q.r.Context(); ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("%w: the time of the request is over; put a middleware that sets a deadline behind Sessions: %w",
+				errNoCookie, context.Cause(ctx))
+		}
+		return fmt.Errorf("%w: the client is gone: %w", errNoCookie, context.Cause(ctx))
 	}
 	if reason := q.unreachable(); reason != "" {
 		return fmt.Errorf("%w: %s", errUnreachable, reason)

@@ -20,6 +20,10 @@
 // recovery in front of it, is reported to Config.OnError and not saved. A visitor who
 // stores nothing gets no cookie.
 //
+// A middleware that sets a deadline in the context of c.Request belongs behind this one:
+// after a deadline that was set in front of it no new cookie is sent, because what set it,
+// such as [http.TimeoutHandler], may have answered by then.
+//
 // A handler that calls [gin.Engine.HandleContext] changes the session before the call.
 // A change that is made after it may be lost, and so is one that needs a cookie if the
 // other route is not behind the middleware. Config.OnError is called for each.

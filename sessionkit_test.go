@@ -430,6 +430,35 @@ func TestClientGone(t *testing.T) {
 	assert.JSONEq(t, `{"n": 2, "ok": true}`, b.Get("/").Body.String(), "a change of a stored session is carried out")
 }
 
+// TestDeadlineInFront: the client may have been answered by then, so no new cookie is sent,
+// and the error says what to do. Behind the middleware a deadline does no harm.
+func TestDeadlineInFront(t *testing.T) {
+	deadline := func(c *gin.Context) {
+		ctx, cancel := context.WithTimeoutCause(c.Request.Context(), time.Millisecond, errors.New("out of time"))
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+		c.Next()
+	}
+	slow := func(c *gin.Context) {
+		<-c.Request.Context().Done()
+		sessionkit.Flash(c, sessionkit.Error, "The directory did not answer")
+		c.Redirect(http.StatusSeeOther, "/login")
+	}
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, deadline)
+	a.On("/", slow)
+	assert.Equal(t, http.StatusServiceUnavailable, kittest.NewBrowser(t, a).Get("/").Code)
+	errs := a.Errors()
+	require.Len(t, errs, 1)
+	require.ErrorContains(t, errs[0], "the time of the request is over; put a middleware that sets a deadline behind Sessions: out of time")
+	assert.Empty(t, a.Kinds(), "the store has not failed")
+
+	a = kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/", deadline, slow)
+	assert.Equal(t, http.StatusSeeOther, kittest.NewBrowser(t, a).Get("/").Code)
+	assert.Empty(t, a.Errors())
+}
+
 func TestTooLarge(t *testing.T) {
 	a := kittest.NewSite(store.New(memstore.NewBackend(), store.Config{MaxBytes: 1000}), sessionkit.Config{})
 	a.On("/grow", func(c *gin.Context) {
