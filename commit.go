@@ -47,6 +47,9 @@ func (q *request) BeforeHeader(header bool) {
 func (q *request) conclude(header bool) {
 	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
 		q.undoEarly(q.kept())
+		if q.watched != nil {
+			go q.watched.stop() // which may wait for a store, and others wait for the lock
+		}
 	}
 	if header && q.writer.Failed == nil {
 		if q.early { // the handler has had time to say otherwise

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -280,8 +281,9 @@ func lastingTo(option string, d time.Duration) error {
 }
 
 // Done returns a channel that is closed when this session ends, by [Logout],
-// revocation or expiry, and at the latest when the middleware returns. It is for
-// handlers that stay: WebSockets and server-sent events.
+// revocation or expiry, and at the latest when the middleware returns. It is also closed
+// when the client has been answered with an error, because the session could not be read
+// or saved. It is for handlers that stay: WebSockets and server-sent events.
 //
 //	for {
 //		select {
@@ -314,18 +316,19 @@ func Done(c *gin.Context) <-chan struct{} {
 // watched is a session whose end is waited for.
 type watched struct {
 	done <-chan struct{} // what Done has returned
-	stop func()
+	stop func()          // it may be called twice
 }
 
 func (q *request) watch() {
-	if q.session.ID() == "" || q.session.Ending() {
+	over := q.closed || q.writer.Failed != nil
+	if over || q.session.ID() == "" || q.session.Ending() {
 		ch := make(chan struct{})
-		q.watched = &watched{ch, func() { close(ch) }}
+		q.watched = &watched{ch, sync.OnceFunc(func() { close(ch) })}
 	} else {
 		done, stop := q.kit.keeper.Watch(q.r, q.kept())
 		q.watched = &watched{done, stop}
 	}
-	if q.closed {
+	if over {
 		q.watched.stop()
 	}
 }

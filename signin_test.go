@@ -63,6 +63,41 @@ func TestDoneDuringAnOutage(t *testing.T) {
 	})
 }
 
+// TestDoneOfAFailedRequest: a stream whose session cannot be read or saved ends.
+func TestDoneOfAFailedRequest(t *testing.T) {
+	for operation, change := range map[string]gin.HandlerFunc{
+		"load":   func(c *gin.Context) { sessionkit.User(c) },
+		"update": kittest.Increment,
+		"rotate": func(c *gin.Context) { sessionkit.Renew(c) },
+	} {
+		for _, first := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, Done first: %v", operation, first), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := kittest.NewBackend()
+					a := kittest.NewStreamSite(kittest.StoreOver(s))
+					a.On("/events", func(c *gin.Context) {
+						if first {
+							sessionkit.Done(c)
+						}
+						change(c)
+						c.SSEvent("", "hello")
+						c.Writer.Flush()
+						select {
+						case <-sessionkit.Done(c):
+						case <-time.After(time.Second):
+							t.Error("it has not ended")
+						}
+					})
+					b := kittest.NewBrowser(t, a)
+					b.Get("/login")
+					s.Failing(kittest.ErrDown, operation)
+					assert.Equal(t, http.StatusServiceUnavailable, b.Get("/events").Code)
+				})
+			})
+		}
+	}
+}
+
 // TestDoneIsShared: one read a second for all streams of a session, and none
 // after the last one has ended.
 func TestDoneIsShared(t *testing.T) {

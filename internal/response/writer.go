@@ -180,11 +180,10 @@ func (w *Writer) WriteHeaderNow() {
 	}
 }
 
-// Flush commits, and sends what is there.
+// Flush commits, and sends what is there: also what was answered in the handler's stead.
 func (w *Writer) Flush() {
-	if w.before() == nil {
-		w.ResponseWriter.Flush()
-	}
+	_ = w.before()
+	w.ResponseWriter.Flush()
 }
 
 // Hijack saves the session first. A new cookie can be sent along with the

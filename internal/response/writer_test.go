@@ -80,6 +80,23 @@ func TestFailureThroughAWriterThatHoldsBack(t *testing.T) {
 	}
 }
 
+// TestFlushAfterAFailure: the client of a stream is told of the failure, and need not wait
+// until the handler returns.
+func TestFlushAfterAFailure(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	told := httptest.NewRecorder()
+	a.On("/", kittest.SignIn("42"), func(c *gin.Context) {
+		c.SSEvent("", "welcome")
+		c.Writer.Flush()
+		assert.True(t, told.Flushed)
+		assert.Equal(t, http.StatusServiceUnavailable, told.Code)
+		assert.NotContains(t, told.Body.String(), "welcome")
+	})
+	s.Failing(kittest.ErrDown, "create")
+	a.ServeHTTP(told, kittest.NewBrowser(t, a).Request(http.MethodGet, "/"))
+}
+
 func TestStatusIsSeenBeforeItIsSent(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, func(c *gin.Context) {
 		c.Next()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -368,6 +369,39 @@ func TestDoneOfALegacySession(t *testing.T) {
 		assert.JSONEq(t, `{"n": 7, "ok": true}`, v.Get("/count").Body.String())
 		v.Get("/renew")
 		assert.JSONEq(t, `{"n": 7, "ok": true}`, v.Get("/count").Body.String())
+	})
+}
+
+// TestDoneOfAFailedRequestDuringALoad: the watch that ends with a failure may be at the
+// store, and the client's answer does not wait for it.
+func TestDoneOfAFailedRequestDuringALoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var watching atomic.Bool
+		loading, goOn := make(chan struct{}), make(chan struct{})
+		s := &faulty{Store: teststores.NewMemoryStore(t).Store}
+		s.onNew = func(r *http.Request) (*gsessions.Session, error) {
+			if watching.Load() {
+				loading <- struct{}{}
+				<-goOn
+			}
+			return s.Store.New(r, "session")
+		}
+		a := kittest.NewRulesSite(s, sessionkit.Config{})
+		a.On("/stream", func(c *gin.Context) {
+			ended := sessionkit.Done(c)
+			watching.Store(true)
+			<-loading
+			watching.Store(false)
+			s.onSave = func(*gsessions.Session) error { return kittest.ErrDown }
+			kittest.Count.Set(c, 1)
+			c.Writer.Flush()
+			sessionkit.User(c)
+			close(goOn)
+			<-ended
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		assert.Equal(t, http.StatusServiceUnavailable, b.Get("/stream").Code)
 	})
 }
 
