@@ -40,7 +40,7 @@ type Writer struct {
 	Committer Committer
 	Failed    error // the session could not be saved: what the handler writes is withheld
 
-	status     int32 // the handler's, until the session is saved; 0: none
+	status     int16 // the handler's, until the session is saved; 0: none
 	sent       bool  // the header has gone out, or is about to
 	unanswered bool  // the handlers have returned, without a status and without writing
 	ended      bool  // the middleware has returned: the status is another's
@@ -97,7 +97,7 @@ func (w *Writer) WriteHeader(code int) {
 		w.ResponseWriter.WriteHeader(code)
 	default:
 		w.panicked = recovers(code)
-		w.status = int32(code) // #nosec G115 -- it has three digits
+		w.status = int16(code) // #nosec G115 -- it has three digits
 	}
 }
 

@@ -191,9 +191,9 @@ return all
 // ARGV: now, how long the trace stays, why, the ID.
 var endScript = newScript(liveParts + `
 call('DEL', key)
-call('HSET', key, 'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3])
-if m[7] then call('HSET', key, 'n', m[7]) end
-if m[9] then call('HSET', key, 'f', m[9]) end
+local left = {'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3], 'n', m[7] or ''}
+if m[9] then left[13], left[14] = 'f', m[9] end
+call('HSET', key, unpack(left))
 call('PEXPIRE', key, ARGV[2])
 if KEYS[2] then call('ZREM', KEYS[2], ARGV[4]) end
 return 1
