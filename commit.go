@@ -251,6 +251,9 @@ func (q *request) goOn(h keeper.Handle) {
 	if q.view != nil {
 		q.view.ID, q.view.IsNew = q.session.ID(), false
 	}
+	if w := q.watched; w != nil && w.begin != nil && !q.closed {
+		w.begin(q.kit.keeper.Watch(q.r, q.kept()))
+	}
 }
 
 // update changes the session in place.
@@ -514,16 +517,18 @@ func (q *request) pass(panicking bool) {
 func (q *request) close() {
 	q.mu.Lock()
 	q.closed = true
-	var watched *watched
+	var stop func()
 	if q.loaded != nil {
-		watched = q.watched
+		if q.watched != nil {
+			stop = q.watched.stop
+		}
 		if q.entry.Listed() {
 			q.kit.resumable.Remove(&q.entry)
 		}
 	}
 	q.mu.Unlock()
-	if watched != nil { // what begins to watch from here on stops by itself
-		watched.stop()
+	if stop != nil { // what begins to watch from here on stops by itself
+		stop()
 	}
 }
 

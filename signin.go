@@ -315,20 +315,35 @@ func Done(c *gin.Context) <-chan struct{} {
 
 // watched is a session whose end is waited for.
 type watched struct {
-	done <-chan struct{} // what Done has returned
-	stop func()          // it may be called twice
+	done  <-chan struct{}                          // what Done has returned
+	stop  func()                                   // it may be called twice
+	begin func(ended <-chan struct{}, stop func()) // to be called once the session is stored; nil: it was before
 }
 
 func (q *request) watch() {
 	over := q.closed || q.writer.Failed != nil
-	if over || q.session.ID() == "" || q.session.Ending() {
-		ch := make(chan struct{})
-		q.watched = &watched{ch, sync.OnceFunc(func() { close(ch) })}
+	if over || q.session.ID() == "" || q.session.Ending() || q.session.SigningIn() {
+		q.watched = watchLater()
 	} else {
 		done, stop := q.kit.keeper.Watch(q.r, q.kept())
-		q.watched = &watched{done, stop}
+		q.watched = &watched{done: done, stop: stop}
 	}
 	if over {
 		q.watched.stop()
 	}
+}
+
+// watchLater waits for the end of a session that the request may be about to begin.
+func watchLater() *watched {
+	ch := make(chan struct{})
+	end := sync.OnceFunc(func() { close(ch) })
+	w := &watched{done: ch, stop: end}
+	w.begin = func(ended <-chan struct{}, stop func()) {
+		w.begin, w.stop = nil, func() { stop(); end() }
+		go func() {
+			<-ended
+			end()
+		}()
+	}
+	return w
 }

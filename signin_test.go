@@ -98,6 +98,44 @@ func TestDoneOfAFailedRequest(t *testing.T) {
 	}
 }
 
+// TestDoneOfANewSession: of one that the very request begins.
+func TestDoneOfANewSession(t *testing.T) {
+	for name, before := range map[string]string{"no session before": "/", "a visitor's before": "/visit"} {
+		for _, first := range []bool{true, false} {
+			if first && before == "/visit" {
+				continue // that one ends with its ID
+			}
+			t.Run(fmt.Sprintf("%s, Done first: %v", name, first), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := kittest.NewStreamSite(memstore.New())
+					a.On("/events", func(c *gin.Context) {
+						if first {
+							sessionkit.Done(c)
+						}
+						sessionkit.Login(c, "42", sessionkit.IdleTimeout(time.Hour))
+						ended := sessionkit.Done(c)
+						c.Writer.Flush()
+						start := time.Now()
+						select {
+						case <-ended:
+						case <-time.After(time.Minute):
+						}
+						c.String(http.StatusOK, "%v", time.Since(start).Round(10*time.Second))
+					})
+					b, other := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+					b.Get(before)
+					other.Get("/login")
+					body := make(chan string)
+					go func() { body <- b.Get("/events").Body.String() }()
+					time.Sleep(10 * time.Second)
+					other.Get("/everywhere")
+					assert.Equal(t, "10s", <-body)
+				})
+			})
+		}
+	}
+}
+
 // TestDoneIsShared: one read a second for all streams of a session, and none
 // after the last one has ended.
 func TestDoneIsShared(t *testing.T) {
