@@ -24,6 +24,10 @@
 // after a deadline that was set in front of it no new cookie is sent, because what set it,
 // such as [http.TimeoutHandler], may have answered by then.
 //
+// A middleware behind this one that recovers from a panic in another goroutine and answers
+// after that, as gin-contrib/timeout does in debug mode, hides the panic, and what the
+// handler changed is saved: put it in front.
+//
 // A handler that calls [gin.Engine.HandleContext] changes the session before the call.
 // A change that is made after it may be lost, and so is one that needs a cookie if the
 // other route is not behind the middleware. Config.OnError is called for each.
