@@ -302,6 +302,10 @@ func lastingTo(option string, d time.Duration) error {
 // still expire. A renewed session goes on; one that nobody is signed in to ends with
 // its ID. A visitor who has no session has none that could end. All calls in one
 // request return the same channel.
+//
+// Over the stores of gin-contrib the channel is also closed when the session gets a new
+// ID. Over its cookie store only the cookie of this request counts: a sign-out is not seen,
+// and the channel is closed when that cookie expires, even if the session is in use.
 func Done(c *gin.Context) <-chan struct{} {
 	q := requestOf(c, "Done")
 	q.lock()
