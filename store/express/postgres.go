@@ -28,12 +28,20 @@ func newPostgres(db *sql.DB, c Config) *postgresBackend {
 	// to put, as JSON, $4 the seconds that the session lives from now on or 0, $5
 	// whether there is a condition, $6 its name and $7 the JSON that must stand, or NULL.
 	const expires = `to_timestamp(ceil(extract(epoch FROM now()) + $4::float8))`
-	const isSession = `jsonb_typeof(sess::jsonb) = 'object' AND jsonb_typeof(sess::jsonb -> 'cookie') = 'object'`
+	// The members that stay are copied as they stand: Node sees the order of what is in them.
+	const isSession = `json_typeof(sess::json) = 'object' AND json_typeof(sess::json -> 'cookie') = 'object'`
 	change := func(newID string) string {
-		return `UPDATE ` + table + ` SET ` + newID + `sess = ((sess::jsonb - ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) || $3::jsonb),
+		return `UPDATE ` + table + ` SET ` + newID + `sess = (
+				SELECT json_object_agg(key, value ORDER BY put, place) FROM (
+					SELECT false AS put, place, key, value FROM json_each(sess::json) WITH ORDINALITY AS stands(key, value, place)
+					WHERE key NOT IN (SELECT json_array_elements_text($2::json)) AND key NOT IN (SELECT json_object_keys($3::json))
+					UNION ALL
+					SELECT true, place, key, value FROM json_each($3::json) WITH ORDINALITY AS puts(key, value, place)
+				) AS members
+			),
 			expire = CASE WHEN $4::float8 > 0 THEN ` + expires + ` ELSE expire END
 			WHERE sid = $1 AND expire >= now() AND ` + isSession + `
-			AND (NOT $5::bool OR sess::jsonb -> $6::text IS NOT DISTINCT FROM $7::jsonb)`
+			AND (NOT $5::bool OR (sess::json -> $6::text)::jsonb IS NOT DISTINCT FROM $7::jsonb)`
 	}
 	return &postgresBackend{
 		db:       db,

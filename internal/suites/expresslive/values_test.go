@@ -174,6 +174,48 @@ func without(t *testing.T, text, name string) string {
 	return encoded(t, members)
 }
 
+// TestOtherValuesStand: what a change is not about stays as Node has written it.
+func TestOtherValuesStand(t *testing.T) {
+	squeeze := strings.NewReplacer(" ", "").Replace
+	eachMedium(t, func(t *testing.T, m *medium) {
+		const text = `{"cookie":{"path":"/","a":1},"cart":{"shirt":2,"mug":1},"empty":{},"null":null,"list":[{"b":1,"a":null}],"n":1.50,"deleted":1,"é":"\u00e9","last":[]}`
+		for name, change := range map[string]func(c *gin.Context){
+			"one value": func(c *gin.Context) { counter.Set(c, 1) },
+			"one step": func(c *gin.Context) {
+				_, err := counter.Update(c, func(int) int { return 1 })
+				assert.NoError(t, err)
+			},
+			"a new ID": func(c *gin.Context) {
+				counter.Set(c, 1)
+				sessionkit.Renew(c)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				m.write(t, "x", text)
+				inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) { sessions.Default(c).Delete("deleted") })
+				sid := "x"
+				if cookies := inside(t, newStore(m), seal(secrets, "x"), change).Cookies(); len(cookies) > 0 {
+					sid, _ = open(secrets, cookies[0].Value)
+				}
+				want := strings.Replace(text, `"deleted":1,`, ``, 1)
+				assert.Equal(t, want, strings.Replace(squeeze(m.read(t, sid)), `,"counter":1`, ``, 1))
+			})
+		}
+		m.write(t, "x", `{"cookie":{},"twice":1,"a":{"b":1,"b":2},"twice":2}`) // the last one counts
+		twice := sessionkit.NewKey[int]("twice")
+		inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) { counter.Set(c, 1) })
+		inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) {
+			is(t, c, "twice", 2)
+			twice.Set(c, 3)
+		})
+		inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) {
+			is(t, c, "twice", 3)
+			twice.Delete(c)
+		})
+		assert.Equal(t, `{"cookie":{},"a":{"b":1,"b":2},"counter":1}`, squeeze(m.read(t, "x")))
+	})
+}
+
 // TestRefusedValues: what Node would lose or change is an error here, and changes nothing.
 func TestRefusedValues(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
@@ -424,7 +466,7 @@ func TestConfirm(t *testing.T) {
 				})
 				assert.Equal(t, http.StatusOK, res.StatusCode)
 				sid, _ := open(secrets, cookie)
-				text := strings.ReplaceAll(m.read(t, sid), `"userId": `, `"userId":`)
+				text := strings.ReplaceAll(m.read(t, sid), " ", "")
 				m.write(t, sid, strings.Replace(text, `"userId":"ada"`, `"userId":"bob"`, 1)) // by Node
 				inside(t, s, cookie, func(c *gin.Context) {
 					assert.Zero(t, sessionkit.Current(c).ConfirmedAt, "not that user")
