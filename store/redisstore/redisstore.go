@@ -96,7 +96,9 @@ type Config struct {
 	// on the master; a second try waits again. It takes one round trip to the replicas
 	// longer, on a connection of the client's blocking pool. Sentinel and Cluster may
 	// promote a replica that does not have it: let all of them be counted here, or set
-	// min-replicas-to-write on the server. Default: 0.
+	// min-replicas-to-write on the server. In a Cluster, a session in a slot that is being
+	// moved to another node may not be ended, or get a new ID, until the slot has moved
+	// and the client knows: that fails and changes nothing. Default: 0.
 	Replicas int
 
 	// Store holds the settings that all stores have. Timeout applies to what goes to the
