@@ -47,9 +47,11 @@ const (
 	boundaryName    = value.OwnPrefix + "boundary"
 	boundaryPurpose = "sessionkit boundary, version 1"
 
-	// boundaryFor is how long a boundary is kept: as long as old cookies are good for
-	// sessions that [Migrate] has yet to move.
-	boundaryFor = markedFor
+	// boundaryFor is how long a boundary is kept, and successorFor how long in a store to
+	// which [Migrate] moves sessions: what has yet to move may be as old as any cookie, which
+	// browsers keep for 400 days (RFC 6265bis section 5.5).
+	boundaryFor  = 31 * 24 * time.Hour
+	successorFor = 401 * 24 * time.Hour
 
 	// endedFor is how long an ended line is kept: longer than any request takes.
 	endedFor = 24 * time.Hour
@@ -125,6 +127,9 @@ func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text str
 	values := map[string]string{boundaryName: next}
 	now := time.Now()
 	expires := now.Add(boundaryFor)
+	if s.successor.Load() {
+		expires = now.Add(successorFor)
+	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	if text == "" {

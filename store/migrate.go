@@ -65,6 +65,7 @@ func Migrate(from, to sessions.Store, oldName string, user ...func(values map[an
 		panic("store: Migrate needs the store that the sessions move from")
 	}
 	m := &migrating{Store: own.own(), from: from, oldName: oldName}
+	m.successor.Store(true)
 	source, ok := from.(interface{ own() *Store })
 	if _, twice := from.(*migrating); ok && !twice && len(user) == 0 {
 		m.source = source.own()

@@ -238,7 +238,7 @@ func (o *moving) follow(r *http.Request) {
 // over reports whether a session that has not moved has expired, or was ended in the
 // old store or with others. If it cannot be read, nobody knows.
 func (o *moving) over(r *http.Request) bool {
-	defer func() { _ = recover() }() // on this goroutine a panic would end the process
+	defer func() { _ = recover() }()                                                   // on this goroutine a panic would end the process
 	again := &moving{m: o.m, id: o.id, cookie: o.cookie, name: o.name, isOwn: o.isOwn} // o is the handler's
 	found, err := again.read(r)
 	if found && err == nil {

@@ -73,6 +73,8 @@ type Store struct {
 	config  Config
 	options atomic.Pointer[gsessions.Options]
 	watches watches
+
+	successor atomic.Bool // sessions move here from another store
 }
 
 var _ sessions.Store = (*Store)(nil)

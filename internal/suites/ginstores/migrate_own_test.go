@@ -168,6 +168,26 @@ func TestMigrateOwnRevocation(t *testing.T) {
 	assert.Empty(t, late.Get("/").Body.String(), "and what was ended in the old store does not move")
 }
 
+// TestMigrateOwnRevocationIsNotForgotten: what has yet to move ends however long it takes to
+// come back.
+func TestMigrateOwnRevocationIsNotForgotten(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, revoke := range map[string]func(ctx context.Context, s *store.Store) error{
+		"RevokeAll":      func(ctx context.Context, s *store.Store) error { _, err := s.RevokeAll(ctx, "42"); return err },
+		"RevokeEveryone": func(ctx context.Context, s *store.Store) error { _, err := s.RevokeEveryone(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newOwnMove(t, sessionkit.Config{RememberFor: 90 * day})
+				b := m.visitor(t, "/remember").At(m.after)
+				require.NoError(t, revoke(t.Context(), m.to))
+				time.Sleep(40 * day)
+				assert.Empty(t, b.Get("/").Body.String())
+			})
+		})
+	}
+}
+
 // TestMigrateOwnDone: a stream of a session that has not moved ends with it.
 func TestMigrateOwnDone(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, m *ownMove) error{
