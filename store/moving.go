@@ -395,11 +395,19 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 // endKnown ends the session in the old store, and reports whether there was one. known is
 // false, and nothing has been done, if the old store cannot tell.
 func (o *moving) endKnown(ctx context.Context) (ended, known bool, err error) {
-	own, ok := o.m.from.(interface{ Kit() any })
+	if own, ok := o.m.from.(interface{ own() *Store }); ok {
+		source := own.own()
+		id, r, found, err := source.open(ctx, o.m.oldName, o.cookie, true)
+		if err == nil && found {
+			ended, err = source.endSession(ctx, id, r, SignedOut)
+		}
+		return ended, true, err
+	}
+	from, ok := o.m.from.(interface{ Kit() any })
 	if !ok {
 		return false, false, nil
 	}
-	old, ok := own.Kit().(interface {
+	old, ok := from.Kit().(interface {
 		End(ctx context.Context, cookie string) (bool, error)
 	})
 	if !ok {

@@ -16,7 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
@@ -169,6 +171,32 @@ func TestPlainMigrateOfLongCookies(t *testing.T) {
 			time.Sleep(day)
 		}
 	})
+}
+
+// TestMigrateLeavesNothing: a store of this module that was used without the middleware has
+// nothing left of what has moved.
+func TestMigrateLeavesNothing(t *testing.T) {
+	from, to := memstore.New(), memstore.New()
+	defer func() { assert.NoError(t, errors.Join(from.Close(), to.Close())) }()
+	before := gin.New()
+	before.Use(sessions.Sessions("old", from))
+	before.GET("/login", func(c *gin.Context) {
+		s := sessions.Default(c)
+		s.Set("user", "42")
+		assert.NoError(t, s.Save())
+	})
+	user := func(values map[any]any) string { user, _ := values["user"].(string); return user }
+	after := kittest.NewSite(store.Migrate(from, to, "old", user), sessionkit.Config{})
+	after.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, before)
+	b.Get("/login")
+	b = b.At(after)
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	n, err := from.Count(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, n.Live)
+	assert.Empty(t, after.Errors())
 }
 
 func TestMigrateWithGinContribAlone(t *testing.T) {
