@@ -1,12 +1,14 @@
 package sessionkit
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,7 +69,7 @@ type binder struct {
 	sameSite          http.SameSite
 	lifetime          time.Duration
 	unbound           UnboundPolicy
-	initiators        []string // the hosts whose pages may have the browser refresh
+	origins           []string // the hosts of Config.TrustedOrigins
 
 	judge    sync.Once
 	unplaced bool // no request to these paths would get here
@@ -78,15 +80,15 @@ func newBinder(c Config) *binder {
 	if !c.DeviceBound {
 		return nil
 	}
-	var initiators []string
+	var hosts []string
 	for _, origin := range c.TrustedOrigins {
 		if u, err := url.Parse(origin); err == nil {
-			initiators = append(initiators, u.Hostname())
+			hosts = append(hosts, u.Hostname())
 		}
 	}
 	return &binder{ // Chromium 156 binds no cookie with the prefix __Host-Http-, so it is __Host- with HttpOnly
 		register: c.BoundPath + "/register", refresh: c.BoundPath + "/refresh",
-		cookie: cookie.PrefixHost + c.Name + "-bound", sameSite: c.SameSite, lifetime: c.BoundFor, unbound: c.Unbound, initiators: initiators,
+		cookie: cookie.PrefixHost + c.Name + "-bound", sameSite: c.SameSite, lifetime: c.BoundFor, unbound: c.Unbound, origins: hosts,
 	}
 }
 
@@ -275,6 +277,15 @@ func (b *binder) newCookie(value string) *http.Cookie {
 		Name: b.cookie, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: b.sameSite,
 		MaxAge: int((b.lifetime - boundMargin) / time.Second),
 	}
+}
+
+// initiators returns the hosts whose pages may have the browser refresh. For a page of another
+// site its request would come without the session cookie, unless that is SameSite=None.
+func (b *binder) initiators(host string) []string {
+	if b.sameSite == http.SameSiteNoneMode {
+		return b.origins
+	}
+	return slices.DeleteFunc(slices.Clone(b.origins), func(other string) bool { return !address.SameSite(other, host) })
 }
 
 // attributes are those of newCookie, but for its age.
@@ -513,7 +524,7 @@ func (q *request) registerDevice(c *gin.Context, k keeper.Kept) verdict {
 			}
 			b := dbsc.New(key, now)
 			v = verdict{status: http.StatusOK, cookie: b.Prove(now, now.Add(q.kit.bound.lifetime)), body: dbsc.Instructions{
-				ID: b.ID, RefreshURL: q.kit.bound.refresh, Cookie: q.kit.bound.cookie, Attributes: q.kit.bound.attributes(), Initiators: q.kit.bound.initiators,
+				ID: b.ID, RefreshURL: q.kit.bound.refresh, Cookie: q.kit.bound.cookie, Attributes: q.kit.bound.attributes(), Initiators: q.kit.bound.initiators(cmp.Or(address.Host(q.r.Header), q.r.Host)),
 			}.Text()}
 			return store.Change{Set: map[string]string{dbsc.Name: b.Text()}, Delete: []string{dbsc.NameOffer}}, nil
 		})

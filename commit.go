@@ -58,8 +58,14 @@ func (q *request) conclude(header bool) {
 		q.setCookie()
 		q.retire()
 	}
+	if w := q.watched; w != nil && w.begin != nil && !q.closed && q.writer.Failed == nil && q.session.ID() != "" {
+		w.begin(q.kit.keeper.Watch(q.r, q.kept())) // from here on the session gets no other ID by this request
+	}
 	q.early = false
 }
+
+// Errors implements [response.Committer].
+func (q *request) Errors() int { return len(q.c.Errors) }
 
 // AfterHeader implements [response.Committer]: it commits what was changed after the
 // header went out.
@@ -250,9 +256,6 @@ func (q *request) goOn(h keeper.Handle) {
 	q.handle = h
 	if q.view != nil {
 		q.view.ID, q.view.IsNew = q.session.ID(), false
-	}
-	if w := q.watched; w != nil && w.begin != nil && !q.closed {
-		w.begin(q.kit.keeper.Watch(q.r, q.kept()))
 	}
 }
 

@@ -80,7 +80,8 @@ type Config struct {
 
 	// TrustedOrigins are the origins, such as "https://app.example.com", whose
 	// cross-origin POST, PUT, PATCH and DELETE requests are let through. With DeviceBound
-	// their pages may also have the browser refresh the bound cookie.
+	// the pages of those on the same site may also have the browser refresh the bound
+	// cookie.
 	TrustedOrigins []string
 
 	// CookielessRoutes are the requests that are authenticated by something other than

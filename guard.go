@@ -23,7 +23,8 @@ type GuardConfig struct {
 	// LoginURL is where page requests are sent: a path of this site, as the browser
 	// shows it, or an absolute URL. It gets ?reason= and, for GET requests, ?next=,
 	// which [NextURL] reads. Requests for that path pass the guard, so that it can
-	// stand on the whole site. Default: "", every refused request gets the 401.
+	// stand on the whole site, but for the root of an absolute URL: it would pass on every
+	// host. Default: "", every refused request gets the 401.
 	LoginURL string
 
 	// FreshWithin is how recently the user must have shown who they are, by [Login]
@@ -161,11 +162,13 @@ func (g *guard) serve(c *gin.Context) {
 }
 
 // isLogin reports whether a request is for the LoginURL, so that the guard lets it pass. The
-// host, and a prefix that a proxy has taken away, may be made up: neither opens a path that
-// does not end as the LoginURL does, or the root, which most sites have.
+// host, and a prefix that a proxy has taken away, may be made up: the host opens no root,
+// which most sites have, and the prefix no path that does not end as the LoginURL does.
 func (g *guard) isLogin(c *gin.Context) bool {
-	return g.saysLogin(c) && path.Base(c.Request.URL.EscapedPath()) == path.Base(g.loginPath) &&
-		(g.login.Host == "" || g.loginPath != "/")
+	if !g.saysLogin(c) || g.login.Host != "" && g.loginPath == "/" {
+		return false
+	}
+	return c.Request.Header.Get("X-Forwarded-Prefix") == "" || path.Base(c.Request.URL.EscapedPath()) == path.Base(g.loginPath)
 }
 
 // saysLogin reports whether a request is for the LoginURL by its own account: the guard must

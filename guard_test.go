@@ -404,6 +404,22 @@ func TestGuardIsNotOpenedByHeaders(t *testing.T) {
 	}
 }
 
+// TestGuardOfAMount: the application itself has changed the path, and the page that signs in
+// passes under any.
+func TestGuardOfAMount(t *testing.T) {
+	form := func(c *gin.Context) { c.String(http.StatusOK, "the form") }
+	mounted := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	mounted.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/app/"}))
+	mounted.GET("/", form)
+	assert.Equal(t, "the form", kittest.NewBrowser(t, http.StripPrefix("/app", mounted)).Get("/app/").Body.String())
+
+	rewritten := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	rewritten.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}))
+	rewritten.GET("/login", func(c *gin.Context) { c.Request.URL.Path = "/auth/form"; rewritten.HandleContext(c) })
+	rewritten.GET("/auth/form", form)
+	assert.Equal(t, "the form", kittest.NewBrowser(t, rewritten).Get("/login").Body.String())
+}
+
 // TestNextIsKeptAsItWas: a redirect goes to where the browser was, to the byte.
 func TestNextIsKeptAsItWas(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})

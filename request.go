@@ -192,7 +192,7 @@ func (q *request) readAgain() {
 	before := q.kept()
 	q.late, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
 	q.start(keeper.Kept{}, false)
-	if before.Cookie == "" {
+	if before.Cookie == "" && !before.ToMove() {
 		q.followAgain(before)
 	} else {
 		q.read(before.Cookie, true)

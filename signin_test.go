@@ -78,6 +78,8 @@ func TestDoneOfAFailedRequest(t *testing.T) {
 					a.On("/events", func(c *gin.Context) {
 						if first {
 							sessionkit.Done(c)
+							sessions.Default(c).Set("a", 1)
+							assert.NoError(t, sessions.Default(c).Save())
 						}
 						change(c)
 						c.SSEvent("", "hello")
@@ -111,6 +113,8 @@ func TestDoneOfANewSession(t *testing.T) {
 					a.On("/events", func(c *gin.Context) {
 						if first {
 							sessionkit.Done(c)
+							sessions.Default(c).Set("a", 1)
+							assert.NoError(t, sessions.Default(c).Save())
 						}
 						sessionkit.Login(c, "42", sessionkit.IdleTimeout(time.Hour))
 						ended := sessionkit.Done(c)

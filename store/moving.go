@@ -395,7 +395,8 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 // endKnown ends the session in the old store, and reports whether there was one. known is
 // false, and nothing has been done, if the old store cannot tell.
 func (o *moving) endKnown(ctx context.Context) (ended, known bool, err error) {
-	if own, ok := o.m.from.(interface{ own() *Store }); ok {
+	_, chained := o.m.from.(*migrating) // the session may be in yet another store
+	if own, ok := o.m.from.(interface{ own() *Store }); ok && !chained {
 		source := own.own()
 		id, r, found, err := source.open(ctx, o.m.oldName, o.cookie, true)
 		if err == nil && found {

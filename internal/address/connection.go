@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // IsLocal reports whether a host, with or without a port, is this machine
@@ -121,4 +123,26 @@ func InDomain(hostport, domain string) bool {
 	host, _, _ := strings.Cut(hostport, ":")
 	n := len(host) - len(domain)
 	return n >= 0 && strings.EqualFold(host[n:], domain) && (n == 0 || host[n-1] == '.')
+}
+
+// SameSite reports whether browsers take two hosts, with or without a port, for parts of one
+// site.
+func SameSite(a, b string) bool {
+	a, b = hostname(a), hostname(b)
+	if a == b {
+		return true
+	}
+	for _, host := range []string{a, b} {
+		if _, err := netip.ParseAddr(host); err == nil {
+			return false
+		}
+	}
+	site, err := publicsuffix.EffectiveTLDPlusOne(a)
+	other, otherErr := publicsuffix.EffectiveTLDPlusOne(b)
+	return err == nil && otherErr == nil && site == other
+}
+
+func hostname(hostport string) string {
+	u := url.URL{Host: strings.ToLower(hostport)}
+	return u.Hostname()
 }

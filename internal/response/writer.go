@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"slices"
@@ -20,6 +21,9 @@ type Committer interface {
 	// Writer.Failed before anything else can write. header says whether the header's
 	// fields can still be set.
 	BeforeHeader(header bool)
+
+	// Errors returns how many errors the handlers have recorded.
+	Errors() int
 
 	// AfterHeader commits what was changed after the header went out.
 	AfterHeader()
@@ -40,12 +44,13 @@ type Writer struct {
 	Committer Committer
 	Failed    error // the session could not be saved: what the handler writes is withheld
 
-	status     int16 // the handler's, until the session is saved; 0: none
-	sent       bool  // the header has gone out, or is about to
-	unanswered bool  // the handlers have returned, without a status and without writing
-	ended      bool  // the middleware has returned: the status is another's
-	panicked   bool  // the status was set by a recovery middleware behind this one
-	encoded    bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
+	status   int16 // the handler's, until the session is saved; 0: none
+	errors   uint8 // that the handlers had recorded by then, as far as it can tell
+	sent     bool  // the header has gone out, or is about to
+	returned bool  // the handlers have, without writing
+	ended    bool  // the middleware has returned: the status is another's
+	panicked bool  // the status was set by a recovery middleware behind this one
+	encoded  bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
 }
 
 // Wrap puts a new writer in front of another one.
@@ -97,8 +102,13 @@ func (w *Writer) WriteHeader(code int) {
 		w.ResponseWriter.WriteHeader(code)
 	default:
 		w.panicked = recovers(code)
-		w.status = int16(code) // #nosec G115 -- it has three digits
+		w.status, w.errors = int16(code), w.recorded() // #nosec G115 -- it has three digits
 	}
+}
+
+// recorded returns how many errors the handlers have recorded, as far as it can tell.
+func (w *Writer) recorded() uint8 {
+	return uint8(min(w.Committer.Errors(), math.MaxUint8)) // #nosec G115 -- it is at most that
 }
 
 // recovers reports whether a status is set by what recovers from a panic.
@@ -122,7 +132,7 @@ func (w *Writer) passStatus() {
 // Finish saves what is not saved yet, when the handlers have returned.
 func (w *Writer) Finish() {
 	if !w.sent {
-		w.unanswered = w.status == 0
+		w.returned = true
 		_ = w.before() // it answers by itself
 		return
 	}
@@ -228,9 +238,9 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Panicked reports whether the response is being written because the handler
 // panicked: by a recovery middleware that stands between this one and the
 // handler. Only a response that says failure is looked at; a handler that recovers
-// by itself and goes on is not one that panicked. [gin.Recovery] leaves an error and no
-// response for a panic about a lost connection; a handler that records such an error of a
-// connection of its own, as to a database, and answers is not one that panicked either.
+// by itself and goes on is not one that panicked. For a panic about a lost connection
+// [gin.Recovery] records an error, and writes nothing. A handler that records such an error of
+// a connection of its own, as to a database, and then answers is not one that panicked.
 func (w *Writer) Panicked(c *gin.Context) bool {
 	switch {
 	case w.panicked:
@@ -238,7 +248,7 @@ func (w *Writer) Panicked(c *gin.Context) bool {
 	case w.Status() >= http.StatusInternalServerError:
 		return Panicking()
 	case c.IsAborted():
-		return Panicking() || aborted(c) || w.unanswered && ConnectionLost(c.Errors.Last())
+		return Panicking() || aborted(c) || w.returned && (w.status == 0 || w.recorded() > w.errors) && ConnectionLost(c.Errors.Last())
 	}
 	return false
 }

@@ -156,6 +156,30 @@ func TestRecoveriesBehindTheKit(t *testing.T) {
 	}
 }
 
+// TestPanicAfterAStatus: a handler that sets a status and then panics about a lost connection
+// saves nothing, although the recovery leaves the status.
+func TestPanicAfterAStatus(t *testing.T) {
+	for name, answer := range map[string]gin.HandlerFunc{
+		"a status":   func(c *gin.Context) { c.Status(http.StatusNoContent) },
+		"a redirect": func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/") },
+		"an error":   func(c *gin.Context) { _ = c.Error(io.ErrUnexpectedEOF); c.Redirect(http.StatusSeeOther, "/") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.Use(gin.RecoveryWithWriter(io.Discard))
+			a.POST("/login", func(c *gin.Context) {
+				sessionkit.Login(c, "42")
+				answer(c)
+				panic(fmt.Errorf("audit log: write: %w", syscall.EPIPE))
+			})
+			a.On("/", kittest.Whoami)
+			b := kittest.NewBrowser(t, a)
+			assert.Empty(t, b.Post("/login", nil).Header()["Set-Cookie"])
+			assert.Empty(t, b.Get("/").Body.String())
+		})
+	}
+}
+
 // TestErrorOfAnotherConnection: a handler that records that its connection to a database or
 // another server was lost, and answers, has not panicked.
 func TestErrorOfAnotherConnection(t *testing.T) {

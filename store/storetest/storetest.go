@@ -733,7 +733,8 @@ func (s *suite) endInTime(rule string) {
 	id, done := s.id(), make(chan bool, 1)
 	go func() {
 		s.try(s.b.Create(s.Context(), id, record("", nil)))
-		done <- s.end("", store.Revoked, id)
+		ended, err := s.b.End(s.Context(), "", store.Revoked, id)
+		done <- err == nil && len(ended) == 1
 	}()
 	select {
 	case ended := <-done:

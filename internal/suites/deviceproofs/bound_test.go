@@ -1059,11 +1059,15 @@ func TestBoundOtherOrigins(t *testing.T) {
 			})
 		}
 	}
-	d := newDevice(t, newBoundSite(t, memory(t), sessionkit.Config{TrustedOrigins: []string{"https://app.example.com:8443", "https://www.example.com"}}))
+	d := newDevice(t, newBoundSite(t, memory(t), sessionkit.Config{TrustedOrigins: []string{
+		"https://app.example.com:8443", "https://deep.in.example.com", "https://example.com", // of this site
+		"https://partner.example", "https://example.co.uk", "https://notexample.com", "https://192.0.2.1", "https://[2001:db8::1]", // of others
+	}}))
 	m := registration.FindStringSubmatch(d.Browser.Post("/login", nil).Header().Get("Secure-Session-Registration"))
 	require.NotNil(t, m)
 	w := d.raw(m[1], d.key.Registration(m[2]), "")
-	assert.Contains(t, w.Body.String(), `"allowed_refresh_initiators":["app.example.com","www.example.com"]`)
+	assert.Contains(t, w.Body.String(), `"allowed_refresh_initiators":["app.example.com","deep.in.example.com","example.com"]`,
+		"for pages of another site a refresh would come without the session cookie, and end the binding")
 }
 
 // TestBoundBeforeTheMove: a bound session that has yet to move from another store is as hard

@@ -188,6 +188,17 @@ func TestMigrateOwnRevocationIsNotForgotten(t *testing.T) {
 	}
 }
 
+// TestMigrateOwnFreshGuard: a guard that reads the session afresh finds one that has yet to
+// move where it is.
+func TestMigrateOwnFreshGuard(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	m.after.On("/danger", func(c *gin.Context) { sessionkit.User(c) },
+		sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour}), kittest.Whoami)
+	b := m.visitor(t, "/login").At(m.after)
+	assert.Equal(t, "42", b.Get("/danger").Body.String())
+	assert.Equal(t, "42", b.Get("/danger").Body.String())
+}
+
 // TestMigrateOwnDone: a stream of a session that has not moved ends with it.
 func TestMigrateOwnDone(t *testing.T) {
 	for name, end := range map[string]func(ctx context.Context, m *ownMove) error{

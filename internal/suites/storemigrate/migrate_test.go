@@ -199,6 +199,23 @@ func TestMigrateLeavesNothing(t *testing.T) {
 	assert.Empty(t, after.Errors())
 }
 
+// TestMigrateOverAMigrate: a session may still be in the first of three stores.
+func TestMigrateOverAMigrate(t *testing.T) {
+	first, second, third := ginmemstore.NewStore(kittest.TestSecret), memstore.New(), memstore.New()
+	defer func() { assert.NoError(t, errors.Join(second.Close(), third.Close())) }()
+	user := func(map[any]any) string { return "42" }
+	cookie := saveOld(t, first, func(session *gsessions.Session) { session.Values["a"] = 1 })
+	after := kittest.NewSite(store.Migrate(store.Migrate(first, second, "old", user), third, "old", user), sessionkit.Config{})
+	after.On("/", kittest.Whoami)
+	after.On("/increment", kittest.Increment)
+	b := kittest.NewBrowser(t, after)
+	b.Cookies["old"] = cookie.Value
+	assert.Less(t, b.Get("/increment").Code, http.StatusMultipleChoices)
+	delete(b.Cookies, "old")
+	assert.Equal(t, "42", b.Get("/").Body.String())
+	assert.Empty(t, after.Errors())
+}
+
 func TestMigrateWithGinContribAlone(t *testing.T) {
 	gin.SetMode(gin.TestMode)
 	cookie, s := migrated(t, ginmemstore.NewStore([]byte("secret")))
