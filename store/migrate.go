@@ -51,6 +51,9 @@ import (
 // as they are. No process should use the old store alone meanwhile: it would not know
 // the sessions that have moved.
 //
+// A process that only revokes sessions calls Migrate as well, so that what it ends is
+// remembered for as long as old cookies are good.
+//
 // Once the old sessions have expired, remove Migrate. It panics if to is not a store
 // of this module.
 func Migrate(from, to sessions.Store, oldName string, user ...func(values map[any]any) string) sessions.Store {
