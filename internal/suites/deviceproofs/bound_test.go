@@ -461,13 +461,17 @@ func TestBoundFreshWithin(t *testing.T) {
 
 		delete(thief.Cookies, boundCookie)
 		assert.Equal(t, http.StatusUnauthorized, thief.Post("/fresh", nil).Code)
-		e := newDevice(t, a)
-		e.post("/login")
-		e.get("/")
-		time.Sleep(150 * time.Second)
-		e.post("/confirm")
-		thief = e.copied()
-		time.Sleep(45 * time.Second)
+		withOldProof := func() *kittest.Browser { // the cookies of a user who has just confirmed
+			e := newDevice(t, a)
+			e.post("/login")
+			e.get("/")
+			time.Sleep(150 * time.Second)
+			e.post("/confirm")
+			copied := e.copied()
+			time.Sleep(45 * time.Second)
+			return copied
+		}
+		thief = withOldProof()
 		w := thief.Post("/fresh", nil)
 		assert.Equal(t, http.StatusTemporaryRedirect, w.Code)
 		assert.Equal(t, "/fresh", w.Header().Get("Location"))
@@ -476,13 +480,7 @@ func TestBoundFreshWithin(t *testing.T) {
 		r.URL.Path, r.RequestURI = "//evil.example", "//evil.example"
 		assert.Empty(t, thief.Do(r).Header().Get("Location"))
 
-		f := newDevice(t, a)
-		f.post("/login")
-		f.get("/")
-		time.Sleep(150 * time.Second)
-		f.post("/confirm")
-		thief = f.copied()
-		time.Sleep(45 * time.Second)
+		thief = withOldProof()
 		w = thief.Post("/fresh", nil, "Secure-Session-Skipped", "quota_exceeded")
 		assert.Equal(t, http.StatusUnauthorized, w.Code, "whoever says that the device cannot be proved now has not proved it")
 		assert.Contains(t, w.Body.String(), `"unbound"`)
