@@ -328,7 +328,7 @@ func (q *request) end(header bool) error {
 	if q.early {
 		q.withdrawCookie()
 	}
-	q.start(keeper.Kept{}, false)
+	q.start(&keeper.Kept{}, false)
 	return nil
 }
 

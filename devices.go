@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -28,7 +27,7 @@ func Devices(c *gin.Context) ([]Session, error) {
 		for i, s := range list {
 			switch {
 			case s.ID == q.session.ID() && !q.session.Ending():
-				list[i] = q.session.Describe(time.Now())
+				list[i] = q.describe()
 			case !s.ExpiresAt.Equal(s.EndsAt): // it may end so much earlier, if its last use is not recorded yet
 				list[i].ExpiresAt = s.ExpiresAt.Add(-q.kit.policy.SeenEvery())
 			}

@@ -84,7 +84,7 @@ func Flashes(c *gin.Context) []FlashMessage {
 	defer q.unlock(c)
 	q.load(false)
 	var stored []FlashMessage
-	if !q.prefetch {
+	if !q.prefetch() {
 		stored = append(q.takeGinFlashes(), messages.read(q)...)
 	}
 	if q.flashes == nil && len(stored) == 0 {
@@ -210,7 +210,7 @@ func (k FlashKey[T]) Take(c *gin.Context) []T {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	if q.prefetch {
+	if q.prefetch() {
 		return nil
 	}
 	return k.decode(q.takeValues(k.prefix, k.latest))

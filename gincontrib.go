@@ -93,7 +93,7 @@ func (g *ginSession) Flashes(vars ...string) (list []any) {
 	key := flashKey(vars)
 	g.use(func(view *gsessions.Session) {
 		var ok bool
-		if (*request)(g).prefetch {
+		if (*request)(g).prefetch() {
 			return // see the function Flashes
 		}
 		if list, ok = view.Values[key].([]any); ok {
@@ -173,7 +173,7 @@ func (q *request) undoEarly(k keeper.Kept) {
 		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
 	}
 	q.withdrawCookie()
-	q.start(keeper.Kept{}, false)
+	q.start(&keeper.Kept{}, false)
 }
 
 // withdrawCookie takes back the cookie or token that createEarly has put into the header.

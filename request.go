@@ -75,7 +75,6 @@ type loaded struct {
 
 // brought is what the browser has sent.
 type brought struct {
-	prefetch                  bool // nobody sees the response yet
 	secureCookie, plainCookie bool // a session cookie of this name came
 	expired                   bool // the cookie names a sign-in that has expired
 	revoked                   bool // the cookie names a sign-in that was ended from elsewhere
@@ -179,8 +178,7 @@ func (q *request) load(fresh bool) {
 		q.session.Passive, q.asked = q.session.Passive || q.panicked, q.panicked
 	case q.loaded == nil:
 		q.loaded = new(loaded)
-		q.prefetch = client.Prefetches(q.r)
-		q.session.Policy, q.session.Passive = &q.kit.policy, q.prefetch || q.panicked
+		q.session.Policy, q.session.Passive = &q.kit.policy, q.panicked
 		q.asked = q.panicked
 		q.read("", fresh)
 	case fresh && q.session.ID() != "" && q.untouched():
@@ -191,7 +189,7 @@ func (q *request) load(fresh bool) {
 func (q *request) readAgain() {
 	before := q.kept()
 	q.late, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
-	q.start(keeper.Kept{}, false)
+	q.start(&keeper.Kept{}, false)
 	if before.Cookie == "" && !before.ToMove() {
 		q.followAgain(before)
 	} else {
@@ -214,7 +212,7 @@ func (q *request) followAgain(before keeper.Kept) {
 		q.report(q.loadErr)
 		return
 	case found && q.kit.policy.Live(&k.Record, now) && !q.refusesDevice(&k, now):
-		q.start(k, q.kit.policy.Due(&k.Record, now))
+		q.start(&k, q.kit.policy.Due(&k.Record, now))
 	}
 	q.loadErr = nil
 }
@@ -324,7 +322,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 				return false
 			}
 		}
-		q.start(k, q.kit.policy.Due(&k.Record, now))
+		q.start(&k, q.kit.policy.Due(&k.Record, now))
 		return true
 	}
 	return false
@@ -345,13 +343,16 @@ func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 }
 
 // start begins with a stored session, or with a new one. due says whether its use is to
-// be recorded.
-func (q *request) start(k keeper.Kept, due bool) {
-	q.session.Begin(k.Stored, due)
+// be recorded, if this is one.
+func (q *request) start(k *keeper.Kept, due bool) {
+	q.session.Begin(&k.Stored, due && !q.prefetch())
 	q.handle = k.Handle
 	q.refreshView()
 	q.agree()
 }
+
+// prefetch reports whether nobody sees the response yet: it is no use of the session.
+func (q *request) prefetch() bool { return client.Prefetches(q.r) }
 
 // restart drops all there is: what follows is another, new session.
 func (q *request) restart() {
@@ -501,7 +502,7 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		return false
 	}
 	moves := q.bearer || q.comesBack() // by this use
-	q.start(k, moves)
+	q.start(&k, moves)
 	if !moves {
 		q.kit.site.Warn(q.r, true)
 	}

@@ -255,6 +255,11 @@ func Current(c *gin.Context) Session {
 	defer q.unlock(c)
 	q.load(false)
 	q.follow()
+	return q.describe()
+}
+
+func (q *request) describe() Session {
+	q.session.Passive = q.session.Passive || q.prefetch()
 	return q.session.Describe(time.Now())
 }
 

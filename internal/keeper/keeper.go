@@ -96,12 +96,14 @@ type served struct {
 	name   string
 }
 
-func (s served) Load(r *http.Request, cookie string, fresh bool) (Kept, error) {
-	id, record, found, err := s.server.Load(r.Context(), s.name, cookie, fresh)
-	if err != nil || !found {
-		return Kept{Stored: session.Stored{Record: record}}, err
+func (s served) Load(r *http.Request, cookie string, fresh bool) (k Kept, err error) {
+	var found bool
+	if k.ID, k.Record, found, err = s.server.Load(r.Context(), s.name, cookie, fresh); err != nil || !found {
+		k.ID = ""
+		return k, err
 	}
-	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: cookie}}, nil
+	k.Cookie = cookie
+	return k, nil
 }
 
 func (s served) Create(r *http.Request, record store.Record, a signin.Attempt) (Kept, error) {

@@ -139,7 +139,7 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session.Session{Policy: &policy}
-			s.Begin(test.stored, test.due)
+			s.Begin(&test.stored, test.due)
 			for _, c := range test.calls {
 				c(&s)
 			}
@@ -189,7 +189,7 @@ func TestPlanOfTimes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session.Session{Policy: &policy}
-			s.Begin(test.stored, false)
+			s.Begin(&test.stored, false)
 			for _, c := range test.calls {
 				c(&s)
 			}
@@ -202,7 +202,7 @@ func TestPlanOfTimes(t *testing.T) {
 	old := user("alice")
 	old.Record.Values[signin.Name] = signin.SignIn{At: now.Add(-24*time.Hour + 5*time.Minute), Line: "line"}.Text()
 	s := session.Session{Policy: &policy}
-	s.Begin(old, false)
+	s.Begin(&old, false)
 	s.Renew()
 	assert.Equal(t, now.Add(5*time.Minute), s.Plan(now).Record.Expires, "a renewal does not make it last longer")
 }
@@ -213,7 +213,7 @@ func TestSignInTakesTheEndFromItself(t *testing.T) {
 	for name, before := range map[string]session.Stored{"new": {}, "visitor": visitor(), "again": user("alice")} {
 		t.Run(name, func(t *testing.T) {
 			s := session.Session{Policy: &policy}
-			s.Begin(before, false)
+			s.Begin(&before, false)
 			login("alice")(&s)
 			in := signin.Of(s.Plan(now).Record.Values)
 			assert.Equal(t, now.Add(24*time.Hour), in.Ends.UTC())
@@ -234,7 +234,7 @@ func TestRotationThatFindsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session.Session{Policy: &policy}
-			s.Begin(test.stored, false)
+			s.Begin(&test.stored, false)
 			login("alice")(&s)
 			s.Put("n", "1")
 			first := s.Plan(now)
@@ -295,7 +295,8 @@ func TestWhatFollowsARotation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := session.Session{Policy: &policy}
-			s.Begin(visitor(), false)
+			stored := visitor()
+			s.Begin(&stored, false)
 			login("alice")(&s)
 			s.Put("n", "1")
 			s.Remove("cart")

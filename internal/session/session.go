@@ -56,8 +56,8 @@ type Session struct {
 
 // Begin goes on with a stored session, or with a new one if it has no ID. due says
 // whether its use is to be recorded.
-func (s *Session) Begin(stored Stored, due bool) {
-	s.stored, s.intent, s.due, s.another = stored, toStay, due, false
+func (s *Session) Begin(stored *Stored, due bool) {
+	s.stored, s.intent, s.due, s.another = *stored, toStay, due, false
 	s.user, s.signIn = stored.Record.User, nil
 	s.values = values{base: stored.Record.Values}
 }
@@ -68,7 +68,7 @@ func (s *Session) Discard() {
 	if s.another {
 		stored = Stored{}
 	}
-	s.Begin(stored, false)
+	s.Begin(&stored, false)
 	s.Passive = true
 }
 
