@@ -153,15 +153,20 @@ func TestPrefetch(t *testing.T) {
 					"user": user, "flashes": len(sessionkit.Flashes(c)), "notes": notes.Take(c), "old": sessions.Default(c).Flashes("other"),
 				})
 			})
+			a.On("/expires", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Current(c).ExpiresAt) })
 			b := kittest.NewBrowser(t, a)
 			b.Get("/login")
 			for _, header := range [][]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}} {
 				assert.JSONEq(t, `{"user":"42","flashes":1,"notes":null,"old":null}`, b.Get("/", header...).Body.String())
 			}
 			assert.JSONEq(t, `{"user":"42","flashes":3,"notes":[7],"old":null}`, b.Get("/").Body.String())
+			lastUse := time.Now()
 			for range 3 {
 				time.Sleep(10*time.Minute + time.Second)
 				b.Get("/", "Sec-Purpose", "prefetch")
+				var expires time.Time
+				assert.NoError(t, json.Unmarshal(b.Get("/expires", "Sec-Purpose", "prefetch").Body.Bytes(), &expires))
+				assert.WithinDuration(t, lastUse.Add(30*time.Minute), expires, time.Millisecond, "nor is it said to be")
 			}
 			time.Sleep(3 * time.Minute)
 			assert.Contains(t, b.Get("/").Body.String(), `"user":""`, "it has not been used")
