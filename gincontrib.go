@@ -280,7 +280,8 @@ func (q *request) follow() {
 		q.signOutByValues()
 	}
 	if q.valuesUser = user; user != "" && q.session.User() != user {
-		q.signInAs(user, signin.SignIn{Values: true})
+		q.rejoin(user)
+		q.signInAs(user, signin.SignIn{Values: true, Line: q.session.SignedIn().Line})
 	}
 }
 

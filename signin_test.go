@@ -615,9 +615,88 @@ func TestPanicBeforeTheSessionIsAskedFor(t *testing.T) {
 	})
 }
 
-// TestPanicAfterTheSignOutOfALateRequest: an error page in front of the middleware sees nobody
-// signed in, as the handlers did.
-func TestPanicAfterTheSignOutOfALateRequest(t *testing.T) {
+// TestSignInSentTwice: for a double click a browser sends the form twice, and does not wait for
+// the first answer, which has the new cookie. What the session holds stays, and there is one.
+func TestSignInSentTwice(t *testing.T) {
+	byValues := sessionkit.Config{UserOf: func(values map[any]any) string { user, _ := values["user"].(string); return user }}
+	for name, test := range map[string]struct {
+		config sessionkit.Config
+		before []string
+		twice  string
+		want   string
+	}{
+		"visitor":                 {before: []string{"/item"}, twice: "/login", want: `"42" 1 false here`},
+		"remembered":              {before: []string{"/remember", "/item"}, twice: "/login", want: `"42" 1 true here`},
+		"again, to be remembered": {before: []string{"/login", "/item"}, twice: "/remember", want: `"42" 1 true here`},
+		"by values":               {config: byValues, before: []string{"/item"}, twice: "/values", want: `"42" 1 false here`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			a := kittest.NewSite(s, test.config)
+			where := sessionkit.NewKey[string]("where")
+			a.On("/item", kittest.Increment)
+			signedIn := func(path string, login gin.HandlerFunc) {
+				a.On(path, func(c *gin.Context) {
+					where.Set(c, c.Query("at"))
+					login(c)
+				})
+			}
+			signedIn("/login", kittest.SignIn("42"))
+			signedIn("/remember", kittest.SignIn("42", sessionkit.Remember()))
+			signedIn("/values", func(c *gin.Context) { sessions.Default(c).Set("user", "42") })
+			a.On("/", func(c *gin.Context) {
+				user, _ := sessionkit.User(c)
+				n, _ := kittest.Count.Get(c)
+				at, _ := where.Get(c)
+				c.String(http.StatusOK, "%q %d %t %s", user, n, sessionkit.Current(c).Remembered, at)
+			})
+			b := kittest.NewBrowser(t, a)
+			for _, path := range test.before {
+				b.Get(path)
+			}
+			first := b.Fork()
+			first.Get(test.twice + "?at=there")
+			b.Get(test.twice + "?at=here")
+			assert.Equal(t, test.want, b.Get("/").Body.String())
+			list, err := s.Sessions(t.Context(), "42")
+			assert.NoError(t, err)
+			assert.Len(t, list, 1)
+			assert.Equal(t, `"" 0 false `, first.Get("/").Body.String(), "its ID is dead")
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
+
+// TestSignInAfterASignOut: a sign-out wins over a request that still comes with the ID from
+// before, and so does a sign-in of somebody else.
+func TestSignInAfterASignOut(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/item", kittest.Increment)
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/bob", kittest.SignIn("bob"))
+	a.On("/logout", sessionkit.Logout)
+	a.On("/", func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		n, _ := kittest.Count.Get(c)
+		c.String(http.StatusOK, "%q %d", user, n)
+	})
+	for _, between := range [][]string{{"/login", "/logout"}, {"/login", "/bob"}, {"/bob"}} {
+		b := kittest.NewBrowser(t, a)
+		b.Get("/item")
+		late := b.Fork()
+		for _, path := range between {
+			b.Get(path)
+		}
+		stands := b.Get("/").Body.String()
+		late.Get("/login")
+		assert.Equal(t, `"42" 0`, late.Get("/").Body.String(), between)
+		assert.Equal(t, stands, b.Get("/").Body.String(), between)
+	}
+}
+
+// TestPanicOfALateRequest: an error page in front of the middleware sees nobody signed in, whatever
+// the handlers did.
+func TestPanicOfALateRequest(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) {
 		user, _ := sessionkit.User(c)
 		n, _ := kittest.Count.Get(c)
@@ -626,12 +705,15 @@ func TestPanicAfterTheSignOutOfALateRequest(t *testing.T) {
 	a.On("/login", kittest.SignIn("42"), kittest.Increment)
 	a.On("/renew", sessionkit.Renew)
 	a.On("/logout", sessionkit.Logout, func(*gin.Context) { panic("oops") })
+	a.On("/again", kittest.SignIn("42"), func(*gin.Context) { panic("oops") })
 	a.On("/", kittest.Whoami)
 	b := kittest.NewBrowser(t, a)
 	b.Get("/login")
 	late := b.Fork()
 	b.Get("/renew")
-	assert.Equal(t, `sorry, "" 0`, late.Get("/logout").Body.String())
+	for _, path := range []string{"/logout", "/again"} {
+		assert.Equal(t, `sorry, "" 0`, late.Get(path).Body.String(), path)
+	}
 	assert.Equal(t, "42", b.Get("/").Body.String(), "nothing has ended")
 }
 
