@@ -106,6 +106,9 @@ func (q *request) commit(header bool) error {
 	if q.closed && !q.untouched() {
 		return errTooLate // it is reported already
 	}
+	if q.flashes != nil && q.r.Context().Err() != nil {
+		q.keepFlashes() // nobody is there to see them
+	}
 	q.syncView()
 	q.follow()
 	if !q.session.Changed() && !q.clearing && q.bad == nil {

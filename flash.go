@@ -76,7 +76,7 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // Flashes returns the messages, oldest first and those of [FlashNow] last, and
 // consumes them. They are removed when the response goes out, so each is shown at
 // least once: requests at the same time may both show it, but none is lost because a
-// response failed. If there are none, nothing changes. Texts that were left with
+// response failed, or because the client went away before it. If there are none, nothing changes. Texts that were left with
 // AddFlash of gin-contrib/sessions are among them, as Info.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")
@@ -106,11 +106,17 @@ func KeepFlashes(c *gin.Context) {
 	q := requestOf(c, "KeepFlashes")
 	q.lock()
 	defer q.unlock(c)
-	f := q.ownFlashes()
-	for _, m := range f.read {
-		messages.add(q, m, f.at)
+	q.keepFlashes()
+}
+
+func (q *request) keepFlashes() {
+	if q.flashes == nil {
+		return
 	}
-	f.read = nil
+	for _, m := range q.flashes.read {
+		messages.add(q, m, q.flashes.at)
+	}
+	q.flashes.read = nil
 }
 
 // ginFlashes is where gin-contrib/sessions keeps what AddFlash is given.

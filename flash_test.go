@@ -1,6 +1,7 @@
 package sessionkit_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -142,4 +143,24 @@ func TestManyFlashes(t *testing.T) {
 		}
 		assert.LessOrEqual(t, forMany, tolerated*forFew, read)
 	}
+}
+
+// TestFlashesOfAPageThatNobodyWaitedFor: whoever leaves a page before it comes sees its messages
+// on the next one.
+func TestFlashesOfAPageThatNobodyWaitedFor(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/do", func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Success, "Saved.")
+		sessionkit.Flash(c, sessionkit.Info, "See you.")
+	})
+	a.On("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+	b := kittest.NewBrowser(t, a)
+	b.Get("/do")
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	b.Do(b.Request(http.MethodGet, "/").WithContext(ctx))
+	const messages = `[{"level":"success","text":"Saved."},{"level":"info","text":"See you."}]`
+	assert.JSONEq(t, messages, b.Get("/").Body.String())
+	assert.JSONEq(t, "null", b.Get("/").Body.String())
+	assert.Empty(t, a.Errors())
 }
