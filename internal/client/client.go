@@ -46,18 +46,11 @@ func IsHTMX(r *http.Request) bool { return r.Header.Get("Hx-Request") == "true" 
 func IsInertia(r *http.Request) bool { return r.Header.Get("X-Inertia") == "true" }
 
 // Prefetches reports whether a page is loaded before the user asks for it, if they
-// ever do (the Sec-Purpose header; Purpose in older browsers).
+// ever do: by the browser (the Sec-Purpose header; Purpose in older ones), by Turbo, or by
+// HTMX's extension preload.
 func Prefetches(r *http.Request) bool {
-	return strings.HasPrefix(first(r.Header["Sec-Purpose"]), "prefetch") || first(r.Header["Purpose"]) == "prefetch"
-}
-
-// first returns the first line of a header field. [http.Header.Get] has to look at the
-// field's name first, and what every request is asked should cost nothing.
-func first(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return lines[0]
+	return strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") || r.Header.Get("Purpose") == "prefetch" ||
+		r.Header.Get("X-Sec-Purpose") == "prefetch" || r.Header.Get("Hx-Preloaded") == "true"
 }
 
 // OpensWebSocket reports whether a request is the handshake of a WebSocket over

@@ -156,7 +156,7 @@ func TestPrefetch(t *testing.T) {
 			a.On("/expires", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Current(c).ExpiresAt) })
 			b := kittest.NewBrowser(t, a)
 			b.Get("/login")
-			for _, header := range [][]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}} {
+			for _, header := range [][]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}, {"X-Sec-Purpose", "prefetch"}, {"HX-Preloaded", "true"}} {
 				assert.JSONEq(t, `{"user":"42","flashes":1,"notes":null,"old":null}`, b.Get("/", header...).Body.String())
 			}
 			assert.JSONEq(t, `{"user":"42","flashes":3,"notes":[7],"old":null}`, b.Get("/").Body.String())
