@@ -52,7 +52,7 @@ func (s *Session) Plan(now time.Time) Plan {
 		return s.update(Touch, now)
 	}
 	s.settle()
-	follows := len(s.values.set) > 0 || s.user != ""
+	follows := s.values.begin() || s.user != ""
 	switch {
 	case s.Ending() && !follows:
 		return Plan{Act: End}

@@ -30,6 +30,17 @@ func (v *values) settle() bool {
 // unsaved reports whether there are changes that the store does not have.
 func (v *values) unsaved() bool { return !v.saved && (len(v.set) > 0 || len(v.drop) > 0) }
 
+// begin reports whether the changes are enough to begin a session with: how long it is to
+// live is not.
+func (v *values) begin() bool {
+	for name := range v.set {
+		if name != value.MaxAge {
+			return true
+		}
+	}
+	return false
+}
+
 // all returns the texts of all values. They must not be changed.
 func (v *values) all() map[string]string {
 	if len(v.set) == 0 && len(v.drop) == 0 {
