@@ -238,10 +238,10 @@ func (c *cache) changing(id string) *entry {
 	if e == nil {
 		return nil
 	}
-	if e.until == 0 {
-		e.until = time.Since(c.start) + trust
+	if until := time.Since(c.start) + trust; e.until == 0 || e.made && e.until > until {
+		e.until = until
 	}
-	e.made = false
+	e.made = false // if its invalidation has yet to come, it drops what was read since, at worst
 	e.changing++
 	e.mixed = e.mixed || e.changing > 1
 	return e

@@ -1,6 +1,10 @@
 package redisstore
 
-import "github.com/gin-sessionkit/sessionkit/store"
+import (
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
 
 // DecodeHash and Fields are how a session stands in its hash.
 var (
@@ -10,6 +14,35 @@ var (
 
 // EndedScore and the time are the score of a session that has ended.
 const EndedScore = endedScore
+
+// Trust is how long a record stays in the cache that its store has changed.
+const Trust = trust
+
+// A Cache is one without a server.
+type Cache struct{ c *cache }
+
+// NewCache returns a cache that answers for an hour.
+func NewCache() Cache {
+	c := newCache(1 << 20)
+	c.lease.Store(int64(time.Hour))
+	return Cache{c}
+}
+
+// Get and Heard are those of the cache. Make, Change and Read are what it does while its
+// store makes a record, changes it or reads it from the server.
+
+func (c Cache) Get(id string) (store.Record, bool) { return c.c.get(id) }
+
+func (c Cache) Heard(id string) { c.c.heard(id) }
+
+func (c Cache) Make(id string, r store.Record) {
+	c.c.creating(id)
+	c.c.created(id, &r)
+}
+
+func (c Cache) Change(id string, change store.Change) { c.c.changed(id, c.c.changing(id), change) }
+
+func (c Cache) Read(id string, r store.Record) { c.c.put(id, r, c.c.before(id)) }
 
 // CachedBytes returns what a backend's cache holds, and what it counts of the
 // young generations beside the old ones.

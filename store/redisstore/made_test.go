@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -128,6 +129,28 @@ func TestChangesAreSeenInWhatThisStoreHasMade(t *testing.T) {
 			return err == nil && (n%2 == 0 && r.Values["foreign"] != "" || n%2 == 1 && !found)
 		}, 5*time.Second, 100*time.Microsecond)
 	}
+}
+
+// TestARecordThatWasMadeAndThenChanged: it stays no longer in memory than any other that this
+// store has changed, although the news of its making has yet to come.
+func TestARecordThatWasMadeAndThenChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, id := redisstore.NewCache(), newID(1)
+		c.Make(id, record("alice", nil))
+		c.Change(id, set("own"))
+		r, found := c.Get(id)
+		require.True(t, found)
+		assert.Contains(t, r.Values, "own")
+		time.Sleep(redisstore.Trust)
+		_, found = c.Get(id)
+		assert.False(t, found, "another process may have ended it meanwhile")
+
+		r.Ended = store.Revoked
+		c.Read(id, r)
+		c.Heard(id) // of its making, which came late
+		r, found = c.Get(id)
+		assert.True(t, !found || r.Ended == store.Revoked, "late news brings nothing back")
+	})
 }
 
 // TestAloneInTime: a command that its caller carries out ends in time as well.
