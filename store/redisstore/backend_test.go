@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -294,6 +295,61 @@ func TestOpenRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "redisstore: connecting: ")
 	_, err = redisstore.Open("http://127.0.0.1")
 	require.Error(t, err)
+}
+
+// scans returns how often a server was asked for keys.
+func scans(t *testing.T, server *testserver.RedisServer) (n int) {
+	t.Helper()
+	calls := regexp.MustCompile(`cmdstat_scan:calls=(\d+)`).FindStringSubmatch(command(t, server, "INFO", "commandstats"))
+	if calls == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(calls[1])
+	require.NoError(t, err)
+	return n
+}
+
+// TestAllBesideMuchElse: what a walk over all sessions costs grows with what is on the
+// server, and no faster.
+func TestAllBesideMuchElse(t *testing.T) {
+	server := testserver.Redis(t, "--enable-debug-command", "yes")
+	s := open(t, server.Address)
+	_, _, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now()})
+	require.NoError(t, err)
+	const others, asked = 300_000, 1000
+	command(t, server, "DEBUG", "POPULATE", strconv.Itoa(others), "other")
+	found := 0
+	for _, err := range s.All(t.Context()) {
+		require.NoError(t, err)
+		found++
+	}
+	assert.Equal(t, 1, found)
+	assert.LessOrEqual(t, scans(t, server), others/asked*3/2)
+}
+
+// TestScanOfMoreThanItHolds: a walk that can hold few IDs still returns every session.
+func TestScanOfMoreThanItHolds(t *testing.T) {
+	for name, client := range clients(t) {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, client, redisstore.Config{CacheBytes: -1})
+			const many = 1500
+			want := make(map[string]int, many)
+			for i := range many {
+				create(t, b, newID(i), record("", nil))
+				want[newID(i)] = 1
+			}
+			for _, atOnce := range []int{1, 100, many - 1, many} {
+				found := make(map[string]int, many)
+				for records, err := range redisstore.Scan(t.Context(), b, atOnce) {
+					require.NoError(t, err)
+					for id := range records {
+						found[id]++
+					}
+				}
+				assert.Equal(t, want, found, atOnce)
+			}
+		})
+	}
 }
 
 // TestListSeesAMovingSession lists while the session changes its ID again and

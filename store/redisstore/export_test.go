@@ -1,6 +1,8 @@
 package redisstore
 
 import (
+	"context"
+	"iter"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -14,6 +16,11 @@ var (
 
 // EndedScore and the time are the score of a session that has ended.
 const EndedScore = endedScore
+
+// Scan is that of a backend without a cache, holding so many IDs at a time.
+func Scan(ctx context.Context, b store.Backend, atOnce int) iter.Seq2[map[string]store.Record, error] {
+	return b.(*backend).scan(ctx, atOnce)
+}
 
 // Trust is how long a record stays in the cache that its store has changed.
 const Trust = trust

@@ -41,7 +41,7 @@
 //
 // The user needs the permissions for EVAL, EVALSHA, EXISTS, DEL, HGETALL, ZRANGE, ZREM,
 // HMGET, HGET, and what the scripts call: HSET, HDEL, RENAMENX, PEXPIRE, PTTL, TIME,
-// TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also DBSIZE, ROLE, SCAN and ZCOUNT;
+// TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also ROLE, SCAN and ZCOUNT;
 // for the cache also CLIENT TRACKING, PING, GET, GETEX and SET; for Config.Replicas also
 // WAIT; in a Cluster also CLUSTER SLOTS. A client that sends reads to replicas
 // (SendToReplicas) reads what a replica knows: a session just made may be missing there.

@@ -19,61 +19,55 @@ const scannedAtOnce = 1000
 // letters are what an ID consists of.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// Scan goes through the keys of all nodes, several times if there are many: each time
-// for the IDs with other first letters, which are sorted, because SCAN may return a
-// key twice. Those that are there all the time are returned once at least.
+// Scan goes through the keys of all nodes, several times if there are many sessions: each
+// time for the IDs with other first letters, which are sorted, because SCAN may return a
+// key twice. How many sessions there are is found out on the way: the server may hold much
+// else. Those that are there all the time are returned once at least.
 func (b *backend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return b.scan(ctx, idsAtOnce)
+}
+
+func (b *backend) scan(ctx context.Context, atOnce int) iter.Seq2[map[string]store.Record, error] {
 	return func(yield func(map[string]store.Record, error) bool) {
-		nodes, keys, err := b.masters(ctx)
+		nodes, err := b.masters(ctx)
 		if err != nil {
 			yield(nil, failed("reading all sessions", err))
 			return
 		}
-		passes := min(len(letters), 1+keys/idsAtOnce)
-		for pass := range passes {
-			var first strings.Builder
-			for i := pass; i < len(letters); i += passes {
-				first.WriteString(strings.Replace(letters[i:i+1], "-", `\-`, 1))
-			}
-			if !b.scanSome(ctx, nodes, first.String(), yield) {
-				return
-			}
+		for left, goOn := letters, true; goOn && left != ""; {
+			left, goOn = b.scanSome(ctx, nodes, left, atOnce, yield)
 		}
 	}
 }
 
-// masters returns the clients of the nodes that are no replicas, and how many keys
-// they have.
-func (b *backend) masters(ctx context.Context) (masters []*bounded, keys int, err error) {
+// masters returns the clients of the nodes that are no replicas.
+func (b *backend) masters(ctx context.Context) (masters []*bounded, err error) {
 	for _, client := range b.client.Nodes() {
 		node := newBounded(client, false, b.timeout)
 		role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		if name, _ := role[0].ToString(); name != "master" {
-			continue
+		if name, _ := role[0].ToString(); name == "master" {
+			masters = append(masters, node)
 		}
-		n, err := node.Do(ctx, node.B().Dbsize().Build()).AsInt64()
-		if err != nil {
-			return nil, 0, err
-		}
-		masters, keys = append(masters, node), keys+int(n)
 	}
-	return masters, keys, nil
+	return masters, nil
 }
 
-// scanSome is Scan for the IDs that begin with some letters. It reports whether to go
-// on.
-func (b *backend) scanSome(ctx context.Context, nodes []*bounded, first string, yield func(map[string]store.Record, error) bool) bool {
+// scanSome is Scan for the IDs that begin with some letters: with all of those that it is
+// given, or with the first ones if there turn out to be too many IDs. It returns the letters
+// that are left, and whether to go on.
+func (b *backend) scanSome(
+	ctx context.Context, nodes []*bounded, first string, atOnce int, yield func(map[string]store.Record, error) bool,
+) (left string, goOn bool) {
 	var found []idText
-	pattern := escape(b.records) + "[" + first + "]*"
 	for _, node := range nodes {
 		for cursor, more := uint64(0), true; more; more = cursor != 0 {
-			page, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(pattern).Count(scannedAtOnce).Build()).AsScanEntry()
+			page, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(b.beginningWith(first)).Count(scannedAtOnce).Build()).AsScanEntry()
 			if err != nil {
 				yield(nil, failed("reading all sessions", err))
-				return false
+				return "", false
 			}
 			cursor = page.Cursor
 			for _, key := range page.Elements {
@@ -81,8 +75,13 @@ func (b *backend) scanSome(ctx context.Context, nodes []*bounded, first string, 
 					found = append(found, idText([]byte(id)))
 				}
 			}
+			for len(found) > atOnce && len(first) > 1 { // a cursor goes on with any pattern
+				half := len(first) / 2
+				first, left = first[:half], first[half:]+left
+				found = slices.DeleteFunc(found, func(id idText) bool { return strings.IndexByte(first, id[0]) < 0 })
+			}
 			if !yield(nil, nil) {
-				return false
+				return "", false
 			}
 		}
 	}
@@ -95,17 +94,23 @@ func (b *backend) scanSome(ctx context.Context, nodes []*bounded, first string, 
 		outlines, err := b.outlines(ctx, ids)
 		if err != nil {
 			yield(nil, err)
-			return false
+			return "", false
 		}
 		records := make(map[string]store.Record, len(outlines))
 		for _, o := range outlines {
 			records[o.id] = o.record
 		}
 		if !yield(records, nil) {
-			return false
+			return "", false
 		}
 	}
-	return true
+	return left, true
+}
+
+// beginningWith returns the pattern for the keys of records whose IDs begin with one of
+// some letters.
+func (b *backend) beginningWith(first string) string {
+	return escape(b.records) + "[" + strings.Replace(first, "-", `\-`, 1) + "]*"
 }
 
 // An idText is an ID, which all have one length.
