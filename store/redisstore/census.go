@@ -57,9 +57,9 @@ const (
 	// passOnAfter is how long a change waits for others.
 	passOnAfter = 500 * time.Millisecond
 
-	// passedOnAtOnce is how many commands go out in one go, so that no request waits for
+	// passedOnAtOnce is how many scripts go out in one go, so that no request waits for
 	// long behind them.
-	passedOnAtOnce = 64
+	passedOnAtOnce = 16
 
 	// endedScore and the time, in Unix milliseconds, are the score of an ID that ended:
 	// higher than the time at which any session expires.
@@ -169,26 +169,19 @@ func (c *census) commands(live map[string]living, gone []string) []rueidis.Compl
 		add(noted, c.key(ofVisitor, id), id, endedScore+now.UnixMilli())
 	}
 	var commands []rueidis.Completed
-	build := c.client.B
-	expired := milliseconds(now.Add(-store.Retention))
+	expired, stays := milliseconds(now.Add(-store.Retention)), strconv.FormatInt(censusFor.Milliseconds(), 10)
 	ended, endedLongAgo := strconv.FormatInt(endedScore, 10), strconv.FormatInt(endedScore+now.Add(-endedFor).UnixMilli(), 10)
-	for key, of := range noted {
-		zadd := build().Zadd().Key(key).Gt().ScoreMember()
-		for id, score := range of {
-			zadd = zadd.ScoreMember(float64(score), member(id))
+	note := func(which string, scores map[string]map[string]int64) {
+		for key, of := range scores {
+			args := []string{which, expired, ended, endedLongAgo, stays}
+			for id, score := range of {
+				args = append(args, strconv.FormatInt(score, 10), member(id))
+			}
+			commands = append(commands, c.client.B().Eval().Script(censusScript.text).Numkeys(1).Key(key).Arg(args...).Build())
 		}
-		commands = append(commands, zadd.Build(),
-			build().Zremrangebyscore().Key(key).Min("-inf").Max(expired).Build(),
-			build().Zremrangebyscore().Key(key).Min(ended).Max(endedLongAgo).Build(),
-			build().Pexpire().Key(key).Milliseconds(censusFor.Milliseconds()).Build())
 	}
-	for key, of := range postponed {
-		zadd := build().Zadd().Key(key).Xx().Gt().ScoreMember()
-		for id, score := range of {
-			zadd = zadd.ScoreMember(float64(score), member(id))
-		}
-		commands = append(commands, zadd.Build())
-	}
+	note(anyMember, noted)
+	note(knownMember, postponed)
 	return commands
 }
 

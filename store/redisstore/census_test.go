@@ -73,6 +73,29 @@ func TestEndedSessionsLeaveTheCount(t *testing.T) {
 	assert.Equal(t, []string{newID(1)[:12], "just now"}, members)
 }
 
+// TestCountOnAFullServer: what has ended while the memory of the server was full is not
+// counted, and what was used is counted for longer.
+func TestCountOnAFullServer(t *testing.T) {
+	client := connect(t, testserver.Redis(t).Address)
+	b := backend(t, client)
+	for i := range 3 {
+		create(t, b, newID(i), record("alice", nil))
+	}
+	wantCounts(t, b, store.Counts{Live: 3, SignedIn: 3})
+	full(t, client, true)
+	ended, err := b.End(t.Context(), "alice", store.SignedOut, newID(0), newID(1))
+	require.NoError(t, err)
+	require.Len(t, ended, 2)
+	later := time.Now().Add(2 * time.Hour)
+	found, err := changed(b.Update(t.Context(), newID(2), store.Change{Seen: time.Now(), Expires: later}))
+	require.NoError(t, err)
+	require.True(t, found)
+	wantCounts(t, b, store.Counts{Live: 1, SignedIn: 1})
+	full(t, client, false)
+	wantCounts(t, b, store.Counts{Live: 1, SignedIn: 1})
+	assert.Equal(t, later.UnixMilli(), number(t, client, "ZSCORE", "session:live:user:"+newID(2)[:1], newID(2)[:12]))
+}
+
 // hangingTimeout is that of the backend which busyAndHanging returns.
 const hangingTimeout = 300 * time.Millisecond
 

@@ -209,6 +209,25 @@ redis.call('DEL', KEYS[1])
 return user
 `)
 
+// Which members of a set of the census get a new score.
+const (
+	anyMember   = "CH" // an option of ZADD that changes no more than its reply
+	knownMember = "XX"
+)
+
+// censusScript gives members of a set of the census a score, unless theirs is higher. It is
+// a script so that a server whose memory is full learns of what has ended. ARGV: which
+// members, the highest score of what expired long ago, the lowest and highest of what ended
+// long ago, how long the key stays, scores and members.
+var censusScript = newScript(`
+local call, key = redis.call, KEYS[1]
+call('ZREMRANGEBYSCORE', key, '-inf', ARGV[2])
+call('ZREMRANGEBYSCORE', key, ARGV[3], ARGV[4])
+` + portions("ZADD", "key, ARGV[1], 'GT'", "6", "#ARGV") + `
+call('PEXPIRE', key, ARGV[5])
+return 1
+`)
+
 // KEYS: any key of the server whose clock is asked for.
 var clockScript = newScript(`return redis.call('TIME')`)
 
