@@ -217,7 +217,7 @@ func (t *tracker) connect() error {
 		mu.Unlock()
 		return t.follow(link)
 	})
-	if _, refusal := errors.AsType[*rueidis.RedisError](err); refusal || errors.Is(err, errOldProtocol) {
+	if refuses(err) {
 		t.refused = time.Now()
 		if !t.logged {
 			t.logged = true
@@ -228,6 +228,21 @@ func (t *tracker) connect() error {
 		t.lose() // what was read before the last link stood
 	}
 	return err
+}
+
+// refuses reports whether an error means that the server does not track, and not only that
+// it cannot answer at the moment.
+func refuses(err error) bool {
+	reply, ok := errors.AsType[*rueidis.RedisError](err)
+	if !ok {
+		return errors.Is(err, errOldProtocol)
+	}
+	for _, passing := range [...]string{"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "ERR max number of clients"} {
+		if strings.HasPrefix(reply.Error(), passing) {
+			return false
+		}
+	}
+	return true
 }
 
 // follow makes the server announce changes on a connection.

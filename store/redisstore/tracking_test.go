@@ -173,6 +173,46 @@ func TestTrackingRefused(t *testing.T) {
 	})
 }
 
+// TestTrackingAfterABusyServer: a server that runs a script for long refuses everything
+// meanwhile, tracking too, but not for good.
+func TestTrackingAfterABusyServer(t *testing.T) {
+	server := testserver.Redis(t, "--lua-time-limit", "10")
+	asked := make(chan struct{}, 100)
+	meter := testserver.NewMeter(t, "tcp", server.Address, func(piece []byte) bool {
+		if bytes.Contains(piece, []byte("BCAST")) {
+			asked <- struct{}{}
+		}
+		return false
+	})
+	var logged lines
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	defer slog.SetDefault(before)
+	client := connectWith(t, rueidis.ClientOption{InitAddress: []string{meter.Address}, DisableCache: true})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = server.Command("EVAL", "repeat--[[]]until(false)", "0")
+	}()
+	require.Eventually(t, func() bool {
+		_, err := server.Command("EXISTS", "key")
+		return err != nil && strings.HasPrefix(err.Error(), "BUSY")
+	}, 10*time.Second, time.Millisecond)
+	b := backend(t, client)
+	for range 2 {
+		select {
+		case <-asked:
+		case <-time.After(10 * time.Second):
+			t.Fatal("tracking is requested again half a second later")
+		}
+	}
+	command(t, server, "SCRIPT", "KILL")
+	<-ended
+	create(t, b, newID(1), record("alice", nil))
+	waitCached(t, loader(t, b, newID(1)), server)
+	assert.Empty(t, logged.String())
+}
+
 func TestWatch(t *testing.T) {
 	server := testserver.Redis(t)
 	a, b := backend(t, connect(t, server.Address)), backend(t, connect(t, server.Address))
