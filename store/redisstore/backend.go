@@ -253,6 +253,7 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 	}
 	n, err := b.carry(ctx, id, m)
 	if err != nil {
+		b.endedHere(err, id)
 		return false, nil, failed("renewing a session", err)
 	}
 	b.renewed(n == done, id, m)
@@ -264,10 +265,20 @@ func (b *backend) RotateAndPeek(ctx context.Context, id string, m store.Move, p 
 func (b *backend) renew(ctx context.Context, id string, m store.Move, p store.Peek, asked bool) (bool, []string, *store.Record, error) {
 	n, texts, r, err := b.rename(ctx, id, m, p, asked)
 	if err != nil { // what the replicas do not have stands on the server
-		return errors.Is(err, errNotReplicated), nil, nil, failed("renewing a session", err)
+		return b.endedHere(err, id), nil, nil, failed("renewing a session", err)
 	}
 	b.renewed(n == done, id, m)
 	return n == done, texts, r, nil
+}
+
+// endedHere reports whether an error means that nothing lives under an ID any more, on the
+// server itself, and notes that for the count.
+func (b *backend) endedHere(err error, id string) bool {
+	if !errors.Is(err, errNotReplicated) {
+		return false
+	}
+	b.census.ended(id)
+	return true
 }
 
 func (b *backend) renewed(moved bool, id string, m store.Move) {
@@ -393,6 +404,7 @@ func (b *backend) end(ctx context.Context, user string, why store.Ending, id str
 	if errors.Is(err, store.ErrCorrupt) {
 		return false, nil // what cannot be read opens nothing
 	}
+	b.endedHere(err, id)
 	return n == done && err == nil, err
 }
 

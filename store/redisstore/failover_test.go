@@ -109,6 +109,32 @@ func TestReplicas(t *testing.T) {
 	replica.Resume()
 }
 
+// TestCountWithoutReplicas: what has ended on the server, but not on the replica, is not
+// counted.
+func TestCountWithoutReplicas(t *testing.T) {
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	s := redisstore.New(connect(t, master.Address), redisstore.Config{Replicas: 1, Store: store.Config{Timeout: time.Second}})
+	defer func() { assert.NoError(t, s.Close()) }()
+	visitor, user := record("", nil), record("alice", nil)
+	_, renewed, _, err := kit(s).Create(t.Context(), visitor, signin.Attempt{})
+	require.NoError(t, err)
+	_, ended, user, err := kit(s).Create(t.Context(), user, signin.Attempt{Began: time.Now()})
+	require.NoError(t, err)
+	counts, err := s.Count(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, store.Counts{Live: 2, SignedIn: 1}, counts)
+	replica.Pause()
+	defer replica.Resume()
+	_, _, _, err = kit(s).Renew(t.Context(), renewed, visitor, visitor, nil)
+	require.ErrorContains(t, err, "not on as many replicas")
+	_, err = kit(s).End(t.Context(), ended, user, store.SignedOut)
+	require.ErrorContains(t, err, "not on as many replicas")
+	counts, err = s.Count(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, counts)
+}
+
 // TestSignInWithoutReplicas: a sign-in that fails because a replica does not answer leaves
 // no session, whose token nobody has.
 func TestSignInWithoutReplicas(t *testing.T) {
