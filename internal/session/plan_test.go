@@ -211,6 +211,20 @@ func TestPlanOfTimes(t *testing.T) {
 	assert.Equal(t, now.Add(5*time.Minute), s.Plan(now).Record.Expires, "a renewal does not make it last longer")
 }
 
+// TestUseIsDue shows when a use is recorded: once a minute, and at once if the clock was put
+// back, as a server with a clock of its own would drop the session before the stored time.
+func TestUseIsDue(t *testing.T) {
+	for ago, due := range map[time.Duration]bool{
+		59 * time.Second: false, time.Minute: true,
+		-time.Second: false, -store.Retention / 2: false, -3 * time.Hour: true,
+	} {
+		r := user("alice").Record
+		r.Seen = now.Add(-ago)
+		r.Expires = r.Seen.Add(time.Hour + time.Minute)
+		assert.Equal(t, due, policy.Due(&r, now), ago)
+	}
+}
+
 // TestSignInTakesTheEndFromItself shows the latest end that a list of devices gives: it
 // counts from the sign-in, not from the visit before.
 func TestSignInTakesTheEndFromItself(t *testing.T) {

@@ -5,8 +5,11 @@ import (
 	"crypto/sha1" // #nosec G505 -- it is how Redis names scripts
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	"github.com/redis/rueidis"
+
+	"github.com/gin-sessionkit/sessionkit/store"
 )
 
 // The scripts work on the keys they are given and no others. Times are Unix
@@ -115,6 +118,15 @@ local answer, first, field = {1}, 2 + ARGV[4], ARGV[5]
 return answer
 `)
 
+// missing is how much of store.Retention, for which a key stays after its session has
+// expired, may be missing, in milliseconds and below 0. If it is more, the clock of the
+// application was put back after the session was last used.
+var missing = strconv.FormatInt(-store.Retention.Milliseconds()/2, 10)
+
+// What is stored may be ahead of the application's clock, if that was put back. The key and
+// the place in the index go by the server's clock, so they are made to stay for longer all
+// the same; and the use is stored as it is now, so that the next one is recorded in time.
+//
 // ARGV: now, seen, expires, when the key goes, until when it is indexed or 0, the
 // field of the condition or ”, what must stand in it, number of fields to drop,
 // these, fields and values. The answer is the user if the index must be extended
@@ -135,16 +147,17 @@ if ARGV[6] ~= '' then
 end
 local last = 8 + ARGV[8]
 if m[5] or last == #ARGV then call('HDEL', key, '') end
-if ARGV[3] ~= '0' and tonumber(ARGV[3]) > expires then
+local back = ARGV[2] ~= '0' and tonumber(ARGV[2]) < seen and expires - ARGV[1] - call('PTTL', key) > ` + missing + `
+if ARGV[3] ~= '0' then
   local indexed = tonumber(call('HMGET', key, 'i')[1])
-  if indexed and tonumber(ARGV[4]) > indexed then
+  if indexed and (back or tonumber(ARGV[4]) > indexed) then
     if ARGV[5] == '0' then return m[3] end
     call('HSET', key, 'i', ARGV[5])
   end
-  call('HSET', key, 'e', ARGV[3])
-  call('PEXPIRE', key, string.format('%.0f', ARGV[4] - ARGV[1]))
+  if tonumber(ARGV[3]) > expires then call('HSET', key, 'e', ARGV[3]) end
+  call('PEXPIRE', key, string.format('%.0f', ARGV[4] - ARGV[1]), 'GT')
 end
-if ARGV[2] ~= '0' and tonumber(ARGV[2]) > seen then call('HSET', key, 's', ARGV[2]) end
+if ARGV[2] ~= '0' and (back or tonumber(ARGV[2]) > seen) then call('HSET', key, 's', ARGV[2]) end
 ` + portions("HDEL", "key", "9", "last") + portions("HSET", "key", "last + 1", "#ARGV") + `
 return 1
 `)
