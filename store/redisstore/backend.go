@@ -69,7 +69,7 @@ func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, 
 		if err := b.index(ctx, r.User, id, indexEnd(r.Expires), false); err != nil {
 			return false, nil, failed("indexing a session", err)
 		}
-		n, _, _, err := b.create(ctx, id, r, store.Peek{})
+		n, _, _, err := b.create(ctx, id, r, store.Peek{}, r.Kind != "")
 		if err != nil {
 			return false, nil, failed("creating a session", err)
 		}
@@ -78,7 +78,7 @@ func (b *backend) CreateAndPeek(ctx context.Context, id string, r store.Record, 
 		}
 		return b.peek(ctx, n == done, p)
 	}
-	n, _, texts, err := b.create(ctx, id, r, p)
+	n, _, texts, err := b.create(ctx, id, r, p, r.Kind != "")
 	if err != nil {
 		return false, nil, failed("creating a session", err)
 	}
@@ -96,9 +96,12 @@ func flag(is bool) string {
 	return "0"
 }
 
-func (b *backend) create(ctx context.Context, id string, r store.Record, p store.Peek) (n int64, text string, peeked []string, err error) {
+// create stores a record, on a full server only if it must.
+func (b *backend) create(
+	ctx context.Context, id string, r store.Record, p store.Peek, must bool,
+) (n int64, text string, peeked []string, err error) {
 	keys, indexes := b.withIndex(r.User, b.records+id)
-	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires)), indexes, valuePrefix + p.Name, flag(r.Kind != "")}, fields(r)...)
+	args := append([]string{until(keyEnd(r.Expires)), id, until(indexEnd(r.Expires)), indexes, valuePrefix + p.Name, flag(must)}, fields(r)...)
 	return answerAndPeek(createScript.Exec(ctx, b.client, b.withPeek(keys, p), args))
 }
 
@@ -343,12 +346,8 @@ func (b *backend) carry(ctx context.Context, id string, m store.Move) (int64, er
 }
 
 func (b *backend) carryRecord(ctx context.Context, id string, m store.Move) (n int64, user string, err error) {
-	// A node that does not answer is found out here, where nothing has been done.
-	exists, err := b.client.Do(ctx, b.client.B().Exists().Key(b.records+m.ID).Build()).AsInt64()
-	if err == nil && exists == 1 {
-		err = errTaken
-	}
-	if err != nil {
+	// A node that does not answer, or refuses writes, is found out here, where nothing has been done.
+	if err := b.takesWrites(ctx, b.records+m.ID); err != nil {
 		return 0, "", err
 	}
 	args := append([]string{milliseconds(time.Now()), until(keyEnd(m.Trace.Expires))}, fields(m.Trace)...)
@@ -362,8 +361,19 @@ func (b *backend) carryRecord(ctx context.Context, id string, m store.Move) (n i
 	}
 	r := m.Record
 	r.Values = value.Apply(old.Values, r.Values, m.Drop)
-	n, _, _, err = b.create(ctx, m.ID, r, store.Peek{})
+	n, _, _, err = b.create(ctx, m.ID, r, store.Peek{}, true) // the session is nowhere now
 	return n, old.User, err
+}
+
+// takesWrites returns an error if the node of a key that is free would refuse to make it:
+// it is full, lacks replicas (min-replicas-to-write) or is a replica itself. It sends a
+// write that the node judges as any other, and that does nothing to a key that is not there.
+func (b *backend) takesWrites(ctx context.Context, key string) error {
+	err := b.client.Do(ctx, b.client.B().Zadd().Key(key).Xx().ScoreMember().ScoreMember(0, "").Build()).Error()
+	if refusal, ok := rueidis.IsRedisErr(err); ok && strings.HasPrefix(refusal.Error(), "WRONGTYPE") {
+		return errTaken // by a record, which is a hash
+	}
+	return err
 }
 
 // endedAtOnce is how many scripts are under way at a time.

@@ -58,9 +58,10 @@
 // One thing differs in a Cluster, where two sessions are on two nodes: giving a
 // session a new ID takes three steps. The old ID is dead from the first on, a
 // user's list shows the session all the while, and of several such changes and a
-// removal exactly one wins, as on a single server. If the process dies between
-// the first and the second step, the session is lost and its user signs in again;
-// it never lives twice.
+// removal exactly one wins, as on a single server. A node that is full, or takes no
+// writes, is found out before the first. If the process dies between the first and the
+// second step, or the node of the new ID fails at that moment, the session is lost and
+// its user signs in again; it never lives twice.
 package redisstore
 
 import (

@@ -102,7 +102,7 @@ end
 
 // KEYS: the record, the user's index if it is to be entered there too, and records
 // to peek at. ARGV: how long the key stays, the ID, how long it is indexed, the
-// number of indexes, the field to peek at, '1' for what is no session, fields and values.
+// number of indexes, the field to peek at, '1' for what a full server must take, fields and values.
 var createScript = newScript(`
 local call, key = redis.call, KEYS[1]
 if call('EXISTS', key) == 1 then return 0 end

@@ -1,7 +1,9 @@
 package redisstore_test
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -130,4 +132,50 @@ func TestSentinelFailover(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return loader(t, b, newID(1))() != nil }, time.Second, time.Millisecond,
 		"a change on the new master must be seen")
+}
+
+// TestRenewWhereANodeRefusesWrites: the node of the new ID is full, or lacks replicas. A
+// renewal that it refuses leaves the session as it was.
+func TestRenewWhereANodeRefusesWrites(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
+	nodeOf := func(key string) *testserver.RedisServer {
+		slot, err := strconv.Atoi(command(t, nodes[0], "CLUSTER", "KEYSLOT", key))
+		require.NoError(t, err)
+		return nodes[slot*len(nodes)/16384]
+	}
+	refuses := nodes[0]
+	if nodeOf("session:user:alice") == refuses { // that of the index is asked first anyway
+		refuses = nodes[1]
+	}
+	next := 0
+	idOn := func(refusing bool) string {
+		for next++; nodeOf("session:id:"+newID(next)) == refuses != refusing; {
+			next++
+		}
+		return newID(next)
+	}
+	for _, setting := range []string{"maxmemory", "min-replicas-to-write"} {
+		t.Run(setting, func(t *testing.T) {
+			id, to := idOn(false), idOn(true)
+			create(t, b, id, record("alice", map[string]string{"cart": `"full"`}))
+			command(t, refuses, "CONFIG", "SET", setting, "1")
+			_, err := b.Rotate(t.Context(), id, move(to, record("alice", nil), nil))
+			require.Error(t, err)
+			r, _, err := b.Load(t.Context(), id)
+			require.NoError(t, err)
+			assert.Empty(t, r.Ended, "the session goes on")
+			list, err := b.List(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Equal(t, []string{id}, slices.Collect(maps.Keys(list)))
+
+			command(t, refuses, "CONFIG", "SET", setting, "0")
+			moved, err := b.Rotate(t.Context(), id, move(to, record("alice", nil), nil))
+			require.NoError(t, err)
+			assert.True(t, moved, "and is renewed once the node takes writes")
+			ended, err := b.End(t.Context(), "alice", store.Revoked, to)
+			require.NoError(t, err)
+			require.Len(t, ended, 1)
+		})
+	}
 }
