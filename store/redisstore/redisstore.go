@@ -43,8 +43,9 @@
 // HMGET, HGET, and what the scripts call: HSET, HDEL, RENAMENX, PEXPIRE, PTTL, TIME,
 // TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also ROLE, SCAN and ZCOUNT;
 // for the cache also CLIENT TRACKING, PING, GET, GETEX and SET; for Config.Replicas also
-// WAIT; in a Cluster also CLUSTER SLOTS. A client that sends reads to replicas
-// (SendToReplicas) reads what a replica knows: a session just made may be missing there.
+// WAIT; in a Cluster also ASKING, CLUSTER SLOTS and, for clients that prefer it, as they do
+// on Redis 8, CLUSTER SHARDS. A client that sends reads to replicas (SendToReplicas) reads
+// what a replica knows: a session just made may be missing there.
 //
 // # Failover
 //
