@@ -54,14 +54,15 @@ type request struct {
 // loaded is what a request knows of its session. Most requests for pictures and the
 // like never ask, and have none.
 type loaded struct {
-	session session.Session
-	handle  keeper.Handle      // of the stored session
-	late    *keeper.Kept       // what is left of a session that was given a new ID a moment ago: the browser has sent the old one; nil: nothing
-	adopted *adopted           // what an old cookie named, in a store that is being moved from
-	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
-	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
-	watched *watched           // nil: nobody waits for the session's end
-	vary    [1]string          // the Vary header's value
+	session   session.Session
+	handle    keeper.Handle      // of the stored session
+	signedOut *keeper.Kept       // what is left of a session whose user has signed out; nil: nothing
+	late      *keeper.Kept       // what is left of a session that was given a new ID a moment ago: the browser has sent the old one; nil: nothing
+	adopted   *adopted           // what an old cookie named, in a store that is being moved from
+	view      *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
+	noted     *note              // the epoch of a user; nil: that of the request's beginning counts
+	watched   *watched           // nil: nobody waits for the session's end
+	vary      [1]string          // the Vary header's value
 
 	entry resume.Entry[*request] // it is listed once anything has changed: the handlers may be run once more
 
@@ -188,7 +189,7 @@ func (q *request) load(fresh bool) {
 
 func (q *request) readAgain() {
 	before := q.kept()
-	q.late, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
+	q.late, q.signedOut, q.revoked, q.binding = nil, nil, false, binding{offer: q.offer, told: q.told}
 	q.start(&keeper.Kept{}, false)
 	if before.Cookie == "" && !before.ToMove() {
 		q.followAgain(before)
@@ -337,6 +338,7 @@ func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 		}
 	case store.SignedOut:
 		why.rejected, why.handle = true, k.ID
+		q.signedOut = &k
 	case store.Revoked:
 		q.revoked = k.Record.User != ""
 	}

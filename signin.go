@@ -210,6 +210,10 @@ func (q *request) signOut() {
 		q.session.EndInstead(q.refused.Stored)
 		q.handle = q.refused.Handle
 	}
+	if q.session.ID() == "" && q.signedOut != nil { // a store with replicas may have failed to end it on those
+		q.session.EndInstead(q.signedOut.Stored)
+		q.handle = q.signedOut.Handle
+	}
 	q.restart()
 	q.expired, q.revoked = false, false
 	q.clearing = true

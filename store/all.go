@@ -218,7 +218,10 @@ func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
 		}
 		return nil
 	})
-	return n, errors.Join(err, doneErr)
+	if err = errors.Join(err, doneErr); err == nil {
+		err = s.awaitEnds(ctx, "", "")
+	}
+	return n, err
 }
 
 // endEveryone ends what it finds in one walk.

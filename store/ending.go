@@ -102,6 +102,27 @@ func (s *Store) endSome(ctx context.Context, user string, why Ending, ids []stri
 	return ended, wrap("ending a session", err)
 }
 
+// A waitingBackend is a [Backend] whose End may fail although the sessions have ended: they
+// have not yet where its settings want them to.
+type waitingBackend interface {
+	// AwaitEnds waits until what has ended sessions of a user, or of anybody if that is
+	// "", is there. The boundary with the given ID was moved before, and is on the same server.
+	AwaitEnds(ctx context.Context, user, boundary string) error
+}
+
+// awaitEnds returns an error if what has ended sessions of a user, perhaps by an earlier
+// call, is not yet where the backend's settings want it. A session that has ended is not
+// listed, so that a second call finds nothing to end.
+func (s *Store) awaitEnds(ctx context.Context, user, name string) error {
+	waiting, ok := s.backend.(waitingBackend)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	return wrap("ending sessions", waiting.AwaitEnds(ctx, user, boundaryID(user, name)))
+}
+
 // endSession ends the session that was found as r under id, also if it was given a
 // new ID since. It reports whether there was anything left to end.
 func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending) (bool, error) {
@@ -129,8 +150,11 @@ func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending)
 	if err != nil {
 		return false, err
 	}
-	if id, _, err = s.find(ctx, r.User, line); id == "" || err != nil {
+	if id, _, err = s.find(ctx, r.User, line); err != nil {
 		return false, err
+	}
+	if id == "" {
+		return false, s.awaitEnds(ctx, r.User, "")
 	}
 	ended, err = s.end(ctx, r.User, why, id)
 	return len(ended) > 0, err
@@ -212,6 +236,9 @@ func (s *Store) revokeAll(
 		}
 	}
 	ids, err = s.end(ctx, user, Revoked, ids...)
+	if err == nil {
+		err = s.awaitEnds(ctx, user, name)
+	}
 	ended := make([]Session, len(ids))
 	for i, id := range ids {
 		ended[i] = records[id].Session(id)

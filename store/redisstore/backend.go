@@ -411,11 +411,42 @@ func (b *backend) end(ctx context.Context, user string, why store.Ending, id str
 	args := []string{milliseconds(time.Now()), strconv.FormatInt(store.Retention.Milliseconds(), 10), string(why), id}
 	keys, _ := b.withIndex(user, b.records+id)
 	n, _, err := answer(b.runEnding(ctx, endScript, keys, args))
+	if n == gone && err == nil && b.replicas > 0 { // the replicas may lack what ended it
+		err = b.runEnding(ctx, rewriteScript, keys[:1], nil).Error()
+	}
 	if errors.Is(err, store.ErrCorrupt) {
 		return false, nil // what cannot be read opens nothing
 	}
 	b.endedHere(err, id)
 	return n == done && err == nil, err
+}
+
+// AwaitEnds waits until the replicas have what has ended sessions of a user, whoever ended
+// them; of anybody, if that is "". A single server is asked for its last write, that of the
+// boundary, which comes after all that. In a Cluster each session has a node of its own, and
+// is in the index until its end has been waited for.
+func (b *backend) AwaitEnds(ctx context.Context, user, boundary string) error {
+	if b.replicas == 0 {
+		return nil
+	}
+	ids := []string{boundary}
+	if b.cluster && user != "" {
+		indexed, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
+		if err != nil {
+			return failed("reading a user's index", err)
+		}
+		found, err := b.outlines(ctx, indexed)
+		if err != nil {
+			return err
+		}
+		for _, o := range found {
+			if o.record.Ended != "" { // the others live
+				ids = append(ids, o.id)
+			}
+		}
+	}
+	_, err := b.End(ctx, user, store.Revoked, ids...)
+	return err
 }
 
 func (b *backend) Delete(ctx context.Context, id string) (bool, error) {

@@ -222,7 +222,7 @@ func (b *bounded) runAndWait(
 	ctx context.Context, link rueidis.DedicatedClient, replicas int, script string, keys, args []string,
 ) rueidis.RedisResult {
 	result := link.Do(ctx, link.B().Eval().Script(script).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
-	if result.Error() != nil {
+	if n, err := result.AsInt64(); result.Error() != nil || err == nil && n == gone { // nothing was written
 		return result
 	}
 	milliseconds := int64(0) // for ever

@@ -3,13 +3,17 @@ package redisstore_test
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -152,6 +156,89 @@ func TestSignInWithoutReplicas(t *testing.T) {
 	list, err := s.Sessions(t.Context(), "alice")
 	require.NoError(t, err)
 	assert.Empty(t, list)
+}
+
+// TestSecondTryWithoutReplicas: what has ended on the master alone is listed no more. A second
+// try to end it waits for the replicas all the same.
+func TestSecondTryWithoutReplicas(t *testing.T) {
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	s := open(t, master.Address, redisstore.Config{Replicas: 1, Store: store.Config{Timeout: 500 * time.Millisecond}})
+	signedIn := func(t *testing.T) (id string, r store.Record) {
+		t.Helper()
+		_, id, r, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{Began: time.Now(), SignIn: &signin.SignIn{Line: t.Name()}})
+		require.NoError(t, err)
+		return id, r
+	}
+	for name, end := range map[string]func(id string, r store.Record) error{
+		"RevokeAll":      func(string, store.Record) error { _, err := s.RevokeAll(t.Context(), "alice"); return err },
+		"RevokeEveryone": func(string, store.Record) error { _, err := s.RevokeEveryone(t.Context()); return err },
+		"Revoke":         func(id string, _ store.Record) error { return s.Revoke(t.Context(), "alice", id) },
+		"sign-out, of the session as it was before it was renewed": func(id string, r store.Record) error {
+			_, err := kit(s).End(t.Context(), id, r, store.SignedOut)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id, r := signedIn(t)
+			if strings.HasPrefix(name, "sign-out") {
+				_, _, found, err := kit(s).Renew(t.Context(), id, r, r, nil)
+				require.NoError(t, err)
+				require.True(t, found)
+			}
+			replica.Pause()
+			for range 2 {
+				assert.ErrorContains(t, end(id, r), "not on as many replicas")
+				list, err := s.Sessions(t.Context(), "alice")
+				require.NoError(t, err)
+				assert.Empty(t, list, "it has ended on the master")
+			}
+			replica.Resume()
+			assert.Eventually(t, func() bool { return end(id, r) == nil }, 10*time.Second, time.Millisecond)
+		})
+	}
+}
+
+// TestSecondTryInACluster: no node has a replica.
+func TestSecondTryInACluster(t *testing.T) {
+	s := redisstore.New(connect(t, addresses(testserver.RedisCluster(t))...), redisstore.Config{Replicas: 1, Store: store.Config{Timeout: 500 * time.Millisecond}})
+	defer func() { assert.NoError(t, s.Close()) }()
+	_, _, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{})
+	require.NoError(t, err)
+	for range 2 {
+		_, err := s.RevokeAll(t.Context(), "alice")
+		require.ErrorContains(t, err, "not on as many replicas")
+	}
+}
+
+// TestSignOutAgainWithoutReplicas: who is told that the sign-out failed, and tries again, is
+// not told that it worked before it has.
+func TestSignOutAgainWithoutReplicas(t *testing.T) {
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	s := open(t, master.Address, redisstore.Config{Replicas: 1, Store: store.Config{Timeout: 500 * time.Millisecond}})
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s, sessionkit.Config{InsecureHTTP: true}))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "alice") })
+	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	send := func(path, cookie string) *httptest.ResponseRecorder {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://example.com"+path, nil)
+		request.Header.Set("Cookie", cookie)
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, request)
+		return w
+	}
+	cookie, _, _ := strings.Cut(send("/login", "").Header().Get("Set-Cookie"), ";")
+	replica.Pause()
+	for range 2 {
+		answer := send("/logout", cookie)
+		assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
+		assert.Empty(t, answer.Header().Values("Set-Cookie"), "the browser keeps the cookie for another try")
+	}
+	replica.Resume()
+	assert.Eventually(t, func() bool {
+		return send("/logout", cookie).Code == http.StatusOK
+	}, 10*time.Second, time.Millisecond)
 }
 
 // BenchmarkReplicas measures what it costs to wait for a replica:

@@ -95,8 +95,9 @@ type Config struct {
 	// Replicas is how many replicas must have what ends a session before it counts as
 	// ended (WAIT), so that a failover to one of those does not bring the session back. If
 	// they do not within the timeout, the operation fails, although the session has ended
-	// on the master; a second try waits again. It takes one round trip to the replicas
-	// longer, on a connection of the client's blocking pool. Sentinel and Cluster may
+	// on the master; a second Logout, Revoke, RevokeAll or RevokeEveryone waits again, the
+	// last in a Cluster for the replicas of one node only. It takes one round trip to the
+	// replicas longer, on a connection of the client's blocking pool. Sentinel and Cluster may
 	// promote a replica that does not have it: let all of them be counted here, or set
 	// min-replicas-to-write on the server. In a Cluster, a session in a slot that is being
 	// moved to another node may not be ended, or get a new ID, until the slot has moved

@@ -212,6 +212,17 @@ if KEYS[2] then call('ZREM', KEYS[2], ARGV[4]) end
 return 1
 `)
 
+// rewriteScript writes what is left of a session that has ended, or what is no session, as it
+// stands: WAIT is for what its connection has written. What has another ID now is left alone.
+var rewriteScript = newScript(`
+local call, key = redis.call, KEYS[1]
+local m = call('HMGET', key, 'm', 'k')
+local stays = call('PTTL', key)
+if stays < 0 or not m[1] and not m[2] or m[1] == 'renewed' or m[1] == '1' then return 0 end
+call('PEXPIRE', key, stays)
+return 1
+`)
+
 // The answer is the user that the session had. What is no session goes as well.
 var deleteScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1]).ok
