@@ -1,11 +1,14 @@
 package redisstore_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,6 +242,80 @@ func TestSignOutAgainWithoutReplicas(t *testing.T) {
 	assert.Eventually(t, func() bool {
 		return send("/logout", cookie).Code == http.StatusOK
 	}, 10*time.Second, time.Millisecond)
+}
+
+// A name leads to a server, as that of a service does, and later to another one.
+// Connections that there are stay.
+type name struct {
+	net.Listener
+
+	leadsTo atomic.Value
+}
+
+func nameOf(t *testing.T, server *testserver.RedisServer) *name {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	n := &name{Listener: listener}
+	n.leadsTo.Store(server.Address)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			out, err := new(net.Dialer).DialContext(context.Background(), "tcp", n.leadsTo.Load().(string))
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			for _, pass := range [2][2]net.Conn{{in, out}, {out, in}} {
+				go func() {
+					_, _ = io.Copy(pass[0], pass[1])
+					_ = pass[0].Close()
+				}()
+			}
+		}
+	}()
+	return n
+}
+
+// TestPlannedFailover: the replica becomes the master, the server that was it becomes its
+// replica and keeps its connections, and the name leads to the new master.
+func TestPlannedFailover(t *testing.T) {
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	server := nameOf(t, master)
+	s := open(t, server.Addr().String())
+	token, id, r, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{})
+	require.NoError(t, err)
+	live := func() error {
+		_, r, _, err := kit(s).Load(t.Context(), "", token, false)
+		if err == nil && r.Ended != "" {
+			err = store.ErrEnded
+		}
+		return err
+	}
+	require.Eventually(t, func() bool { return command(t, replica, "EXISTS", "session:id:"+id) == "1" }, 10*time.Second, time.Millisecond)
+
+	host, port, err := net.SplitHostPort(replica.Address)
+	require.NoError(t, err)
+	command(t, replica, "REPLICAOF", "NO", "ONE")
+	command(t, master, "REPLICAOF", host, port)
+	_, err = kit(s).Update(t.Context(), id, r, set("early"))
+	require.ErrorContains(t, err, "READONLY", "the name leads to the old master still")
+	server.leadsTo.Store(replica.Address)
+	require.Eventually(t, func() bool {
+		found, err := changed(kit(s).Update(t.Context(), id, r, set("late")))
+		return err == nil && found
+	}, 10*time.Second, 10*time.Millisecond, "the store must go on with the new master")
+	assert.Equal(t, "1", command(t, replica, "HEXISTS", "session:id:"+id, "v:late"))
+
+	command(t, master, "REPLICAOF", "NO", "ONE") // it learns of nothing any more
+	waitCached(t, live, replica)
+	require.NoError(t, newStore(t, connect(t, replica.Address)).Revoke(t.Context(), "alice", id))
+	require.Eventually(t, func() bool { return live() != nil }, time.Second, time.Millisecond, "what others do on the new master must be seen")
 }
 
 // BenchmarkReplicas measures what it costs to wait for a replica:

@@ -157,6 +157,11 @@ func mustSettings(call string, configs []Config) settings {
 // stays the caller's: TLS, ACL users, Sentinel and Cluster are its options, and
 // Close of the store leaves it open. Close the store first. It panics on a Config that
 // cannot work, and on more than one.
+//
+// If the client finds a single server by a name that a failover points to another one, set
+// ConnLifetime in its options, to 30 s for example: a server that was the master may keep
+// its connections, and refuses every write on them. What it has not answered a second after
+// that time is sent again, and may be carried out twice. [Open] needs no such setting.
 func New(client rueidis.Client, configs ...Config) *store.Store {
 	return newStore(client, mustSettings("New", configs))
 }
@@ -170,7 +175,8 @@ func New(client rueidis.Client, configs ...Config) *store.Store {
 //	redis://sentinel:26379?master_set=name              Sentinel
 //
 // It fails if no server answers. A server that hangs is given up after 2 s unless
-// the URL says otherwise (dial_timeout, write_timeout).
+// the URL says otherwise (dial_timeout, write_timeout). If a single server refuses a write
+// because it is a replica by now, and its name leads to a master, the store connects anew.
 func Open(url string, configs ...Config) (*store.Store, error) {
 	s, err := newSettings("Open", configs)
 	if err != nil {
@@ -180,7 +186,7 @@ func Open(url string, configs ...Config) (*store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: reading the URL: %w", err)
 	}
-	client, err := rueidis.NewClient(option)
+	client, err := connect(option)
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: connecting: %w", err)
 	}
