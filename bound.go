@@ -462,8 +462,8 @@ func (q *request) judgeProof(c *gin.Context) verdict {
 	q.load(true)
 	q.session.Passive = true
 	k, err := q.kept(), q.loadErr
-	if k.ID == "" && q.late != nil && err == nil { // the browser did not know its new cookie yet
-		if k, _, err = q.kit.keeper.Follow(q.r, *q.late); err != nil {
+	if late := q.late(); k.ID == "" && late != nil && err == nil { // the browser did not know its new cookie yet
+		if k, _, err = q.kit.keeper.Follow(q.r, *late); err != nil {
 			q.report(fmt.Errorf("sessionkit: finding the session of a device: %w", err))
 		}
 	}

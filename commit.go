@@ -153,7 +153,7 @@ func (q *request) save(header bool) error {
 	}
 	switch plan := q.session.Plan(time.Now()); plan.Act {
 	case session.Create:
-		if q.late != nil && !q.session.SigningIn() {
+		if q.late() != nil && !q.session.SigningIn() {
 			return fmt.Errorf("another request has given it a new ID, and a new session would take its place in the browser: %w", store.ErrEnded)
 		}
 		if q.skipped() && !q.session.SigningIn() {

@@ -54,15 +54,14 @@ type request struct {
 // loaded is what a request knows of its session. Most requests for pictures and the
 // like never ask, and have none.
 type loaded struct {
-	session   session.Session
-	handle    keeper.Handle      // of the stored session
-	signedOut *keeper.Kept       // what is left of a session whose user has signed out; nil: nothing
-	late      *keeper.Kept       // what is left of a session that was given a new ID a moment ago: the browser has sent the old one; nil: nothing
-	adopted   *adopted           // what an old cookie named, in a store that is being moved from
-	view      *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
-	noted     *note              // the epoch of a user; nil: that of the request's beginning counts
-	watched   *watched           // nil: nobody waits for the session's end
-	vary      [1]string          // the Vary header's value
+	session session.Session
+	handle  keeper.Handle      // of the stored session
+	left    *keeper.Kept       // what is left of the session that the browser named: it got a new ID a moment ago, or its user signed out; nil: nothing
+	adopted *adopted           // what an old cookie named, in a store that is being moved from
+	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
+	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
+	watched *watched           // nil: nobody waits for the session's end
+	vary    [1]string          // the Vary header's value
 
 	entry resume.Entry[*request] // it is listed once anything has changed: the handlers may be run once more
 
@@ -189,7 +188,7 @@ func (q *request) load(fresh bool) {
 
 func (q *request) readAgain() {
 	before := q.kept()
-	q.late, q.signedOut, q.revoked, q.binding = nil, nil, false, binding{offer: q.offer, told: q.told}
+	q.left, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
 	q.start(&keeper.Kept{}, false)
 	if before.Cookie == "" && !before.ToMove() {
 		q.followAgain(before)
@@ -334,14 +333,25 @@ func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 	switch k.Record.Ended {
 	case store.Renewed:
 		if now.Sub(k.Record.Expires) < lateFor {
-			q.late = &k
+			q.left = &k
 		}
 	case store.SignedOut:
 		why.rejected, why.handle = true, k.ID
-		q.signedOut = &k
+		if q.late() == nil {
+			q.left = &k
+		}
 	case store.Revoked:
 		q.revoked = k.Record.User != ""
 	}
+}
+
+// late returns what is left of a session that was given a new ID a moment ago: the browser
+// has sent the old one. It is nil if there is none.
+func (q *request) late() *keeper.Kept {
+	if q.left == nil || q.left.Record.Ended != store.Renewed {
+		return nil
+	}
+	return q.left
 }
 
 // start begins with a stored session, or with a new one. due says whether its use is to

@@ -202,17 +202,15 @@ func Logout(c *gin.Context) {
 }
 
 func (q *request) signOut() {
-	if q.session.ID() == "" && q.late != nil && q.late.Record.User != "" { // it goes on under another ID, and ends there
-		q.session.EndInstead(q.late.Stored)
-		q.handle = q.late.Handle
-	}
 	if q.session.ID() == "" && q.refused != nil { // whoever has the cookie may end it
 		q.session.EndInstead(q.refused.Stored)
 		q.handle = q.refused.Handle
 	}
-	if q.session.ID() == "" && q.signedOut != nil { // a store with replicas may have failed to end it on those
-		q.session.EndInstead(q.signedOut.Stored)
-		q.handle = q.signedOut.Handle
+	// A session that goes on under another ID ends there. One that has ended may not have done so on
+	// the replicas of its store.
+	if left := q.left; q.session.ID() == "" && left != nil && (left.Record.User != "" || q.late() == nil) {
+		q.session.EndInstead(left.Stored)
+		q.handle = left.Handle
 	}
 	q.restart()
 	q.expired, q.revoked = false, false
@@ -275,10 +273,11 @@ func (q *request) describe() Session {
 // in. The browser has sent a form twice, and has not waited for the first answer, with which
 // its new cookie came.
 func (q *request) rejoin(user string) {
-	if q.late == nil || q.session.ID() != "" || q.session.SigningIn() {
+	late := q.late()
+	if late == nil || q.session.ID() != "" || q.session.SigningIn() {
 		return
 	}
-	k, found, err := q.kit.keeper.Renewed(q.r, *q.late)
+	k, found, err := q.kit.keeper.Renewed(q.r, *late)
 	now := time.Now()
 	switch {
 	case err != nil:
