@@ -100,8 +100,8 @@ func Flashes(c *gin.Context) []FlashMessage {
 	return append(stored, now...)
 }
 
-// KeepFlashes leaves the messages that this request has read with [Flashes] for
-// one more request.
+// KeepFlashes leaves the stored messages that this request has read with [Flashes]
+// for one more request. Those of [FlashNow] are not stored, so they are not kept.
 func KeepFlashes(c *gin.Context) {
 	q := requestOf(c, "KeepFlashes")
 	q.lock()
