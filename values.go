@@ -174,6 +174,11 @@ func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 // that take it at the same time one gets it. ok is false for all others, if there is
 // no value, and if it is not a T. As with [Key.Update], that does not hold over a
 // store of gin-contrib.
+//
+// A prefetch takes the value as any other request does, because it need not be meant
+// for a page: it may be the state of a sign-in at a provider. To show something once,
+// use [NewFlash], or do not call Take if the request has the header "Sec-Purpose:
+// prefetch": nobody sees the response yet.
 func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 	q := requestOf(c, "Key.Take")
 	q.lock()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -33,4 +34,18 @@ func (a *app) brew(c *gin.Context) {
 			slog.WarnContext(ctx, "telling a customer", "err", err)
 		}
 	})
+}
+
+// takeNews returns the news as messages, each for one page. A browser that fetches a page
+// ahead gets none: its user may never open it. Flashes sees to that itself.
+func takeNews(c *gin.Context) []sessionkit.FlashMessage {
+	if strings.HasPrefix(c.GetHeader("Sec-Purpose"), "prefetch") {
+		return nil
+	}
+	var messages []sessionkit.FlashMessage
+	all, _ := news.Take(c)
+	for _, text := range all {
+		messages = append(messages, sessionkit.FlashMessage{Level: sessionkit.Success, Text: text})
+	}
+	return messages
 }

@@ -96,11 +96,7 @@ func render(c *gin.Context, status int, name, title string, data any) {
 	// An error page leaves the flash messages for the page that the visitor sees
 	// next: browsers ask for icons and the like by themselves.
 	if status < http.StatusBadRequest {
-		p.Flashes = sessionkit.Flashes(c)
-		all, _ := news.Take(c)
-		for _, text := range all {
-			p.Flashes = append(p.Flashes, sessionkit.FlashMessage{Level: sessionkit.Success, Text: text})
-		}
+		p.Flashes = append(sessionkit.Flashes(c), takeNews(c)...)
 	}
 	var body bytes.Buffer
 	if err := templates[name].ExecuteTemplate(&body, "layout", p); err != nil {

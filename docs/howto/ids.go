@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -49,6 +50,15 @@ func StartJob(c *gin.Context, s *store.Store, job func(context.Context) error) {
 		}
 		_, _ = Notices.UpdateIn(ctx, s, session, func(all []string) []string { return append(all, text) }) // store.ErrEnded: the user has signed out
 	}()
+}
+
+// TakeNotices returns the notices, each for one page.
+func TakeNotices(c *gin.Context) []string {
+	if strings.HasPrefix(c.GetHeader("Sec-Purpose"), "prefetch") { // nobody sees this page yet, and perhaps nobody will
+		return nil
+	}
+	all, _ := Notices.Take(c)
+	return all
 }
 
 // ShowSessions shows the sessions of all users, for administrators.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 
@@ -66,6 +67,21 @@ func TestJob(t *testing.T) {
 		notices, _ := sessionkittest.Value(client, howto.Notices)
 		assert.Equal(t, []string{"Your report is ready.", "Your report failed."}, notices)
 	})
+}
+
+// TestNoticesWaitForAPage that somebody sees: one that the browser fetches ahead takes none.
+func TestNoticesWaitForAPage(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.GET("/", func(c *gin.Context) { c.JSON(http.StatusOK, howto.TakeNotices(c)) })
+	client := sessionkittest.As(t, r, "42", sessionkittest.With(howto.Notices, []string{"Your report is ready."}))
+	for _, purpose := range []string{"prefetch", "prefetch;prerender"} {
+		ahead := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		ahead.Header.Set("Sec-Purpose", purpose)
+		assert.JSONEq(t, "null", client.Do(ahead).Body.String())
+	}
+	assert.JSONEq(t, `["Your report is ready."]`, client.Get("/").Body.String())
+	assert.JSONEq(t, "null", client.Get("/").Body.String())
 }
 
 func TestShowSessions(t *testing.T) {
