@@ -53,10 +53,13 @@ func (q *request) findAmong(list []Session) error {
 	return err
 }
 
-// Revoke ends one of the signed-in user's own sessions, by its ID. Another
-// user's session ID is ignored. The current session is ended
-// too if the ID is its own, as by [Logout]. The error is [errors.ErrUnsupported]
-// over a store that does not know a user's sessions.
+// Revoke ends one of the signed-in user's own sessions, by its ID, also one that the
+// session had before it was renewed within the last hour. Any other ID is ignored:
+// another user's, that of a session which is gone, and one from before an earlier
+// renewal, as an old page may show it. So before you tell the user that a device is signed
+// out, look for the ID in [Devices]. The current session is ended too if the ID is its
+// own, as by [Logout]. The error is [errors.ErrUnsupported] over a store that does not
+// know a user's sessions.
 func Revoke(c *gin.Context, id string) error {
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
 		if id != "" && id == q.session.ID() && !q.session.Ending() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -71,12 +72,20 @@ func revoke(c *gin.Context) bool {
 	return true
 }
 
-// signOutDevice is for the page, revokeDevice for programs.
+// signOutDevice is for the page, revokeDevice for programs. The page may be hours old,
+// and the device may have been given another ID since. Revoke knows that for an hour, and
+// ignores the ID later, so only one that is in the list now is said to be signed out.
 func signOutDevice(c *gin.Context) {
-	if revoke(c) {
-		sessionkit.Flash(c, sessionkit.Success, "The device is signed out.")
-		c.Redirect(http.StatusSeeOther, "/devices")
+	list, ok := devicesOf(c)
+	if !ok || !revoke(c) {
+		return
 	}
+	if slices.ContainsFunc(list, func(d device) bool { return d.ID == c.PostForm("id") }) {
+		sessionkit.Flash(c, sessionkit.Success, "The device is signed out.")
+	} else {
+		sessionkit.Flash(c, sessionkit.Warning, "Your list of devices was out of date. If the device is still in it, sign it out again.")
+	}
+	c.Redirect(http.StatusSeeOther, "/devices")
 }
 
 func revokeDevice(c *gin.Context) {

@@ -3,11 +3,15 @@ package main_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
 )
 
 // device is one of those that the API lists.
@@ -95,6 +99,47 @@ func TestRevokeADevice(t *testing.T) {
 	assert.Len(t, laptop.devices(), 1)
 	require.Equal(t, http.StatusNoContent, laptop.post("/api/devices/revoke", "id", laptop.currentDevice().ID).StatusCode)
 	assert.Equal(t, http.StatusUnauthorized, laptop.get("/api/me").StatusCode)
+}
+
+// TestRevokeADeviceFromAnOldPage: what is said to be signed out is, also if the device
+// was given another ID after the page with the devices was opened.
+func TestRevokeADeviceFromAnOldPage(t *testing.T) {
+	const done, old = "The device is signed out.", "Your list of devices was out of date."
+	for _, test := range []struct {
+		name      string
+		age       time.Duration
+		confirmed bool
+		says      string
+		lives     bool
+	}{
+		{"no other ID", 2 * time.Hour, false, done, false},
+		{"another ID", time.Minute, true, old, false},
+		{"another ID for long", 2 * time.Hour, true, old, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				phone := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: 4 * time.Hour})
+				laptop := phone.another()
+				phone.signIn("bob")
+				laptop.signIn("bob")
+				shown := phone.currentDevice().ID
+				if test.confirmed {
+					phone.signIn("bob")
+				}
+				time.Sleep(test.age)
+				requireRedirect(t, "/devices", laptop.post("/devices/revoke", "id", shown))
+				page := laptop.get("/devices").body
+				assert.Equal(t, test.says == done, strings.Contains(page, done))
+				assert.Equal(t, test.says == old, strings.Contains(page, old))
+				assert.Equal(t, test.lives, phone.get("/api/me").StatusCode == http.StatusOK)
+				if test.lives {
+					requireRedirect(t, "/devices", laptop.post("/devices/revoke", "id", phone.currentDevice().ID))
+					assert.Contains(t, laptop.get("/devices").body, done)
+					assert.Equal(t, http.StatusUnauthorized, phone.get("/api/me").StatusCode)
+				}
+			})
+		})
+	}
 }
 
 func TestLogOutOthers(t *testing.T) {
