@@ -2,6 +2,7 @@ package sessionkittest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -35,6 +36,8 @@ type Client struct {
 	mu    sync.Mutex
 	begin []func(*gin.Context) // what the session begins with; nil: it has begun
 	way   *http.Request        // a request that passes the middleware; nil: none is known
+
+	reading sync.Mutex // held while Flashes reads the messages and puts them back
 }
 
 func newClient(tb testing.TB, router http.Handler, options []Option, begin ...func(*gin.Context)) *Client {
@@ -132,7 +135,7 @@ func navigating(r *http.Request, site string) *http.Request {
 
 // Do sends any request as it is, with the client's cookies besides its own: that of
 // a script, for instance, which wants JSON. A request of a path alone goes to the
-// client's site.
+// client's site. The request may be one of [http.NewRequest] or of [httptest.NewRequest].
 func (c *Client) Do(r *http.Request) *httptest.ResponseRecorder {
 	c.tb.Helper()
 	pause()
@@ -172,17 +175,20 @@ func (c *Client) Do(r *http.Request) *httptest.ResponseRecorder {
 func pause() { time.Sleep(5 * time.Microsecond) }
 
 // prepare returns a copy of a request, addressed to the client's site unless it is
-// addressed already, with the client's cookies.
+// addressed already, with the client's cookies, and with what a server adds to a request
+// of [http.NewRequest].
 func (c *Client) prepare(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	at := r.URL
 	if at.Host == "" {
 		at = c.base.ResolveReference(at)
 		r.Host, r.TLS = c.base.Host, nil
-		if c.base.Scheme == "https" {
-			r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: c.base.Hostname()}
-		}
 	}
+	if at.Scheme == "https" && r.TLS == nil {
+		r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: at.Hostname()}
+	}
+	r.RequestURI = cmp.Or(r.RequestURI, r.URL.RequestURI())
+	r.RemoteAddr = cmp.Or(r.RemoteAddr, "192.0.2.1:1234") // as that of a request of httptest
 	for _, cookie := range c.Jar.Cookies(at) {
 		r.AddCookie(cookie)
 	}
@@ -214,9 +220,10 @@ type staying struct{ *httptest.ResponseRecorder }
 
 func (staying) CloseNotify() <-chan bool { return nil }
 
-// Within runs f inside a request of the client, after the application's middleware
-// and in place of its handlers: all of sessionkit can be called there. It returns
-// what the client is answered.
+// Within runs f inside a request of the client, in place of all that stands behind
+// [sessionkit.Sessions]: all of sessionkit can be called there. Middleware before it
+// runs first, and middleware behind it does not run. Within returns what the client is
+// answered.
 //
 //	client.Within(func(c *gin.Context) {
 //		sessionkit.Login(c, "42", sessionkit.Remember())
@@ -271,6 +278,8 @@ func (c *Client) Session() (s sessionkit.Session) {
 // it.
 func (c *Client) Flashes() (messages []sessionkit.FlashMessage) {
 	c.tb.Helper()
+	c.reading.Lock() // two that read the same messages would both put them back
+	defer c.reading.Unlock()
 	c.look(func(gc *gin.Context) {
 		messages = sessionkit.Flashes(gc)
 		sessionkit.KeepFlashes(gc)

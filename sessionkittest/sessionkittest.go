@@ -13,7 +13,8 @@
 //	}
 //
 // The router is the application's own, with any store and any Config: nothing of
-// it is replaced, its login page is not needed, and no password is hashed.
+// it is replaced, its login page is not needed, and no password is hashed. If several
+// sessionkit.Sessions stand one behind the other, the session is that of the first.
 //
 // # Time
 //

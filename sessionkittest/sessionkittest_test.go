@@ -313,6 +313,61 @@ func TestStoreFailsOnDemand(t *testing.T) {
 	assert.Len(t, list, 1, "it can do what the stores of the module can")
 }
 
+// TestDoLikeAServer: a handler finds in a request of http.NewRequest what a server puts there.
+func TestDoLikeAServer(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.GET("/seen", func(c *gin.Context) {
+		c.String(http.StatusOK, "%s %s %s %t", c.Request.RequestURI, c.ClientIP(), c.Request.Host, c.Request.TLS != nil)
+	})
+	r.GET("/account", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}), func(*gin.Context) {})
+	client := sessionkittest.Visitor(t, r)
+	do := func(target string) *httptest.ResponseRecorder {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+		require.NoError(t, err)
+		request.Header.Set("Accept", "text/html")
+		return client.Do(request)
+	}
+	assert.Equal(t, "/seen?a=b 192.0.2.1 example.com true", do("/seen?a=b").Body.String())
+	assert.Equal(t, "/seen?a=b 192.0.2.1 example.com true", do("https://example.com/seen?a=b").Body.String())
+	assert.Equal(t, "/seen?a=b 192.0.2.1 other.test false", do("http://other.test/seen?a=b").Body.String())
+	assert.Equal(t, "/login?next=%2Faccount%3Fa%3Db&reason=not-signed-in", do("/account?a=b").Header().Get("Location"))
+
+	given := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/seen", nil)
+	given.RequestURI, given.RemoteAddr = "/other", "198.51.100.7:1"
+	assert.Equal(t, "/other 198.51.100.7 example.com true", client.Do(given).Body.String(), "what is set stays")
+}
+
+// TestWithinStandsForWhatIsBehind the middleware: what is before it runs, and nothing else.
+func TestWithinStandsForWhatIsBehind(t *testing.T) {
+	var ran []string
+	runs := func(what string) gin.HandlerFunc { return func(*gin.Context) { ran = append(ran, what) } }
+	s := memstore.New()
+	r := gin.New()
+	r.Use(runs("before"), sessionkit.Sessions(s), runs("behind"), sessionkit.Sessions(s, sessionkit.Config{Name: "second"}))
+	r.POST("/second", func(c *gin.Context) { sessionkit.Login(c, "root") })
+	client := sessionkittest.As(t, r, "42")
+	assert.Equal(t, []string{"before", "before"}, ran, "the sign-in, and a look whether it is found")
+	ran = nil
+	client.Within(func(*gin.Context) { ran = append(ran, "within") })
+	assert.Equal(t, []string{"before", "within"}, ran)
+	client.Post("/second", nil)
+	assert.Equal(t, "42", client.Session().User, "the session of the first middleware")
+}
+
+func TestFlashesInParallel(t *testing.T) {
+	client := sessionkittest.As(t, newRouter(memstore.New()), "42")
+	client.Within(func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "one") })
+	for range 50 {
+		var running sync.WaitGroup
+		for range 8 {
+			running.Go(func() { client.Flashes() })
+		}
+		running.Wait()
+		require.Len(t, client.Flashes(), 1)
+	}
+}
+
 func TestParallelRequests(t *testing.T) {
 	s := sessionkittest.NewStore()
 	r := gin.New()
