@@ -10,10 +10,12 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 func TestWarningAndStayingSignedIn(t *testing.T) {
@@ -27,6 +29,47 @@ func TestWarningAndStayingSignedIn(t *testing.T) {
 	// Use is recorded every tenth of the idle timeout.
 	b.wait(`(document.querySelector('#stay button').click(), !document.getElementById('expiry').checkVisibility())`)
 	assert.Equal(t, "/account", b.path(), "the page was not left")
+}
+
+// TestBackAfterSigningOut: Chromium shows a page of the user again without asking the
+// server, although it is no-store, unless it has the script that all such pages have here.
+// The site is small, because what Chromium keeps depends on much else.
+func TestBackAfterSigningOut(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	r := gin.New()
+	r.Use(sessionkit.Sessions(store))
+	page := func(body string) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			c.Data(http.StatusOK, "text/html", []byte(`<!doctype html><link rel="icon" href="data:,">`+body))
+		}
+	}
+	button := func(path string) string {
+		return `<form method="post" action="` + path + `"><button>` + path + `</button></form>`
+	}
+	r.GET("/", sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}),
+		page(`<script type="module" src="/static/back.js"></script>`+button("/logout")))
+	r.GET("/login", page(button("/login")))
+	r.GET("/bye", page("Goodbye"))
+	r.POST("/login", func(c *gin.Context) { sessionkit.Login(c, "bob"); c.Redirect(http.StatusSeeOther, "/") })
+	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c); c.Redirect(http.StatusSeeOther, "/bye") })
+	example := newHandler(t, sessionkit.Config{})
+	r.GET("/static/back.js", gin.WrapH(example))
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+
+	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	b.open("/login")
+	b.click("button")
+	b.click("form[action='/logout'] button")
+	assert.Equal(t, "/bye", b.path())
+	js[bool](b, "setTimeout(() => history.back(), 500) > 0")
+	b.wait("location.pathname === '/login'")
+
+	user := browserOf(t, "http://localhost", handlerTransport{example})
+	user.signIn("bob")
+	assert.Contains(t, user.get("/account").body, `src="/static/back.js"`)
 }
 
 func TestExpiryIsSaid(t *testing.T) {
