@@ -322,7 +322,10 @@ func lastingTo(option string, d time.Duration) error {
 //			return
 //		case <-sessionkit.Done(c):
 //			return
-//		case m := <-messages:
+//		case m, ok := <-messages:
+//			if !ok { // there will be no more
+//				return
+//			}
 //			c.SSEvent("message", m)
 //			c.Writer.Flush()
 //		}

@@ -11,7 +11,8 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// Feed returns what is to be sent to a user, until ctx is done.
+// Feed returns what is to be sent to a user, until ctx is done. It closes the channel
+// if there will be no more.
 type Feed func(ctx context.Context, user string) <-chan string
 
 // Live adds streams of what happens to the routes of an application.
@@ -24,7 +25,10 @@ func Live(r gin.IRouter, feed Feed) {
 		c.Header("X-Accel-Buffering", "no") // nginx would keep the events back
 		for {
 			select {
-			case m := <-messages:
+			case m, ok := <-messages:
+				if !ok { // there will be no more
+					return
+				}
 				c.SSEvent("message", m)
 				c.Writer.Flush()
 			case <-sessionkit.Done(c): // signed out, revoked or expired
@@ -46,8 +50,8 @@ func Live(r gin.IRouter, feed Feed) {
 		messages := feed(ctx, user)
 		for {
 			select {
-			case m := <-messages:
-				if conn.Write(ctx, websocket.MessageText, []byte(m)) != nil {
+			case m, ok := <-messages:
+				if !ok || conn.Write(ctx, websocket.MessageText, []byte(m)) != nil {
 					return
 				}
 			case <-sessionkit.Done(c):

@@ -29,11 +29,12 @@ type liveSite struct {
 	client  *sessionkittest.Client
 	http    *http.Client
 	left    chan struct{} // a stream to a user has ended
+	over    chan struct{} // closed: there is nothing after the first message
 }
 
 func newLiveSite(t *testing.T) *liveSite {
 	t.Helper()
-	s := &liveSite{left: make(chan struct{}, 10)}
+	s := &liveSite{left: make(chan struct{}, 10), over: make(chan struct{})}
 	r := gin.New()
 	r.Use(sessionkit.Sessions(memstore.New()))
 	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
@@ -43,6 +44,11 @@ func newLiveSite(t *testing.T) *liveSite {
 		messages := make(chan string, 1)
 		messages <- "hello " + user
 		context.AfterFunc(ctx, func() { s.left <- struct{}{} })
+		select {
+		case <-s.over:
+			close(messages)
+		default:
+		}
 		return messages
 	})
 	server := httptest.NewServer(r)
@@ -80,6 +86,26 @@ func TestLiveEvents(t *testing.T) {
 		assert.Empty(t, lines.Text())
 	}
 	assert.NoError(t, lines.Err(), "the stream ends with the session")
+}
+
+// TestLiveFeedThatEnds: a stream ends if its channel is closed.
+func TestLiveFeedThatEnds(t *testing.T) {
+	s := newLiveSite(t)
+	close(s.over)
+	_, lines := s.get(t, s.http, "/events", nil)
+	var got []string
+	for len(got) < 10 && lines.Scan() {
+		got = append(got, lines.Text())
+	}
+	assert.Equal(t, []string{"event:message", "data:hello 42", ""}, got)
+
+	conn, _, err := websocket.Dial(t.Context(), "ws://"+s.address+"/coder", &websocket.DialOptions{HTTPClient: s.http}) //nolint:bodyclose // its body is the connection
+	require.NoError(t, err)
+	_, text, err := conn.Read(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "hello 42", string(text))
+	_, _, err = conn.Read(t.Context())
+	assert.Error(t, err)
 }
 
 // TestLiveEventsBehindNginx: the events come at once.
