@@ -13,9 +13,9 @@ var actingFor = sessionkit.NewKey[string]("acting_for")
 
 // Behalf returns whose account a request is about, and which agent of the support
 // acts for them, "" if they act themselves.
-func Behalf(c *gin.Context) (customer, agent string) {
+func Behalf(c *gin.Context, isAgent func(user string) bool) (customer, agent string) {
 	user, _ := sessionkit.User(c)
-	if customer, ok := actingFor.Get(c); ok {
+	if customer, ok := actingFor.Get(c); ok && isAgent(user) { // looked up, so that a role that is taken away counts at once
 		return customer, user
 	}
 	return user, ""
@@ -30,11 +30,12 @@ func Support(r gin.IRouter, isAgent func(user string) bool, log *slog.Logger) {
 	r.POST("/act", agents, func(c *gin.Context) {
 		actingFor.Set(c, c.PostForm("customer"))
 		sessionkit.Renew(c) // a change of privilege
-		customer, agent := Behalf(c)
+		customer, agent := Behalf(c, isAgent)
 		log.InfoContext(c, "begins to act", "customer", customer, "agent", agent)
 		c.Redirect(http.StatusSeeOther, "/account")
 	})
-	r.POST("/act/end", agents, func(c *gin.Context) {
+	signedIn := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"})
+	r.POST("/act/end", signedIn, func(c *gin.Context) {
 		actingFor.Delete(c)
 		sessionkit.Renew(c)
 		c.Redirect(http.StatusSeeOther, "/")
@@ -42,8 +43,10 @@ func Support(r gin.IRouter, isAgent func(user string) bool, log *slog.Logger) {
 }
 
 // Themselves is a guard of what an agent must not do for a customer.
-func Themselves(c *gin.Context) {
-	if _, agent := Behalf(c); agent != "" {
-		c.AbortWithStatus(http.StatusForbidden) // passwords, payments, devices: only the customer
+func Themselves(isAgent func(user string) bool) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if _, agent := Behalf(c, isAgent); agent != "" {
+			c.AbortWithStatus(http.StatusForbidden) // passwords, payments, devices: only the customer
+		}
 	}
 }

@@ -20,12 +20,13 @@ func TestBehalf(t *testing.T) {
 	r := gin.New()
 	r.Use(sessionkit.Sessions(store, sessionkit.Config{MaxSessions: 1}))
 	log := new(syncBuffer)
-	howto.Support(r, func(user string) bool { return user == "agent" }, slog.New(slog.NewTextHandler(log, nil)))
+	isAgent := func(user string) bool { return user == "agent" }
+	howto.Support(r, isAgent, slog.New(slog.NewTextHandler(log, nil)))
 	r.GET("/account", func(c *gin.Context) {
-		customer, agent := howto.Behalf(c)
+		customer, agent := howto.Behalf(c, isAgent)
 		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
 	})
-	r.POST("/password", howto.Themselves, func(c *gin.Context) { c.Status(http.StatusNoContent) })
+	r.POST("/password", howto.Themselves(isAgent), func(c *gin.Context) { c.Status(http.StatusNoContent) })
 
 	bob, agent := sessionkittest.As(t, r, "bob"), sessionkittest.As(t, r, "agent")
 	assert.Equal(t, http.StatusForbidden, bob.Post("/act", form("customer", "alice")).Code)
@@ -52,4 +53,28 @@ func TestBehalf(t *testing.T) {
 	devices, err = store.Sessions(t.Context(), "bob")
 	require.NoError(t, err)
 	assert.Equal(t, agent.Session().ID, devices[0].ID, "and is among the customer's devices")
+}
+
+// TestBehalfOfNoAgent: a role that is taken away counts at once, and whoever had it can
+// stop.
+func TestBehalfOfNoAgent(t *testing.T) {
+	agents := map[string]bool{"agent": true}
+	isAgent := func(user string) bool { return agents[user] }
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	howto.Support(r, isAgent, slog.New(slog.DiscardHandler))
+	r.GET("/account", func(c *gin.Context) {
+		customer, agent := howto.Behalf(c, isAgent)
+		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
+	})
+
+	agent := sessionkittest.As(t, r, "agent")
+	agent.Post("/act", form("customer", "bob"))
+	agents["agent"] = false
+	assert.Equal(t, `account of agent, agent ""`, agent.Get("/account").Body.String())
+	assert.Equal(t, http.StatusForbidden, agent.Post("/act", form("customer", "bob")).Code)
+	assert.Equal(t, "/", agent.Post("/act/end", nil).Header().Get("Location"))
+	agents["agent"] = true
+	assert.Equal(t, `account of agent, agent ""`, agent.Get("/account").Body.String(), "it has ended")
+	assert.Equal(t, "/login?reason=not-signed-in", sessionkittest.Visitor(t, r).Post("/act/end", nil).Header().Get("Location"))
 }
