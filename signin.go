@@ -161,6 +161,8 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 // their password for instance: GuardConfig.FreshWithin counts from here. The session
 // gets a new ID (OWASP ASVS 5.0 section 7.2.4) and keeps everything else: how long it
 // lasts, and whether it is remembered. If nobody is signed in, nothing happens.
+//
+// A form that leads here should disable its button when it is submitted, see [Renew].
 func Confirm(c *gin.Context) {
 	q := requestOf(c, "Confirm")
 	q.lock()
@@ -221,6 +223,13 @@ func (q *request) signOut() {
 // Renew gives the session a new ID with the same contents. The old ID is dead at
 // once. Call it after any change of privilege (OWASP ASVS 5.0 section 7.2.4);
 // [Login] does it by itself. Without a session nothing happens.
+//
+// A double click on a button that leads here can sign the user out. The browser drops the
+// response to the first request, with the new cookie in it, and the second request has
+// the old ID: behind a guard, nobody is signed in with that. So have the form disable its
+// button when it is submitted:
+//
+//	form.addEventListener("submit", (event) => { event.submitter.disabled = true })
 func Renew(c *gin.Context) {
 	q := requestOf(c, "Renew")
 	q.lock()
