@@ -2,7 +2,6 @@ package howto
 
 import (
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -11,15 +10,9 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// Carts keeps the carts of users for as long as they are not signed in.
-type Carts interface {
-	Take(user string) ([]string, error)
-	Keep(user string, items []string) error
-}
-
 // Shop is a shop with carts that visitors have as well. order is called once for
 // each order.
-func Shop(store sessions.Store, carts Carts, order func(user string, items []string) error) *gin.Engine {
+func Shop(store sessions.Store, order func(user string, items []string) error) *gin.Engine {
 	r := gin.New()
 	r.Use(sessionkit.Sessions(store, sessionkit.Config{VisitorFor: 30 * 24 * time.Hour})) // carts outlive the browser
 
@@ -30,30 +23,6 @@ func Shop(store sessions.Store, carts Carts, order func(user string, items []str
 			return
 		}
 		c.Redirect(http.StatusSeeOther, "/cart")
-	})
-
-	r.POST("/login", func(c *gin.Context) {
-		user := c.PostForm("user") // once the password is right
-		kept, err := carts.Take(user)
-		if err != nil {
-			c.AbortWithStatus(http.StatusServiceUnavailable)
-			return
-		}
-		sessionkit.Login(c, user) // the visitor's cart stays
-		items, _ := Cart.Get(c)
-		Cart.Set(c, slices.Concat(kept, items))
-		c.Redirect(http.StatusSeeOther, "/cart")
-	})
-	r.POST("/logout", func(c *gin.Context) {
-		user, _ := sessionkit.User(c)
-		if items, ok := Cart.Take(c); ok && user != "" {
-			if err := carts.Keep(user, items); err != nil {
-				c.AbortWithStatus(http.StatusServiceUnavailable)
-				return
-			}
-		}
-		sessionkit.Logout(c)
-		c.Redirect(http.StatusSeeOther, "/")
 	})
 
 	signedIn := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login?next=/cart"})
@@ -75,4 +44,41 @@ func Shop(store sessions.Store, carts Carts, order func(user string, items []str
 		c.Redirect(http.StatusSeeOther, "/cart")
 	})
 	return r
+}
+
+// Carts are the carts of users in a database, one for each user.
+type Carts interface {
+	Add(user string, items []string) error
+}
+
+// SharedCarts adds the routes of a shop whose users have one cart on all devices. The
+// session holds the cart of a visitor only.
+func SharedCarts(r gin.IRouter, carts Carts) {
+	r.POST("/cart", func(c *gin.Context) {
+		items := []string{c.PostForm("item")}
+		var err error
+		if user, ok := sessionkit.User(c); ok {
+			err = carts.Add(user, items)
+		} else {
+			_, err = Cart.Update(c, func(all []string) []string { return append(all, items...) })
+		}
+		if err != nil {
+			c.AbortWithStatus(http.StatusServiceUnavailable)
+			return
+		}
+		c.Redirect(http.StatusSeeOther, "/cart")
+	})
+
+	r.POST("/login", func(c *gin.Context) {
+		user := c.PostForm("user") // once the password is right
+		items, _ := Cart.Take(c)   // a double click: one of the two requests gets the visitor's cart
+		if err := carts.Add(user, items); err != nil {
+			putBack := func(added []string) []string { return append(items, added...) }
+			_, _ = Cart.Update(c, putBack) // if that fails too, both databases are out of order
+			c.AbortWithStatus(http.StatusServiceUnavailable)
+			return
+		}
+		sessionkit.Login(c, user) // if this cannot be saved, the cart is safe all the same
+		c.Redirect(http.StatusSeeOther, "/cart")
+	})
 }

@@ -3,10 +3,12 @@ package howto_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 
 	"github.com/gin-sessionkit/sessionkit"
@@ -14,20 +16,6 @@ import (
 	"github.com/gin-sessionkit/sessionkit/sessionkittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
-
-// carts keeps carts in memory.
-type carts struct{ sync.Map }
-
-func (c *carts) Take(user string) ([]string, error) {
-	items, _ := c.LoadAndDelete(user)
-	list, _ := items.([]string)
-	return list, nil
-}
-
-func (c *carts) Keep(user string, items []string) error {
-	c.Store(user, items)
-	return nil
-}
 
 // atOnce calls f n times at the same time.
 func atOnce(n int, f func()) {
@@ -41,7 +29,7 @@ func atOnce(n int, f func()) {
 func TestShop(t *testing.T) {
 	var orders atomic.Int64
 	var failure error
-	r := howto.Shop(memstore.New(), new(carts), func(string, []string) error {
+	r := howto.Shop(memstore.New(), func(string, []string) error {
 		if failure == nil {
 			orders.Add(1)
 		}
@@ -55,9 +43,9 @@ func TestShop(t *testing.T) {
 	assert.Len(t, items, 21, "no tab has lost what another added")
 	assert.Equal(t, "/login?next=%2Fcart&reason=not-signed-in", visitor.Post("/order", nil).Header().Get("Location"))
 
-	visitor.Post("/login", form("user", "42"))
+	visitor.Within(func(c *gin.Context) { sessionkit.Login(c, "42") })
 	items, _ = sessionkittest.Value(visitor, howto.Cart)
-	assert.Len(t, items, 21)
+	assert.Len(t, items, 21, "the visitor's cart stays")
 	failure = errors.New("the bank is out of order")
 	visitor.Post("/order", nil)
 	assert.Equal(t, []sessionkit.FlashMessage{{Level: sessionkit.Error, Text: "The order failed. Please try again."}}, visitor.Flashes())
@@ -68,11 +56,100 @@ func TestShop(t *testing.T) {
 	assert.EqualValues(t, 1, orders.Load(), "a double click orders once")
 
 	visitor.Post("/cart", form("item", "pot"))
-	visitor.Post("/logout", nil)
+	visitor.Within(func(c *gin.Context) { sessionkit.Logout(c) })
 	_, ok := sessionkittest.Value(visitor, howto.Cart)
 	assert.False(t, ok)
-	visitor.Post("/cart", form("item", "cup"))
-	visitor.Post("/login", form("user", "42"))
+}
+
+// carts keeps carts in memory, and fails when it is told to.
+type carts struct {
+	mu    sync.Mutex
+	of    map[string][]string
+	fails error
+	added func() // called after each Add that succeeds
+}
+
+func newCarts() *carts { return &carts{of: make(map[string][]string), added: func() {}} }
+
+func (c *carts) Add(user string, items []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fails != nil {
+		return c.fails
+	}
+	c.of[user] = append(c.of[user], items...)
+	c.added()
+	return nil
+}
+
+// newSharedShop returns a shop with one cart per user, and a visitor who has tea.
+func newSharedShop(t *testing.T) (*carts, *sessionkittest.Store, *gin.Engine, *sessionkittest.Client) {
+	t.Helper()
+	all, s, r := newCarts(), sessionkittest.NewStore(), gin.New()
+	r.Use(sessionkit.Sessions(s, sessionkit.Config{OnError: func(*gin.Context, error) {}}))
+	howto.SharedCarts(r, all)
+	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	visitor := sessionkittest.Visitor(t, r)
+	assert.Equal(t, http.StatusSeeOther, visitor.Post("/cart", form("item", "tea")).Code)
+	return all, s, r, visitor
+}
+
+func TestSharedCarts(t *testing.T) {
+	all, _, r, laptop := newSharedShop(t)
+	assert.Empty(t, all.of)
+	laptop.Post("/login", form("user", "42"))
+	phone := sessionkittest.As(t, r, "42")
+	phone.Post("/cart", form("item", "pot"))
+	laptop.Post("/logout", nil)
+	laptop.Post("/cart", form("item", "cup"))
+	laptop.Post("/login", form("user", "42"))
+	laptop.Post("/login", form("user", "42"))
+	assert.Equal(t, []string{"tea", "pot", "cup"}, all.of["42"])
+}
+
+// TestSharedCartsOutOfOrder: whatever fails at a sign-in, the cart is in one place.
+func TestSharedCartsOutOfOrder(t *testing.T) {
+	outOfOrder := errors.New("out of order")
+	signIn := func(visitor *sessionkittest.Client) int { return visitor.Post("/login", form("user", "42")).Code }
+
+	all, _, _, visitor := newSharedShop(t)
+	all.fails = outOfOrder
+	assert.Equal(t, http.StatusServiceUnavailable, signIn(visitor))
+	items, _ := sessionkittest.Value(visitor, howto.Cart)
+	assert.Equal(t, []string{"tea"}, items, "the carts of users fail: the visitor has it")
+	all.fails = nil
+	assert.Equal(t, http.StatusSeeOther, signIn(visitor))
+	assert.Equal(t, []string{"tea"}, all.of["42"])
+
+	all, s, _, visitor := newSharedShop(t)
+	s.FailWrites(outOfOrder)
+	assert.Equal(t, http.StatusServiceUnavailable, signIn(visitor))
+	s.FailWrites(nil)
 	items, _ = sessionkittest.Value(visitor, howto.Cart)
-	assert.Equal(t, []string{"pot", "cup"}, items, "the carts are one")
+	assert.Equal(t, []string{"tea"}, items, "the sessions fail: the visitor has it")
+	all.added = func() { s.FailWrites(outOfOrder) }
+	assert.Equal(t, http.StatusServiceUnavailable, signIn(visitor))
+	s.FailWrites(nil)
+	_, ok := sessionkittest.Value(visitor, howto.Cart)
+	assert.False(t, ok)
+	assert.Equal(t, []string{"tea"}, all.of["42"], "the sign-in fails: the user has it")
+	all.added = func() {}
+	assert.Equal(t, http.StatusSeeOther, signIn(visitor))
+	assert.Equal(t, []string{"tea"}, all.of["42"])
+}
+
+// TestSharedCartsByADoubleClick: the browser drops the response to the first click, or
+// both are under way at the same time.
+func TestSharedCartsByADoubleClick(t *testing.T) {
+	all, _, r, visitor := newSharedShop(t)
+	lost := sessionkittest.Visitor(t, r)
+	site := &url.URL{Scheme: "https", Host: "example.com", Path: "/"}
+	lost.Jar.SetCookies(site, visitor.Jar.Cookies(site))
+	assert.Equal(t, http.StatusSeeOther, lost.Post("/login", form("user", "42")).Code)
+	assert.Equal(t, http.StatusSeeOther, visitor.Post("/login", form("user", "42")).Code)
+	assert.Equal(t, []string{"tea"}, all.of["42"])
+
+	all, _, _, visitor = newSharedShop(t)
+	atOnce(20, func() { visitor.Post("/login", form("user", "42")) })
+	assert.Equal(t, []string{"tea"}, all.of["42"])
 }
