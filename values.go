@@ -196,6 +196,10 @@ func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 // value is not there or not a T. It is read from the store and no cache, and does not
 // count as use of the session.
 //
+// A request that begins the session, or calls [Login] or [Renew], knows the ID once its
+// response has begun: [Current] tells it after c.Writer.WriteHeaderNow(). Until then the
+// ID is empty, or the one before, which does not lead on if it was a visitor's.
+//
 // The error is [store.ErrEnded] if there is no such session, it has ended or expired;
 // or why the store failed.
 func (k Key[T]) GetFrom(ctx context.Context, s *store.Store, id string) (v T, ok bool, err error) {

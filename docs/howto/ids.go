@@ -39,8 +39,14 @@ func UserUUID(c *gin.Context) (id uuid.UUID, ok bool) {
 // Notices are shown to the user on the next page.
 var Notices = sessionkit.NewKey[[]string]("notices")
 
-// StartJob has a job begin that tells the session of this request when it is done.
+// StartJob answers the request, and has a job begin that tells its session when it is
+// done.
 func StartJob(c *gin.Context, s *store.Store, job func(context.Context) error) {
+	c.Status(http.StatusAccepted)
+	c.Writer.WriteHeaderNow() // saves the session: one that begins here, or is signed in to, gets its ID only now
+	if sessionkit.Err(c) != nil {
+		return // the client got a 503
+	}
 	session := sessionkit.Current(c).ID // not c: the request is over when the job is done
 	ctx := context.WithoutCancel(c.Request.Context())
 	go func() {

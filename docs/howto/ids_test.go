@@ -56,7 +56,6 @@ func TestJob(t *testing.T) {
 		goOn := make(chan error)
 		r.POST("/report", func(c *gin.Context) {
 			howto.StartJob(c, s, func(context.Context) error { return <-goOn })
-			c.Status(http.StatusAccepted)
 		})
 		client := sessionkittest.As(t, r, "42")
 		for _, result := range []error{nil, errors.New("no paper")} {
@@ -82,6 +81,59 @@ func TestNoticesWaitForAPage(t *testing.T) {
 	}
 	assert.JSONEq(t, `["Your report is ready."]`, client.Get("/").Body.String())
 	assert.JSONEq(t, "null", client.Get("/").Body.String())
+}
+
+// TestJobOfANewSession: the job tells the session that its request has begun, or signed
+// in to.
+func TestJobOfANewSession(t *testing.T) {
+	begin := func(c *gin.Context) { howto.Name.Set(c, "Ada") }
+	signIn := func(c *gin.Context) { sessionkit.Login(c, "42") }
+	for name, test := range map[string]struct {
+		change func(*gin.Context)
+		before []sessionkittest.Option
+	}{
+		"begun":                   {begin, nil},
+		"signed in":               {signIn, nil},
+		"signed in, was there":    {signIn, []sessionkittest.Option{sessionkittest.With(howto.Cart, []string{"tea"})}},
+		"a visitor's, is renewed": {sessionkit.Renew, []sessionkittest.Option{sessionkittest.With(howto.Cart, []string{"tea"})}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstore.New()
+				defer func() { assert.NoError(t, s.Close()) }()
+				r := gin.New()
+				r.Use(sessionkit.Sessions(s))
+				goOn := make(chan error)
+				r.POST("/report", func(c *gin.Context) {
+					test.change(c)
+					howto.StartJob(c, s, func(context.Context) error { return <-goOn })
+				})
+				client := sessionkittest.Visitor(t, r, test.before...)
+				assert.Equal(t, http.StatusAccepted, client.Post("/report", nil).Code)
+				goOn <- nil
+				synctest.Wait()
+				notices, _ := sessionkittest.Value(client, howto.Notices)
+				assert.Equal(t, []string{"Your report is ready."}, notices)
+			})
+		})
+	}
+}
+
+// TestNoJobOfAFailedRequest: whoever is told to try again starts one job, not two.
+func TestNoJobOfAFailedRequest(t *testing.T) {
+	s := sessionkittest.NewStore()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s, sessionkit.Config{OnError: func(*gin.Context, error) {}}))
+	r.POST("/report", func(c *gin.Context) {
+		howto.Name.Set(c, "Ada")
+		howto.StartJob(c, s.Store, func(context.Context) error {
+			t.Error("the job has begun")
+			return nil
+		})
+	})
+	client := sessionkittest.As(t, r, "42")
+	s.FailWrites(errors.New("out of order"))
+	assert.Equal(t, http.StatusServiceUnavailable, client.Post("/report", nil).Code)
 }
 
 func TestShowSessions(t *testing.T) {
