@@ -1,6 +1,8 @@
 package howto
 
 import (
+	"crypto/rand"
+	"log/slog"
 	"maps"
 	"net/http"
 	"sync"
@@ -12,7 +14,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// Throttle counts attempts by account and by address, in this process.
+// Throttle counts attempts by browser, by address and by account, in this process.
 type Throttle struct {
 	mu     sync.Mutex
 	limits map[string]*rate.Limiter
@@ -39,11 +41,20 @@ func (t *Throttle) Allow(key string) bool {
 
 var failures = sessionkit.NewKey[int]("failed_sign_ins")
 
-// ThrottledLogin adds a sign-in that is throttled.
+// A knownBrowser is one in which a user has signed in before.
+type knownBrowser struct{ User, ID string }
+
+var known = sessionkit.NewCookie[knownBrowser]("known", sessionkit.CookieOptions{
+	MaxAge: 365 * 24 * time.Hour, Protection: sessionkit.Signed, // by Config.Secrets
+})
+
+// ThrottledLogin adds a sign-in that is throttled. It needs Config.Secrets.
 func ThrottledLogin(r gin.IRouter, throttle *Throttle, check func(user, password string) bool) {
 	r.POST("/login", func(c *gin.Context) {
 		user := c.PostForm("user")
-		if !throttle.Allow("address "+c.ClientIP()) || !throttle.Allow("user "+user) {
+		browser, err := known.Get(c)
+		allowed := err == nil && browser.User == user && throttle.Allow("browser "+browser.ID) // counts for itself: nobody else can use it up
+		if !allowed && (!throttle.Allow("address "+c.ClientIP()) || !throttle.Allow("user "+user)) {
 			c.Header("Retry-After", "60")
 			c.AbortWithStatus(http.StatusTooManyRequests)
 			return
@@ -54,6 +65,9 @@ func ThrottledLogin(r gin.IRouter, throttle *Throttle, check func(user, password
 			return
 		}
 		failures.Delete(c)
+		if err := known.Set(c, knownBrowser{user, rand.Text()}); err != nil {
+			slog.ErrorContext(c, "throttle", "err", err) // Config.Secrets is missing
+		}
 		sessionkit.Login(c, user)
 		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/"))
 	})

@@ -23,7 +23,7 @@ func TestThrottledLogin(t *testing.T) {
 		store := memstore.New()
 		defer func() { assert.NoError(t, store.Close()) }()
 		r := gin.New()
-		r.Use(sessionkit.Sessions(store))
+		r.Use(sessionkit.Sessions(store, secrets))
 		howto.ThrottledLogin(r, new(howto.Throttle), func(_, password string) bool { return password == "right" })
 
 		client := sessionkittest.Visitor(t, r)
@@ -58,6 +58,51 @@ func TestThrottledLogin(t *testing.T) {
 			w := client.Post("/login", form("user", strconv.Itoa(i), "password", "wrong"))
 			assert.Equal(t, http.StatusUnauthorized, w.Code)
 		}
-		assert.Equal(t, http.StatusTooManyRequests, client.Post("/login", form("user", "ada", "password", "right")).Code)
+		w = sessionkittest.Visitor(t, r).Post("/login", form("user", "ada", "password", "right"))
+		assert.Equal(t, http.StatusTooManyRequests, w.Code)
+		assert.Equal(t, http.StatusSeeOther, client.Post("/login", form("user", "ada", "password", "right")).Code)
+	})
+}
+
+var secrets = sessionkit.Config{Secrets: [][]byte{make([]byte, 32)}}
+
+// TestThrottleLocksNobodyOut: whoever guesses at an account from many addresses gets few
+// guesses, and its user signs in all the same.
+func TestThrottleLocksNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		defer func() { assert.NoError(t, store.Close()) }()
+		guesses := 0
+		r := gin.New()
+		r.Use(sessionkit.Sessions(store, secrets))
+		howto.ThrottledLogin(r, new(howto.Throttle), func(_, password string) bool {
+			if password == "wrong" {
+				guesses++
+			}
+			return password == "right"
+		})
+		post := func(client *sessionkittest.Client, address, user, password string) int {
+			q := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(form("user", user, "password", password).Encode()))
+			q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			q.RemoteAddr = address + ":1234"
+			return client.Do(q).Code
+		}
+		ada, eve := sessionkittest.Visitor(t, r), sessionkittest.Visitor(t, r)
+		assert.Equal(t, http.StatusSeeOther, post(ada, "192.0.2.1", "ada", "right"))
+		assert.Equal(t, http.StatusSeeOther, post(eve, "192.0.2.2", "eve", "right"), "whose browser is known for another account")
+		for second := range 3600 {
+			time.Sleep(time.Second)
+			if second%10 == 0 {
+				post(eve, "10.0.0."+strconv.Itoa(second/10%12), "ada", "wrong")
+			}
+			if second%60 == 30 {
+				assert.Equal(t, http.StatusSeeOther, post(ada, "192.0.2.1", "ada", "right"))
+			}
+		}
+		assert.InDelta(t, 64, guesses, 2, "five at once, then one a minute")
+		for range 20 {
+			post(ada, "192.0.2.1", "ada", "wrong")
+		}
+		assert.Less(t, guesses, 90, "a stolen cookie is no way around it")
 	})
 }
