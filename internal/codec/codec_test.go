@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -251,6 +252,35 @@ func TestCopiesAreTheCallers(t *testing.T) {
 	entries, bytes := codec.Remembered(c)
 	assert.Positive(t, entries)
 	assert.Positive(t, bytes)
+}
+
+// prefs is a type that gob decodes into something that no copier sees.
+type prefs struct {
+	Theme string
+	seen  map[string]int
+}
+
+func (p prefs) GobEncode() ([]byte, error) { return json.Marshal(p.seen) }
+
+func (p *prefs) GobDecode(b []byte) error { return json.Unmarshal(b, &p.seen) }
+
+// TestGobIsNotRemembered: what a method of the type has hidden in a value is the reader's
+// own, too.
+func TestGobIsNotRemembered(t *testing.T) {
+	gob.Register(prefs{})
+	c := newCodec[prefs](t)
+	text, err := value.Encode(prefs{seen: map[string]int{"home": 1}})
+	require.NoError(t, err)
+	for range 3 {
+		got, ok := c.Decode(text)
+		require.True(t, ok)
+		assert.Equal(t, map[string]int{"home": 1}, got.seen)
+		got.seen["changed"] = 1
+	}
+	_, ok := c.Decode(`["json",{"Theme":"dark"}]`)
+	require.True(t, ok)
+	entries, _ := codec.Remembered(c)
+	assert.Equal(t, 1, entries, "the JSON")
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {

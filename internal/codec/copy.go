@@ -18,7 +18,8 @@ type copier func(dst, src reflect.Value) (bytes int)
 // method of the type's own has put there. Such a value is decoded each time, and so are
 // those of types that contain themselves.
 //
-// Fields that encoding/json does not set need no care: in a decoded value they are zero.
+// Fields that encoding/json does not set need no care: in a value that it has decoded they
+// are zero. What gob has decoded is not copied.
 func copierOf(t reflect.Type, within []reflect.Type) (copying copier, ok bool) {
 	if slices.Contains(within, t) {
 		return nil, false

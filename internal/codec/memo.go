@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 const (
@@ -13,7 +15,7 @@ const (
 	entryMost = memoBytes / 16
 )
 
-// A memo remembers values by their texts. Decoding depends on nothing but the text and
+// A memo remembers values by their texts, if these are JSON. Decoding depends on nothing but the text and
 // the type, so an entry never becomes wrong. Every caller gets a copy of its own.
 //
 // A text has two slots that it may stand in. No lock is taken: an entry does not change
@@ -43,7 +45,9 @@ func newMemo[T any](copying copier, slow func(string) (T, bool)) *memo[T] {
 }
 
 func (m *memo[T]) decode(text string) (v T, ok bool) {
-	if len(text) > entryMost {
+	// Other texts may have been decoded by gob, and a method that it calls may have put a
+	// reference where the copier does not look.
+	if _, isJSON := value.CutJSON(text); !isJSON || len(text) > entryMost {
 		return m.slow(text)
 	}
 	hash := maphash.String(m.seed, text)
