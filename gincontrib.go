@@ -63,16 +63,27 @@ func (g *ginSession) Set(key, v any) {
 	g.change(func(view *gsessions.Session) { view.Values[key] = v })
 }
 
+// Delete and Clear also remove what the view does not show, because it does not decode
+// here: another version of the application may have stored a type that this one does not
+// know.
+
 func (g *ginSession) Delete(key any) {
-	g.change(func(view *gsessions.Session) { delete(view.Values, key) })
+	g.change(func(view *gsessions.Session) {
+		delete(view.Values, key)
+		if name, err := value.Name(key); err == nil {
+			(*request)(g).remove(name)
+		}
+	})
 }
 
 // Clear removes all values. If a user is signed in, it signs out as [Logout] does:
 // that is how applications do it that know gin-contrib/sessions alone.
 func (g *ginSession) Clear() {
 	g.change(func(view *gsessions.Session) {
+		q := (*request)(g)
 		clear(view.Values)
-		if q := (*request)(g); q.session.User() != "" {
+		q.removeAll(q.handlersTexts())
+		if q.session.User() != "" {
 			q.signOut()
 		}
 	})
@@ -288,15 +299,21 @@ func (q *request) follow() {
 // signOutByValues ends the session. What the application has left of its values is
 // a visitor's.
 func (q *request) signOutByValues() {
-	left := make(map[string]string)
-	for name, text := range q.session.Texts() {
-		if !value.IsOwn(name) {
-			left[name] = text
-		}
-	}
+	left := q.handlersTexts()
 	q.signOut()
 	q.session.Leave(left)
 	q.refreshView()
+}
+
+// handlersTexts returns the texts of the values that are not sessionkit's own.
+func (q *request) handlersTexts() map[string]string {
+	texts := make(map[string]string)
+	for name, text := range q.session.Texts() {
+		if !value.IsOwn(name) {
+			texts[name] = text
+		}
+	}
+	return texts
 }
 
 const redacted = "sessionkit: not shown"

@@ -124,9 +124,8 @@ func (k Key[T]) delete(q *request) {
 			delete(q.view.Values, k.name)
 			q.changed()
 		}
-		return
 	}
-	q.remove(k.name)
+	q.remove(k.name) // the view need not show what is stored
 }
 
 // Update changes the value in one step: it calls f with the value that stands in

@@ -1,0 +1,63 @@
+package sessionkit_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+// TestDeleteOfWhatDoesNotDecode: a value of a type that another version of the
+// application has given to gob is not shown here, and can be deleted all the same.
+func TestDeleteOfWhatDoesNotDecode(t *testing.T) {
+	backend := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{})
+	var id string
+	a.On("/start", func(c *gin.Context) { kittest.Count.Set(c, 1) })
+	a.On("/id", func(c *gin.Context) { id = sessionkit.Current(c).ID })
+	for path, test := range map[string]struct {
+		handler gin.HandlerFunc
+		left    []string
+	}{
+		"/view": {func(c *gin.Context) { sessions.Default(c).Set("count", 2) }, []string{"count", "coupon", "name"}},
+		"/default": {func(c *gin.Context) {
+			assert.Nil(t, sessions.Default(c).Get("coupon"))
+			sessions.Default(c).Delete("coupon")
+		}, []string{"count", "name"}},
+		"/again": {func(c *gin.Context) {
+			sessions.Default(c).Delete("coupon")
+			sessions.Default(c).Set("coupon", "10%")
+		}, []string{"count", "coupon", "name"}},
+		"/clear": {func(c *gin.Context) { sessions.Default(c).Clear() }, nil},
+		"/key": {func(c *gin.Context) {
+			sessions.Default(c).Get("count")
+			kittest.Name.Delete(c)
+		}, []string{"count", "coupon"}},
+	} {
+		t.Run(path[1:], func(t *testing.T) {
+			a.On(path, test.handler)
+			b := kittest.NewBrowser(t, a)
+			b.Get("/start")
+			b.Get("/id")
+			unknown := map[string]string{"coupon": `["gob","AAAA"]`, "name": `["gob","AAAA"]`}
+			_, err := backend.Backend.Update(t.Context(), id, store.Change{Set: unknown})
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, b.Get(path).Code)
+			r, _, err := backend.Backend.Load(t.Context(), id)
+			require.NoError(t, err)
+			var left []string
+			for name := range r.Values {
+				left = append(left, name)
+			}
+			assert.ElementsMatch(t, test.left, left)
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
