@@ -216,6 +216,18 @@ func (q *request) refreshView() {
 	}
 }
 
+// textInView returns the text of a value that the view shows. If that is still the stored
+// one, it is the stored text, which may say more: any T reads what Node has stored. The
+// value itself is no caller's to change, and so is never returned.
+func (q *request) textInView(name, stored string) (text string, ok bool) {
+	v, ok := q.view.Values[name]
+	if !ok || stored != "" && value.Equal(stored, v) {
+		return stored, ok
+	}
+	text, err := value.Encode(v)
+	return text, err == nil // else it cannot be saved either, which the commit reports
+}
+
 // viewUntouched reports whether nothing was changed through the view.
 func (q *request) viewUntouched() bool {
 	if q.view == nil {

@@ -1,6 +1,7 @@
 package sessionkit_test
 
 import (
+	"encoding/gob"
 	"net/http"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // TestDeleteOfWhatDoesNotDecode: a value of a type that another version of the
@@ -60,4 +62,34 @@ func TestDeleteOfWhatDoesNotDecode(t *testing.T) {
 			assert.Empty(t, a.Errors())
 		})
 	}
+}
+
+// visit is of a type that is stored with gob. It has a reference.
+type visit struct{ Pages []string }
+
+// TestGetBesideGinContrib: what Get returns is the caller's, also if sessions.Default(c) has
+// shown the same value or has been given it.
+func TestGetBesideGinContrib(t *testing.T) {
+	gob.Register(visit{})
+	key := sessionkit.NewKey[visit]("visit")
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	changeCopy := func(c *gin.Context) {
+		v, ok := key.Get(c)
+		assert.True(t, ok)
+		v.Pages[0] = "changed"
+	}
+	a.On("/set", func(c *gin.Context) {
+		sessions.Default(c).Set("visit", visit{[]string{"home"}})
+		changeCopy(c)
+	})
+	a.On("/alone", changeCopy)
+	a.On("/beside", func(c *gin.Context) {
+		assert.Equal(t, visit{[]string{"home"}}, sessions.Default(c).Get("visit"))
+		changeCopy(c)
+	})
+	b := kittest.NewBrowser(t, a)
+	for _, path := range []string{"/set", "/alone", "/beside", "/beside"} {
+		assert.Equal(t, http.StatusOK, b.Get(path).Code)
+	}
+	assert.Empty(t, a.Errors())
 }

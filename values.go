@@ -69,14 +69,10 @@ func (k Key[T]) Get(c *gin.Context) (v T, ok bool) {
 }
 
 func (k Key[T]) get(q *request) (v T, ok bool) {
-	if q.view != nil {
-		stored, found := q.view.Values[k.name]
-		if !found {
-			return v, false
-		}
-		return k.codec.From(stored)
-	}
 	text, found := q.session.Text(k.name)
+	if q.view != nil {
+		text, found = q.textInView(k.name, text)
+	}
 	if !found {
 		return v, false
 	}

@@ -117,14 +117,6 @@ func tagged[B any](tag string, parse func(payload string) (B, error)) func(strin
 // understand is read in the general way: a database may have put spaces into the text,
 // and a named type may have been stored with gob.
 func as[T, B any](parse func(string) (B, bool), format func(B) string) *Codec[T] {
-	from := func(stored any) (v T, ok bool) {
-		if b, isBase := stored.(B); isBase {
-			*underlying[T, B](&v) = b
-			return v, true
-		}
-		v, ok = stored.(T)
-		return v, ok
-	}
 	return &Codec[T]{
 		encode: func(v T) (string, error) { return format(*underlying[T, B](&v)), nil },
 		decode: func(text string) (v T, ok bool) {
@@ -135,9 +127,13 @@ func as[T, B any](parse func(string) (B, bool), format func(B) string) *Codec[T]
 			if err != nil {
 				return v, false
 			}
-			return from(stored)
+			if b, isBase := stored.(B); isBase {
+				*underlying[T, B](&v) = b
+				return v, true
+			}
+			v, ok = stored.(T)
+			return v, ok
 		},
-		from: from,
 	}
 }
 

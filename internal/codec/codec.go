@@ -19,7 +19,6 @@ import (
 type Codec[T any] struct {
 	encode func(T) (string, error)
 	decode func(string) (T, bool)
-	from   func(any) (T, bool)
 	memo   *memo[T] // nil: decoded values are not remembered
 
 	untyped bool // T is any
@@ -30,7 +29,7 @@ type Codec[T any] struct {
 func New[T any]() (c *Codec[T], reason string) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.Interface && t.NumMethod() == 0 {
-		return &Codec[T]{untyped: true, encode: encodeAny[T], decode: decodeAny[T], from: fromAny[T]}, ""
+		return &Codec[T]{untyped: true, encode: encodeAny[T], decode: decodeAny[T]}, ""
 	}
 	if !Marshals(t) {
 		if c := basic[T](t.Kind()); c != nil {
@@ -59,9 +58,6 @@ func (c *Codec[T]) Decode(text string) (v T, ok bool) {
 	}
 	return c.decode(text)
 }
-
-// From converts what a store of gin-contrib holds. ok is false if that is not a T.
-func (c *Codec[T]) From(stored any) (v T, ok bool) { return c.from(stored) }
 
 // Marshals reports whether a type brings its own JSON or text form.
 func Marshals(t reflect.Type) bool {

@@ -89,11 +89,8 @@ func check[T any](t *testing.T, v T, text string, more ...string) {
 		require.True(t, ok, text)
 		assert.Equal(t, v, read, text)
 	}
-	stored, err := value.Decode(text)
+	_, err = value.Decode(text)
 	require.NoError(t, err, "older versions read it")
-	read, ok := c.From(stored)
-	require.True(t, ok)
-	assert.Equal(t, v, read)
 }
 
 func TestTexts(t *testing.T) {

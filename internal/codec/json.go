@@ -13,7 +13,7 @@ import (
 
 // newJSON returns the codec of a type that is stored as JSON.
 func newJSON[T any](t reflect.Type) *Codec[T] {
-	c := &Codec[T]{encode: encodeJSON[T], decode: decodeJSON[T], from: fromAny[T]}
+	c := &Codec[T]{encode: encodeJSON[T], decode: decodeJSON[T]}
 	switch {
 	case t == timeType:
 		c.encode = any(encodeTime).(func(T) (string, error))
