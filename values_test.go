@@ -126,12 +126,16 @@ func TestMethodsOfAPointer(t *testing.T) {
 	ranks := sessionkit.NewKey[rank]("rank")
 	cookie := sessionkit.NewCookie[rank]("c")
 	price := sessionkit.NewFlash[struct{ Amount big.Int }]("price")
+	stock := sessionkit.NewKey[map[string][]big.Int]("stock")
+	limits := sessionkit.NewKey[map[string]*rank]("limits")
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/set", func(c *gin.Context) {
 		number.Set(c, *big.NewInt(7))
 		ranks.Set(c, 3)
 		assert.NoError(t, cookie.Set(c, 4))
 		price.Add(c, struct{ Amount big.Int }{*big.NewInt(5)})
+		stock.Set(c, map[string][]big.Int{"tea": {*big.NewInt(6)}})
+		limits.Set(c, map[string]*rank{"tea": new(rank)})
 	})
 	a.On("/get", func(c *gin.Context) {
 		n, ok := number.Get(c)
@@ -143,6 +147,10 @@ func TestMethodsOfAPointer(t *testing.T) {
 		r, err := cookie.Get(c)
 		assert.NoError(t, err)
 		assert.Equal(t, rank(4), r)
+		numbers, _ := stock.Get(c)
+		assert.Equal(t, map[string][]big.Int{"tea": {*big.NewInt(6)}}, numbers)
+		most, _ := limits.Get(c)
+		assert.Equal(t, map[string]*rank{"tea": new(rank)}, most)
 		prices := price.Take(c)
 		if assert.Len(t, prices, 1) {
 			assert.Equal(t, "5", prices[0].Amount.String())
@@ -181,20 +189,22 @@ func TestKeysThatCannotWork(t *testing.T) {
 		F    func()
 	}
 	for want, newKey := range map[string]func(){
-		"the name is empty": func() { sessionkit.NewKey[int]("") },
-		"underscore":        func() { sessionkit.NewKey[int]("_n") },
-		"UTF-8":             func() { sessionkit.NewKey[int]("\xff") },
-		"chan int":          func() { sessionkit.NewKey[chan int]("n") },
-		"field C":           func() { sessionkit.NewKey[withChan]("n") },
-		"field F":           func() { sessionkit.NewKey[[]recursive]("n") },
-		"no exported field": func() { sessionkit.NewKey[map[string]hidden]("n") },
-		"keys of type":      func() { sessionkit.NewKey[map[kittest.Item]int]("n") },
-		"cannot read them":  func() { sessionkit.NewKey[map[rank]int]("n") },
-		"embedded pointer":  func() { sessionkit.NewKey[struct{ *recursive }]("n") },
-		"decode into":       func() { sessionkit.NewKey[fmt.Stringer]("n") },
-		"NewFlash[func()]":  func() { sessionkit.NewFlash[func()]("n") },
-		`NewFlash("_n")`:    func() { sessionkit.NewFlash[int]("_n") },
-		"NewCookie":         func() { sessionkit.NewCookie[chan int]("n") },
+		"the name is empty":  func() { sessionkit.NewKey[int]("") },
+		"underscore":         func() { sessionkit.NewKey[int]("_n") },
+		"UTF-8":              func() { sessionkit.NewKey[int]("\xff") },
+		"chan int":           func() { sessionkit.NewKey[chan int]("n") },
+		"field C":            func() { sessionkit.NewKey[withChan]("n") },
+		"field F":            func() { sessionkit.NewKey[[]recursive]("n") },
+		"no exported field":  func() { sessionkit.NewKey[map[string]hidden]("n") },
+		"keys of type":       func() { sessionkit.NewKey[map[kittest.Item]int]("n") },
+		"cannot read them":   func() { sessionkit.NewKey[map[rank]int]("n") },
+		"make it a *big.Int": func() { sessionkit.NewKey[map[string]big.Int]("n") },
+		"make it a *big.Rat": func() { sessionkit.NewCookie[[]map[string]struct{ Prices [2]big.Rat }]("n") },
+		"embedded pointer":   func() { sessionkit.NewKey[struct{ *recursive }]("n") },
+		"decode into":        func() { sessionkit.NewKey[fmt.Stringer]("n") },
+		"NewFlash[func()]":   func() { sessionkit.NewFlash[func()]("n") },
+		`NewFlash("_n")`:     func() { sessionkit.NewFlash[int]("_n") },
+		"NewCookie":          func() { sessionkit.NewCookie[chan int]("n") },
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() {

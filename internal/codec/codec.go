@@ -36,7 +36,7 @@ func New[T any]() (c *Codec[T], reason string) {
 			return c, ""
 		}
 	}
-	if reason := unstorable(t, make(map[reflect.Type]bool)); reason != "" {
+	if reason := unstorable(place{t, true}, make(map[place]bool)); reason != "" {
 		return nil, reason
 	}
 	return newJSON[T](t), ""

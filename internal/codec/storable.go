@@ -2,16 +2,28 @@ package codec
 
 import (
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"reflect"
 )
 
-// unstorable returns why JSON cannot hold a type, or "".
-func unstorable(t reflect.Type, seen map[reflect.Type]bool) string {
-	if seen[t] || Marshals(t) && unmarshals(t) {
+// A place is where a value of a type stands. encoding/json calls the methods of a pointer
+// only if the value is addressable, which what stands in a map is not.
+type place struct {
+	t           reflect.Type
+	addressable bool
+}
+
+// unstorable returns why JSON cannot hold what stands at a place, or "".
+func unstorable(at place, seen map[place]bool) string {
+	t := at.t
+	if !at.addressable && unmarshals(t) && marshalsByPointer(t) {
+		return fmt.Sprintf("JSON writes a %v in a map without the methods of its pointer, and cannot read it back; make it a *%[1]v", t)
+	}
+	if seen[at] || Marshals(t) && unmarshals(t) {
 		return ""
 	}
-	seen[t] = true
+	seen[at] = true
 	switch t.Kind() { //nolint:exhaustive // the others are fine
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
 		return fmt.Sprintf("JSON has no form for a %v", t)
@@ -19,25 +31,27 @@ func unstorable(t reflect.Type, seen map[reflect.Type]bool) string {
 		if t.NumMethod() > 0 {
 			return fmt.Sprintf("nothing tells which type to decode into a %v", t)
 		}
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return unstorable(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice:
+		return unstorable(place{t.Elem(), true}, seen)
+	case reflect.Array:
+		return unstorable(place{t.Elem(), at.addressable}, seen)
 	case reflect.Map:
 		switch kind := t.Key().Kind(); {
 		case implements[encoding.TextUnmarshaler](t.Key()) && !t.Key().Implements(reflect.TypeFor[encoding.TextMarshaler]()):
 			return fmt.Sprintf("JSON writes keys of type %v without their MarshalText, and cannot read them back", t.Key())
 		case kind >= reflect.Int && kind <= reflect.Uintptr, kind == reflect.String, implements[encoding.TextMarshaler](t.Key()):
-			return unstorable(t.Elem(), seen)
+			return unstorable(place{t.Elem(), false}, seen)
 		}
 		return fmt.Sprintf("JSON has no form for keys of type %v", t.Key())
 	case reflect.Struct:
-		return unstorableStruct(t, seen)
+		return unstorableStruct(at, seen)
 	}
 	return ""
 }
 
-func unstorableStruct(t reflect.Type, seen map[reflect.Type]bool) string {
+func unstorableStruct(at place, seen map[place]bool) string {
 	stored := 0
-	for f := range t.Fields() {
+	for f := range at.t.Fields() {
 		if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
 			continue
 		}
@@ -45,12 +59,20 @@ func unstorableStruct(t reflect.Type, seen map[reflect.Type]bool) string {
 		if f.Anonymous && !f.IsExported() && f.Type.Kind() == reflect.Pointer {
 			return "field " + f.Name + ": JSON cannot decode into an embedded pointer to an unexported type"
 		}
-		if reason := unstorable(f.Type, seen); reason != "" {
+		if reason := unstorable(place{f.Type, at.addressable}, seen); reason != "" {
 			return "field " + f.Name + ": " + reason
 		}
 	}
-	if stored == 0 && t.NumField() > 0 {
+	if stored == 0 && at.t.NumField() > 0 {
 		return "it has no exported field, so all of it would be lost"
 	}
 	return ""
+}
+
+// marshalsByPointer reports whether it takes a pointer to a value to write its own form.
+func marshalsByPointer(t reflect.Type) bool {
+	if implements[json.Marshaler](t) {
+		return !t.Implements(reflect.TypeFor[json.Marshaler]())
+	}
+	return implements[encoding.TextMarshaler](t) && !t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
