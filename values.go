@@ -81,8 +81,9 @@ func (k Key[T]) get(q *request) (v T, ok bool) {
 }
 
 // Set stores a value. It is saved before the response goes out; later changes to
-// what v points to have no effect. A value that does not encode makes the save
-// fail, so the response becomes a 503, and [Err] tells it.
+// what v points to have no effect. A value that does not encode, or that T writes by a
+// method of its own and cannot read back, makes the save fail, so the response becomes a
+// 503, and [Err] tells it.
 func (k Key[T]) Set(c *gin.Context, v T) {
 	q := requestOf(c, "Key.Set")
 	q.lock()

@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"database/sql"
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"math"
 	"math/big"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -166,6 +168,52 @@ func TestUnencodable(t *testing.T) {
 	require.NoError(t, err)
 	_, err = newCodec[[]float64](t).Encode([]float64{math.NaN()})
 	require.Error(t, err)
+}
+
+// level writes its name, and nothing reads it.
+type level int
+
+func (l level) MarshalText() ([]byte, error) { return []byte([]string{"", "low", "high"}[l]), nil }
+
+// cents writes a number, which encoding/json reads without a method.
+type cents int
+
+func (c cents) MarshalJSON() ([]byte, error) { return json.Marshal(int(c)) }
+
+func unreadable[T any](t *testing.T, v T) {
+	t.Helper()
+	text, err := newCodec[T](t).Encode(v)
+	require.ErrorContains(t, err, "codec_test.level writes a form of its own", "%T", v)
+	assert.Empty(t, text)
+}
+
+// TestWhatCannotBeReadBack fails when it is written.
+func TestWhatCannotBeReadBack(t *testing.T) {
+	unreadable(t, level(1))
+	unreadable(t, []*level{new(level)})
+	unreadable(t, map[level]int{1: 2})
+	unreadable(t, struct{ Level level }{1})
+	type task struct {
+		Level level `json:",omitempty"`
+		Price cents
+		Next  *task
+	}
+	unreadable(t, task{Next: &task{Level: 2}})
+	check(t, task{Price: 3}, `["json",{"Price":3,"Next":null}]`)
+	check(t, cents(7), `["json",7]`)
+	check(t, map[string]cents{"a": 7}, `["json",{"a":7}]`)
+}
+
+// TestMapsOfCommonTypes are neither refused nor in doubt.
+func TestMapsOfCommonTypes(t *testing.T) {
+	check(t, map[string]time.Time{"a": {}}, `["json",{"a":"0001-01-01T00:00:00Z"}]`)
+	check(t, map[uuid]uuid{{}: {}}, `["json",{"00000000-0000-0000-0000-000000000000":"00000000-0000-0000-0000-000000000000"}]`)
+	check(t, map[netip.Addr]netip.Addr{netip.IPv6Unspecified(): netip.IPv6Unspecified()}, `["json",{"::":"::"}]`)
+	check(t, map[string]json.RawMessage{"a": json.RawMessage("1")}, `["json",{"a":1}]`)
+	check(t, map[string]json.Number{"a": "1"}, `["json",{"a":1}]`)
+	check(t, map[string]sql.NullString{"a": {}}, `["json",{"a":{"String":"","Valid":false}}]`)
+	check(t, map[string]url.Values{"a": {"b": {"c"}}}, `["json",{"a":{"b":["c"]}}]`)
+	check(t, map[string]*big.Int{"a": big.NewInt(1)}, `["json",{"a":1}]`)
 }
 
 func TestWhatIsRemembered(t *testing.T) {

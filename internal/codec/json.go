@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"time"
@@ -27,11 +28,29 @@ func newJSON[T any](t reflect.Type) *Codec[T] {
 	case plain(t, make(map[reflect.Type]bool)):
 		c.encode = encodePlain[T]
 	}
+	if reason := unread(t, make(map[reflect.Type]bool)); reason != "" {
+		c.encode = readable(c.encode, c.decode, reason)
+	}
 	if copying, ok := copierOf(t, nil); ok {
 		c.memo = newMemo(copying, c.decode)
 		c.decode = c.memo.decode
 	}
 	return c
+}
+
+// readable has encode fail on what decode does not read, for a type of which only the
+// value tells: else it would be stored, and never found.
+func readable[T any](encode func(T) (string, error), decode func(string) (T, bool), reason string) func(T) (string, error) {
+	return func(v T) (string, error) {
+		text, err := encode(v)
+		if err != nil {
+			return "", err
+		}
+		if _, ok := decode(text); !ok {
+			return "", fmt.Errorf("what JSON makes of it cannot be read back: %s", reason)
+		}
+		return text, nil
+	}
 }
 
 // encodeJSON returns the text of any value.

@@ -76,3 +76,37 @@ func marshalsByPointer(t reflect.Type) bool {
 	}
 	return implements[encoding.TextMarshaler](t) && !t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
+
+// unread returns why encoding/json may not read back what it writes for a type, or "".
+// Whether it does depends on what the methods of the type write.
+func unread(t reflect.Type, seen map[reflect.Type]bool) string {
+	if seen[t] {
+		return ""
+	}
+	seen[t] = true
+	if Marshals(t) {
+		if implements[json.Unmarshaler](t) || implements[encoding.TextUnmarshaler](t) && !implements[json.Marshaler](t) {
+			return ""
+		}
+		return fmt.Sprintf("a %v writes a form of its own, and has no method that reads it", t)
+	}
+	switch t.Kind() { //nolint:exhaustive // the others hold nothing
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return unread(t.Elem(), seen)
+	case reflect.Map:
+		if reason := unread(t.Key(), seen); reason != "" {
+			return reason
+		}
+		return unread(t.Elem(), seen)
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-" {
+				continue
+			}
+			if reason := unread(f.Type, seen); reason != "" {
+				return "field " + f.Name + ": " + reason
+			}
+		}
+	}
+	return ""
+}
