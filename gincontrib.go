@@ -200,13 +200,20 @@ func (q *request) withdrawCookie() {
 	}
 }
 
-// refreshView makes the view show what the session holds now.
+// refreshView makes the view show what the session holds now. A value that is still the
+// same stays in place: a handler may have it, and change what it points to.
 func (q *request) refreshView() {
 	if q.view == nil {
 		return
 	}
+	shown := maps.Clone(q.view.Values)
 	clear(q.view.Values)
 	value.Unpack(q.session.Texts(), q.view.Values)
+	for key, v := range shown {
+		if now, ok := q.view.Values[key]; ok && reflect.DeepEqual(now, v) {
+			q.view.Values[key] = v
+		}
+	}
 	q.view.ID, q.view.IsNew = q.session.ID(), q.session.ID() == ""
 	q.view.Options = &gsessions.Options{
 		Path: q.kit.Path, Domain: q.kit.Domain, HttpOnly: true, Secure: true, SameSite: q.kit.SameSite, Partitioned: q.kit.Partitioned,

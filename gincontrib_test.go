@@ -93,3 +93,37 @@ func TestGetBesideGinContrib(t *testing.T) {
 	}
 	assert.Empty(t, a.Errors())
 }
+
+// TestPointerOfGinContrib: what a handler changes through a pointer that sessions.Default(c)
+// has returned is saved, whatever else the handler does meanwhile.
+func TestPointerOfGinContrib(t *testing.T) {
+	type tour struct{ Stops []string }
+	gob.Register(&tour{})
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/set", func(c *gin.Context) {
+		sessions.Default(c).Set("tour", &tour{})
+		kittest.Count.Set(c, 1)
+	})
+	for path, meanwhile := range map[string]gin.HandlerFunc{
+		"/update": func(c *gin.Context) {
+			_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+			assert.NoError(t, err)
+		},
+		"/take":  func(c *gin.Context) { kittest.Count.Take(c) },
+		"/login": kittest.SignIn("42"),
+	} {
+		a.On(path, func(c *gin.Context) {
+			found, _ := sessions.Default(c).Get("tour").(*tour)
+			meanwhile(c)
+			found.Stops = append(found.Stops, path)
+		})
+		a.On(path+"/get", func(c *gin.Context) {
+			assert.Equal(t, &tour{[]string{path}}, sessions.Default(c).Get("tour"))
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/set")
+		assert.Equal(t, http.StatusOK, b.Get(path).Code)
+		b.Get(path + "/get")
+	}
+	assert.Empty(t, a.Errors())
+}
