@@ -80,6 +80,10 @@ import (
 // 403, as [http.CrossOriginProtection] does (OWASP ASVS 5.0 section 3.5.1), unless
 // Config.TrustedOrigins names the origin.
 //
+// A store of gin-contrib must give back values with the Go types that it was given, as gob
+// does. One with a JSON serializer, such as redistore.JSONSerializer, does not, and typed
+// values are lost there.
+//
 // A request may pass several, if each has a Config.Name of its own. A handler has the
 // session of the last one. Each saves its session by itself: if one fails, the response
 // becomes a 503, and what the others have saved stands.
