@@ -36,6 +36,8 @@ type flashes struct {
 	read []FlashMessage // were read, and are gone unless kept
 	at   time.Time      // when the first of them was: those that are added later are newer
 	n    int            // makes names unique, and keeps the order of those of one time
+
+	bounded bool // old messages have made room
 }
 
 // ownFlashes returns the request's flashes. Most requests have none.
@@ -57,8 +59,12 @@ const (
 // are never empty.
 var messages = newFlashKey("", newCodec[FlashMessage]("NewFlash", ""))
 
+// mostMessages is how many flash messages a session keeps when a request adds one.
+const mostMessages = 100
+
 // Flash leaves a message for the next request that reads it. It survives any
-// number of redirects until then.
+// number of redirects until then. If nobody reads them, the latest 100 stay: a
+// request that leaves a message drops older ones, but none of its own.
 func Flash(c *gin.Context, level Level, text string) {
 	messages.Add(c, FlashMessage{level, text})
 }
@@ -184,7 +190,8 @@ func newFlashKey[T any](name string, c *codec.Codec[T]) FlashKey[T] {
 	return FlashKey[T]{name: name, prefix: fmt.Sprintf("%s%d:%s:", flashPrefix, len(name), name), codec: c}
 }
 
-// Add leaves a value for the next request that takes it.
+// Add leaves a value for the next request that takes it. Values that nobody takes stay:
+// their number is bounded by the size of a session alone.
 func (k FlashKey[T]) Add(c *gin.Context, v T) {
 	q := requestOf(c, "FlashKey.Add")
 	q.lock()
@@ -200,12 +207,30 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 		return
 	}
 	f := q.ownFlashes()
+	if k.latest == "" && !f.bounded { // a message: typed ones are taken together or not at all
+		q.dropOldest(k.prefix)
+		f.bounded = true
+	}
 	f.n++
 	random := rand.Text()
 	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, random[:6]), text)
 	if k.latest != "" {
 		q.put(k.latest, `"`+random+`"`)
 	}
+}
+
+// dropOldest drops messages of earlier requests: where nobody shows them, the session
+// would grow until nothing can be saved any more.
+func (q *request) dropOldest(prefix string) {
+	texts := q.session.WithPrefix(prefix)
+	if len(texts) < mostMessages {
+		return
+	}
+	names := slices.Sorted(maps.Keys(texts))
+	for _, name := range names[len(names)-mostMessages+1:] {
+		delete(texts, name)
+	}
+	q.removeAll(texts)
 }
 
 // Take returns the values, oldest first, and consumes them, in one step: of requests

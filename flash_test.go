@@ -162,5 +162,43 @@ func TestFlashesOfAPageThatNobodyWaitedFor(t *testing.T) {
 	const messages = `[{"level":"success","text":"Saved."},{"level":"info","text":"See you."}]`
 	assert.JSONEq(t, messages, b.Get("/").Body.String())
 	assert.JSONEq(t, "null", b.Get("/").Body.String())
+}
+
+// TestFlashesThatNobodyReads: the latest stay, and the session does not grow without end.
+func TestFlashesThatNobodyReads(t *testing.T) {
+	typed := sessionkit.NewFlash[int]("typed")
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	n := 0
+	add := func(c *gin.Context) {
+		n++
+		sessionkit.Flash(c, sessionkit.Info, strconv.Itoa(n))
+		typed.Add(c, n)
+	}
+	a.On("/add", add)
+	a.On("/many", func(c *gin.Context) {
+		for range 150 {
+			add(c)
+		}
+	})
+	a.On("/show", func(c *gin.Context) {
+		messages := sessionkit.Flashes(c)
+		if assert.Equal(t, c.Query("want"), strconv.Itoa(len(messages))) {
+			for i, m := range messages {
+				assert.Equal(t, strconv.Itoa(n-len(messages)+1+i), m.Text)
+			}
+		}
+		assert.Len(t, typed.Take(c), n, "none of these is dropped")
+		n = 0
+	})
+	b := kittest.NewBrowser(t, a)
+	for range 120 {
+		b.Get("/add")
+	}
+	b.Get("/show?want=100")
+	b.Get("/many")
+	b.Get("/show?want=150")
+	b.Get("/many")
+	b.Get("/add")
+	b.Get("/show?want=100")
 	assert.Empty(t, a.Errors())
 }
