@@ -76,12 +76,12 @@ func Revoke(c *gin.Context, id string) error {
 
 // LogoutOthers ends all sessions of the signed-in user but the current one, also
 // sign-ins that are under way. Call it after a password was changed and the new one
-// is stored. The error is store.ErrEnded if the current session was ended itself
-// meanwhile, and [errors.ErrUnsupported] over a store that does not know them.
+// is stored. The error is store.ErrEnded, and no session ends, if the current one was
+// ended itself meanwhile, or if the sign-in of this request does not stand: see [Attempt].
+// It is [errors.ErrUnsupported] over a store that does not know them.
 func LogoutOthers(c *gin.Context) error {
 	return forUser(c, "LogoutOthers", func(ctx context.Context, q *request) error {
-		ended, err := q.kit.directory.RevokeOthers(ctx, q.session.User(), q.kit.Name, q.session.ID(), q.session.SignedIn(), q.session.SigningIn())
-		return q.afterRevoking(ctx, ended, err)
+		return q.revokeOthers(ctx, false)
 	})
 }
 
@@ -90,9 +90,7 @@ func LogoutOthers(c *gin.Context) error {
 // over a store that does not know them.
 func LogoutEverywhere(c *gin.Context) error {
 	return forUser(c, "LogoutEverywhere", func(ctx context.Context, q *request) error {
-		const whateverHappens = true
-		ended, err := q.kit.directory.RevokeOthers(ctx, q.session.User(), q.kit.Name, q.session.ID(), q.session.SignedIn(), whateverHappens)
-		if err := q.afterRevoking(ctx, ended, err); err != nil {
+		if err := q.revokeOthers(ctx, true); err != nil {
 			return err
 		}
 		if q.session.ID() != "" && !q.session.Ending() {
@@ -105,18 +103,20 @@ func LogoutEverywhere(c *gin.Context) error {
 	})
 }
 
-// afterRevoking tells of the sessions that were ended. A sign-in that follows in
-// this request is later than that.
-func (q *request) afterRevoking(ctx context.Context, ended []Session, err error) error {
+// revokeOthers ends the user's other sessions, with force also if the current one was ended
+// itself. A sign-in that follows in this request is later than that, unless others have
+// ended the user's sessions since the request began.
+func (q *request) revokeOthers(ctx context.Context, force bool) error {
+	user, in, a := q.session.User(), q.session.SignedIn(), q.attempt()
+	if q.session.SigningIn() {
+		a.SignIn = &in
+	}
+	ended, after, err := q.kit.directory.RevokeOthers(ctx, user, q.kit.Name, q.session.ID(), in, a, force)
 	for _, s := range ended {
 		q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
 	}
-	if err != nil {
-		return err
-	}
-	n := &note{user: q.session.User()}
-	if n.epoch, err = q.kit.directory.Note(ctx, q.session.User(), q.kit.Name); err == nil {
-		q.noted = n
+	if err == nil && after.Noted {
+		q.noted = &note{user: user, epoch: after.Epoch}
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -315,6 +316,45 @@ func TestLogoutOthersDuringARenewal(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 1, revoked)
+}
+
+// TestSignInUnderWayThatEndsOthers: a sign-in with a password that is changed while it is
+// under way does not stand, also if its own request then ends the user's sessions.
+func TestSignInUnderWayThatEndsOthers(t *testing.T) {
+	others := func(c *gin.Context) { assert.ErrorIs(t, sessionkit.LogoutOthers(c), store.ErrEnded) }
+	for name, test := range map[string]struct {
+		noted  bool
+		then   gin.HandlerFunc
+		spares bool // who has changed the password stays signed in
+	}{
+		"others":               {false, others, true},
+		"others, with Attempt": {true, others, true},
+		"everywhere, and signs in again": {false, func(c *gin.Context) {
+			assert.NoError(t, sessionkit.LogoutEverywhere(c))
+			sessionkit.Login(c, "42")
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			b, thief := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/password", func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) })
+			a.On("/slow", func(c *gin.Context) {
+				var options []sessionkit.LoginOption
+				if test.noted {
+					options = append(options, sessionkit.Attempt(c, "42"))
+				}
+				b.Get("/password") // the old one was right
+				sessionkit.Login(c, "42", options...)
+				test.then(c)
+			})
+			a.On("/", kittest.Whoami)
+			b.Get("/login")
+			assert.Equal(t, http.StatusServiceUnavailable, thief.Get("/slow").Code)
+			assert.Empty(t, thief.Get("/").Body.String())
+			assert.Equal(t, test.spares, b.Get("/").Body.String() == "42")
+		})
+	}
 }
 
 // TestAClockThatStandsStill tells no sign-in from one that was to be ended: it is

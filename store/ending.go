@@ -198,36 +198,38 @@ func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (i
 			spared = append(spared, line)
 		}
 	}
-	ended, err := s.revokeAll(ctx, user, "", nil, func(id, line string) bool {
+	ended, _, err := s.revokeAll(ctx, user, "", nil, func(id, line string) bool {
 		return slices.Contains(except, id) || slices.Contains(spared, line)
 	}, spared)
 	return len(ended), err
 }
 
 // revokeAll ends all sessions of a user, those of one name or all if that is "",
-// and returns what it ended. spare says which it does not end, and spared holds
-// the lines of those. check may refuse by an error before anything is ended.
+// and returns what it ended, and the epoch of the boundary that it has moved. spare says
+// which it does not end, and spared holds the lines of those. check may refuse by an error
+// before anything is ended.
 func (s *Store) revokeAll(
 	ctx context.Context, user, name string, check func(*boundary) error, spare func(id, line string) bool, spared []string,
-) ([]Session, error) {
+) (ended []Session, epoch string, err error) {
 	if user == "" {
-		return nil, nil
+		return nil, "", nil
 	}
-	err := s.moveBoundary(ctx, user, name, func(b *boundary, now time.Time) error {
+	epoch = newEpoch()
+	err = s.moveBoundary(ctx, user, name, func(b *boundary, now time.Time) error {
 		if check != nil {
 			if err := check(b); err != nil {
 				return err
 			}
 		}
-		b.Epoch, b.Spared, b.At = newEpoch(), spared, now.UnixMicro()
+		b.Epoch, b.Spared, b.At = epoch, spared, now.UnixMicro()
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	records, err := s.list(ctx, user, name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var ids []string
 	for id, r := range records {
@@ -239,29 +241,45 @@ func (s *Store) revokeAll(
 	if err == nil {
 		err = s.awaitEnds(ctx, user, name)
 	}
-	ended := make([]Session, len(ids))
+	ended = make([]Session, len(ids))
 	for i, id := range ids {
 		ended[i] = records[id].Session(id)
 	}
-	return ended, err
+	return ended, epoch, err
 }
 
 // revokeOthers ends all sessions of a user under a name but the one with the given
-// ID and sign-in. The error is [ErrEnded] if that was ended itself, unless force is
-// set.
-func (s *Store) revokeOthers(ctx context.Context, user, name, id string, in signin.SignIn, force bool) ([]Session, error) {
+// ID and sign-in. The error is [ErrEnded], and nothing is ended, if that one was ended
+// itself, unless force is set. If a has a SignIn, that one is not stored yet: it must not
+// have been overtaken since the attempt began.
+//
+// after is the attempt of a sign-in that follows in the same request: it is later than
+// this, but if a was overtaken by what others have ended, so is after.
+func (s *Store) revokeOthers(
+	ctx context.Context, user, name, id string, in signin.SignIn, a signin.Attempt, force bool,
+) (ended []Session, after signin.Attempt, err error) {
 	b, err := s.boundaries(ctx, user, name)
 	if err != nil {
-		return nil, err
+		return nil, a, err
 	}
-	check := func(now *boundary) error {
-		if b[len(b)-1].boundary = *now; !force && b.ends(in) {
+	own := &b[len(b)-1].boundary
+	var late bool
+	check := func(now *boundary) (err error) {
+		*own = *now
+		if late, err = s.overtaken(ctx, user, name, b, in, a); err != nil || force {
+			return err
+		}
+		if a.SignIn != nil && late || a.SignIn == nil && b.ends(in) {
 			return ErrEnded
 		}
 		return nil
 	}
 	spare := func(other, line string) bool { return other == id || line != "" && line == in.Line }
-	return s.revokeAll(ctx, user, name, check, spare, []string{in.Line})
+	ended, own.Epoch, err = s.revokeAll(ctx, user, name, check, spare, []string{in.Line})
+	if err == nil && !late {
+		a.Noted, a.Epoch = true, b.epoch()
+	}
+	return ended, a, err
 }
 
 // trim ends the oldest sign-ins of user under a name until limit of them live, and

@@ -80,8 +80,10 @@ func (k kit) Revoke(ctx context.Context, user, name, id string) (bool, error) {
 	return k.s.revoke(ctx, user, name, id)
 }
 
-func (k kit) RevokeOthers(ctx context.Context, user, name, id string, in signin.SignIn, force bool) ([]Session, error) {
-	return k.s.revokeOthers(ctx, user, name, id, in, force)
+func (k kit) RevokeOthers(
+	ctx context.Context, user, name, id string, in signin.SignIn, a signin.Attempt, force bool,
+) (ended []Session, after signin.Attempt, err error) {
+	return k.s.revokeOthers(ctx, user, name, id, in, a, force)
 }
 
 func (k kit) Trim(ctx context.Context, user, name string, limit int) ([]string, error) {

@@ -64,9 +64,12 @@ type Directory interface {
 	Revoke(ctx context.Context, user, name, id string) (bool, error)
 
 	// RevokeOthers ends all but the one with the given ID and sign-in, and returns
-	// those that it ended. The error is [store.ErrEnded] if that one was ended
-	// itself, unless force is set.
-	RevokeOthers(ctx context.Context, user, name, id string, in signin.SignIn, force bool) ([]store.Session, error)
+	// those that it ended, and the attempt of a sign-in that follows in the same request.
+	// The error is [store.ErrEnded], and nothing is ended, if that one was ended itself,
+	// unless force is set: if a has a SignIn it is not stored yet, and is judged by a.
+	RevokeOthers(
+		ctx context.Context, user, name, id string, in signin.SignIn, a signin.Attempt, force bool,
+	) (ended []store.Session, after signin.Attempt, err error)
 
 	// Trim ends the oldest sign-ins until limit of them live, and returns their IDs.
 	Trim(ctx context.Context, user, name string, limit int) ([]string, error)
