@@ -163,7 +163,10 @@ func (q *request) save(header bool) error {
 	case session.Replace:
 		return q.create(plan, header)
 	case session.Rotate:
-		return q.rotate(plan, header)
+		if q.followed() && !plan.Attempt { // its cookie may come before that of the other request, which would then open nothing
+			return q.updateRenewed(plan.Change)
+		}
+		return q.rotate(plan, header) // a sign-in's has to reach the browser, which may wait for the other no more
 	case session.Update, session.Touch:
 		return q.update(plan, header)
 	case session.End:

@@ -187,10 +187,10 @@ func (q *request) load(fresh bool) {
 }
 
 func (q *request) readAgain() {
-	before := q.kept()
+	before, followed := q.kept(), q.followed()
 	q.left, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
 	q.start(&keeper.Kept{}, false)
-	if before.Cookie == "" && !before.ToMove() {
+	if followed {
 		q.followAgain(before)
 	} else {
 		q.read(before.Cookie, true)
@@ -200,8 +200,13 @@ func (q *request) readAgain() {
 	}
 }
 
-// followAgain opens a session that this request has found under the ID that another one
-// has given it, with a cookie that only that one knows.
+// followed reports whether this request has found its session under the ID that another
+// one has given it, with a cookie that only that one knows.
+func (q *request) followed() bool {
+	return q.session.ID() != "" && q.handle.Cookie == "" && !q.handle.ToMove()
+}
+
+// followAgain opens a session that was followed.
 func (q *request) followAgain(before keeper.Kept) {
 	q.loadErr = errLoading // which stays if the store panics
 	k, found, err := q.kit.keeper.Follow(q.r, before)

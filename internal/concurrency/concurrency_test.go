@@ -132,6 +132,39 @@ func TestChangeFollowsARenewal(t *testing.T) {
 	}
 }
 
+// TestRenewalsInAnyOrder: of two requests that renew a session, one finds it under the ID
+// that the other has given it. Whichever answer comes last, its cookie opens the session.
+func TestRenewalsInAnyOrder(t *testing.T) {
+	for name, find := range map[string]gin.HandlerFunc{
+		"Update":  func(c *gin.Context) { _, _ = kittest.Count.Update(c, func(n int) int { return n + 1 }) },
+		"Take":    func(c *gin.Context) { kittest.Name.Take(c) },
+		"Devices": func(c *gin.Context) { _, _ = sessionkit.Devices(c) },
+	} {
+		for call, renew := range map[string]gin.HandlerFunc{"Renew": sessionkit.Renew, "Confirm": sessionkit.Confirm} {
+			t.Run(name+", "+call, func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+				a.On("/login", kittest.SignIn("42"), func(c *gin.Context) { kittest.Name.Set(c, "x") })
+				a.On("/renew", sessionkit.Renew)
+				a.On("/", func(c *gin.Context) {
+					s := sessionkit.Current(c)
+					c.String(http.StatusOK, "%s %t", s.User, s.ConfirmedAt.After(s.SignedInAt))
+				})
+				b := kittest.NewBrowser(t, a)
+				b.Get("/login")
+				first := b.Fork()
+				code := kittest.UnderWay(t, a, b, func(c *gin.Context) {
+					find(c)
+					renew(c)
+					kittest.Cart.Set(c, []kittest.Item{{Name: "tea", N: 1}})
+				}, func() { first.Get("/renew") })
+				assert.Equal(t, http.StatusOK, code)
+				assert.Equal(t, fmt.Sprintf("42 %t", call == "Confirm"), first.Get("/").Body.String(), "whose cookie came last")
+				assert.Empty(t, a.Errors())
+			})
+		}
+	}
+}
+
 // TestChangeDoesNotFollowASignIn: who has the cookie of a visitor need not be who
 // signed in with it.
 func TestChangeDoesNotFollowASignIn(t *testing.T) {
