@@ -259,6 +259,49 @@ func TestUpdateAfterASignIn(t *testing.T) {
 	assert.Empty(t, a.Errors())
 }
 
+// TestSignInAgainBesideAnotherRequest: a sign-in over the user's own session, which
+// another request comes upon before it is admitted, ends nothing that nobody has ended.
+func TestSignInAgainBesideAnotherRequest(t *testing.T) {
+	for name, call := range map[string]gin.HandlerFunc{
+		"Confirm":      sessionkit.Confirm,
+		"Login":        kittest.SignIn("42"),
+		"LogoutOthers": func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := kittest.NewBackend()
+			s := kittest.StoreOver(backend)
+			a := kittest.NewSite(s, sessionkit.Config{})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/", kittest.Whoami)
+			_, err := s.RevokeAll(t.Context(), "42") // some time ago
+			require.NoError(t, err)
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			again := b.Fork()
+			var code int
+			a.On("/beside", func(c *gin.Context) {
+				sessionkit.User(c)
+				rotated := false
+				backend.Before = func(asked string) {
+					rotated = rotated || asked == "rotate"
+					if rotated && asked == "load fresh" { // it is stored, and reads the boundary
+						backend.Before = nil
+						_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+						assert.NoError(t, err)
+						call(c)
+						c.Writer.WriteHeaderNow()
+					}
+				}
+				code = again.Get("/login").Code
+			})
+			assert.Equal(t, http.StatusOK, b.Get("/beside").Code)
+			assert.Equal(t, http.StatusOK, code)
+			assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
+
 // TestWhatFollowsASignIn shows that a request that has stored a sign-in goes on with that,
 // also if the user's sessions were ended some time before.
 func TestWhatFollowsASignIn(t *testing.T) {

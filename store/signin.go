@@ -21,7 +21,7 @@ func (r Record) withSignIn(in signin.SignIn) Record {
 func (s *Store) signInNew(ctx context.Context, r Record, a signin.Attempt) (token, id string, stored Record, err error) {
 	var in signin.SignIn
 	if r.User != "" {
-		r, in = s.begin(ctx, r, a)
+		r, in = s.begin(ctx, Record{}, r, a)
 	}
 	token, id, b, err := s.create(ctx, r)
 	if err != nil || r.User == "" {
@@ -35,7 +35,7 @@ func (s *Store) signInNew(ctx context.Context, r Record, a signin.Attempt) (toke
 func (s *Store) signInOver(
 	ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt,
 ) (token, newID string, stored Record, found bool, err error) {
-	r, in := s.begin(ctx, r, a)
+	r, in := s.begin(ctx, held, r, a)
 	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
 	if err != nil || !found {
 		return "", "", r, false, err
@@ -44,20 +44,24 @@ func (s *Store) signInOver(
 	return token, newID, r, true, err
 }
 
-// begin prepares the record of a sign-in, and returns what it holds of that.
-func (s *Store) begin(ctx context.Context, r Record, a signin.Attempt) (Record, signin.SignIn) {
-	var held signin.SignIn
+// begin prepares the record of a sign-in over a session that was loaded as held, if any,
+// and returns what it holds of that.
+func (s *Store) begin(ctx context.Context, held, r Record, a signin.Attempt) (Record, signin.SignIn) {
+	var given signin.SignIn
 	if a.SignIn != nil {
-		held = *a.SignIn
+		given = *a.SignIn
 	} else {
-		held = r.signIn()
+		given = r.signIn()
 	}
-	in := held
+	in := given
 	in.Epoch = a.Epoch
+	if before := held.signIn(); !a.Noted && before.Line == in.Line { // until it is admitted it stands and falls with that one
+		in.Epoch = before.Epoch
+	}
 	if a.Limit > 0 {
 		in = s.inTurn(ctx, r.User, r.Name, in)
 	}
-	if in == held && r.Values[SignInValue] != "" {
+	if in == given && r.Values[SignInValue] != "" {
 		return r, in
 	}
 	return r.withSignIn(in), in
@@ -76,7 +80,11 @@ func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn
 		r = r.withSignIn(in)
 		var outcome Outcome
 		outcome, err = s.update(ctx, id, r, Change{Set: map[string]string{SignInValue: r.Values[SignInValue]}})
-		late = !outcome.Found
+		if err == nil && !outcome.Found { // it may have another ID by now, and was judged when it got that
+			var now string
+			now, _, err = s.find(ctx, r.User, in.Line)
+			late = now == ""
+		}
 	}
 	return r, s.settle(ctx, r.User, id, late, err)
 }
