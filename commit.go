@@ -176,9 +176,13 @@ func (q *request) save(header bool) error {
 	return nil
 }
 
-// create stores a new session, and ends the one that it replaces.
+// create stores a new session, and ends the one that it replaces. If nobody is signed in to
+// the new one, that is a sign-out, which is carried out also if no cookie can be sent.
 func (q *request) create(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
+		if plan.Act == session.Replace && !q.session.SigningIn() && !q.handle.NeedsCookie() {
+			err = errors.Join(err, q.endStored())
+		}
 		return err
 	}
 	a := q.attempt()

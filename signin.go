@@ -191,7 +191,10 @@ func (q *request) note(user string, n *note) {
 
 // Logout ends the session: the stored one is removed, its values are gone, and
 // the browser is told to drop the cookie, and what Config.ClearSiteData names.
-// What is set afterwards, a flash message for instance, is in a new session.
+// What is set afterwards, a flash message for instance, is in a new session. If the cookie
+// of that one cannot be sent any more, because the client is gone or the response has
+// begun, what was set is lost, which Config.OnError is told, and the session ends all the
+// same.
 func Logout(c *gin.Context) {
 	q := requestOf(c, "Logout")
 	q.lock()

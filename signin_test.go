@@ -1,6 +1,7 @@
 package sessionkit_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -257,6 +258,36 @@ func TestUpdateAfterASignIn(t *testing.T) {
 		assert.Equal(t, want, b.Get("/").Body.String(), path)
 	}
 	assert.Empty(t, a.Errors())
+}
+
+// TestLogoutWhoseCookieIsLost: a sign-out is carried out also if what the handler puts
+// into a new session then cannot be stored.
+func TestLogoutWhoseCookieIsLost(t *testing.T) {
+	for name, lose := range map[string]func(c *gin.Context, leave func()){
+		"the client is gone":     func(_ *gin.Context, leave func()) { leave() },
+		"the response has begun": func(c *gin.Context, _ func()) { c.Writer.WriteHeaderNow() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			a := kittest.NewSite(s, sessionkit.Config{})
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/logout", func(c *gin.Context) {
+				sessionkit.User(c)
+				lose(c, leave)
+				sessionkit.Logout(c)
+				sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			a.Heard()
+			b.Do(b.Request(http.MethodGet, "/logout").WithContext(ctx))
+			assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			assert.Equal(t, []string{"signed-out"}, a.KindNames())
+			assert.Len(t, a.Errors(), 1, "the message is lost")
+		})
+	}
 }
 
 // TestSignInAgainBesideAnotherRequest: a sign-in over the user's own session, which
