@@ -203,11 +203,39 @@ func (q *request) atOnce() (bool, error) {
 	case q.session.Renewing(): // it moves with the new ID
 		return false, nil
 	}
-	if err := q.update(q.session.PlanUpdate(time.Now()), !q.writer.Begun()); err != nil {
+	if err := q.move(); err != nil {
 		q.refuse(err)
 		return false, err
 	}
 	return true, nil
+}
+
+// move moves the session from the other store as it is there. What the request has changed
+// is the commit's to store: the handler may yet panic.
+func (q *request) move() error {
+	if err := q.canSendCookie(!q.writer.Begun()); err != nil {
+		return err
+	}
+	stored := q.session.Stored()
+	change := q.session.SeenAlone(store.Change{}, &stored.Record, time.Now())
+	k, outcome, err := q.kit.keeper.Update(q.r, q.kept(), change)
+	if err != nil {
+		return err
+	}
+	if !outcome.Found { // another request has moved it, and given it a new ID
+		k, found, err := q.kit.keeper.Follow(q.r, q.kept())
+		if err == nil && !found {
+			err = store.ErrEnded
+		}
+		if err == nil {
+			q.takeOver(k)
+		}
+		return err
+	}
+	q.sends = true
+	q.session.Moved(k.Stored, change)
+	q.goOn(k.Handle)
+	return nil
 }
 
 // changeAtOnce makes a change in the store now. If another request has given the

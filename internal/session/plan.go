@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
@@ -71,12 +72,6 @@ func (s *Session) Plan(now time.Time) Plan {
 // Due reports whether the commit has to record that the session is used, if nothing else.
 func (s *Session) Due() bool { return s.stored.ID != "" && s.due && !s.Passive }
 
-// PlanUpdate returns the Plan of an Update, also if nothing has changed.
-func (s *Session) PlanUpdate(now time.Time) Plan {
-	s.settle()
-	return s.update(Update, now)
-}
-
 func (s *Session) rotate(now time.Time) Plan {
 	p := Plan{Act: Rotate, Change: store.Change{Set: s.values.set, Delete: s.values.drop}, Cookie: true}
 	if p.Attempt = s.intent == toSignIn || s.user != s.stored.Record.User; p.Attempt { // as Config.UserOf says, and the store does not know yet
@@ -129,6 +124,27 @@ func (s *Session) Seen(c store.Change, now time.Time) store.Change {
 		c.Expires = s.life().expires(&s.stored.Record, s.SignedIn(), c.Seen)
 	}
 	return c
+}
+
+// SeenAlone is Seen for a change that is made by itself in a session as it is stored, be it
+// as another request has left it: what else this request is about to say of its life counts
+// once that is stored, and what the change says so far not at all.
+func (s *Session) SeenAlone(c store.Change, r *store.Record, now time.Time) store.Change {
+	if s.due && !s.Passive || !c.Seen.IsZero() || relived(c) {
+		in := signInOf(r)
+		c.Seen = now
+		c.Expires = s.Policy.life(r.User, in, textAfter(c, r, value.MaxAge), textAfter(c, r, value.Until)).expires(r, in, now)
+	}
+	return c
+}
+
+// textAfter returns the text of a value of a record once a change is made, "" if it has
+// none.
+func textAfter(c store.Change, r *store.Record, name string) string {
+	if text, ok := c.Set[name]; ok || slices.Contains(c.Delete, name) {
+		return text
+	}
+	return r.Values[name]
 }
 
 // Recorded takes over what a change has recorded of the session's use.
@@ -220,6 +236,15 @@ func (s *Session) saved(stored Stored, set map[string]string) {
 	stored.Record.Values = v.base
 	s.goOn(stored)
 	s.values = v
+}
+
+// Moved goes on with the session under the ID that it has got in another store, by a change
+// of no values. What the request has changed is still to be stored.
+func (s *Session) Moved(stored Stored, c store.Change) {
+	s.settle()
+	stored.Record.Values = s.values.base
+	s.stored = stored
+	s.Recorded(c)
 }
 
 // Followed goes on with a session to which a change was made after another request had

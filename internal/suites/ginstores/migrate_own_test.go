@@ -326,6 +326,34 @@ func TestMigrateOwnLosesNothingOfParallelRequests(t *testing.T) {
 	assert.Empty(t, kittest.UserSessions(t, m.to, "42"))
 }
 
+// TestMigrateOwnPanic: an Update moves the session, but nothing else that a handler has
+// changed which then panics.
+func TestMigrateOwnPanic(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	m.after.On("/panic", gin.CustomRecovery(func(c *gin.Context, _ any) { c.Status(http.StatusInternalServerError) }), func(c *gin.Context) {
+		kittest.Name.Set(c, "half done")
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+		panic("oops")
+	})
+	m.after.On("/whole", func(c *gin.Context) {
+		kittest.Name.Set(c, "done")
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+	})
+	m.after.On("/name", func(c *gin.Context) {
+		name, _ := kittest.Name.Get(c)
+		n, _ := kittest.Count.Get(c)
+		c.String(http.StatusOK, "%s %d", name, n)
+	})
+	for path, want := range map[string]string{"/panic": " 2", "/whole": "done 2"} {
+		b := m.visitor(t, "/login", "/increment").At(m.after)
+		b.Get(path)
+		assert.Equal(t, want, b.Get("/name").Body.String())
+		assert.Equal(t, "42", b.Get("/").Body.String())
+	}
+}
+
 // TestMigrateFromAPlainOwnStore: a store of this module that was used by
 // sessions.Sessions of gin-contrib is moved from as any other.
 func TestMigrateFromAPlainOwnStore(t *testing.T) {
