@@ -309,6 +309,7 @@ func (q *request) updateRenewed(change store.Change) error {
 			return store.ErrEnded
 		}
 		change := q.session.ChangeOf(change, &k.Record)
+		change = q.session.SeenAlone(change, &k.Record, time.Now()) // that sign-in says how long it lives
 		next, outcome, err := q.kit.keeper.Update(q.r, k, change)
 		if err != nil {
 			return err

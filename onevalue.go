@@ -241,9 +241,10 @@ func (q *request) move() error {
 // changeAtOnce makes a change in the store now. If another request has given the
 // session a new ID, the change is made there.
 func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err error) {
-	change = q.session.Seen(change, time.Now())
 	followed := false
 	for tries := 0; ; tries++ {
+		stored := q.session.Stored()
+		change = q.session.SeenAlone(change, &stored.Record, time.Now())
 		outcome, err = q.changeOnce(change)
 		if err != nil || outcome.Found || tries == mostRenewals {
 			break

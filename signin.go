@@ -347,7 +347,8 @@ func lastingTo(option string, d time.Duration) error {
 // its cache within milliseconds. Waiting does not count as activity, so the session can
 // still expire. A renewed session goes on; one that nobody is signed in to ends with
 // its ID. A visitor who has no session has none that could end. All calls in one
-// request return the same channel.
+// request return the same channel. If the life of the session was shortened by the Options
+// of sessions.Default(c), the channel is closed when it would have expired otherwise.
 //
 // Over the stores of gin-contrib the channel is also closed when the session gets a new
 // ID. Over its cookie store only the cookie of this request counts: a sign-out is not seen,

@@ -393,6 +393,36 @@ func newLifeSite(config sessionkit.Config) *kittest.Site {
 	return a
 }
 
+// TestShortSignInBesideAChange: a change by a request that was under way while the user
+// signed in anew does not give the session the life that it had before.
+func TestShortSignInBesideAChange(t *testing.T) {
+	update := func(c *gin.Context) { _, _ = kittest.Count.Update(c, func(n int) int { return n + 1 }) }
+	for name, change := range map[string]gin.HandlerFunc{
+		"Set":    kittest.Increment,
+		"Update": update,
+		"Renew":  func(c *gin.Context) { update(c); sessionkit.Renew(c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstore.New()
+				defer s.Close()
+				a := kittest.NewSite(s, sessionkit.Config{})
+				a.On("/remember", kittest.SignIn("42", sessionkit.Remember()))
+				a.On("/short", kittest.SignIn("42", sessionkit.IdleTimeout(5*time.Minute)))
+				b := kittest.NewBrowser(t, a)
+				b.Get("/remember")
+				time.Sleep(2 * time.Minute)
+				code := kittest.UnderWay(t, a, b, change, func() { b.Get("/short") })
+				assert.Less(t, code, http.StatusMultipleChoices)
+				time.Sleep(5 * time.Minute)
+				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+				time.Sleep(time.Minute)
+				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			})
+		})
+	}
+}
+
 // TestSignInsOfTheirOwnLength: administrators and customers in one application.
 func TestSignInsOfTheirOwnLength(t *testing.T) {
 	config := sessionkit.Config{RememberFor: 40 * time.Hour}

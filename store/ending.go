@@ -16,7 +16,9 @@ func (r Record) live() bool {
 }
 
 // Sessions returns the live sessions of a user, the latest sign-in first, whatever
-// their names. The empty user has none.
+// their names. The empty user has none. A session whose life was shortened by the Options of
+// sessions.Default(c), or by a stricter Config, is among them until it would have expired
+// otherwise, although nothing opens it any more.
 func (s *Store) Sessions(ctx context.Context, user string) ([]Session, error) {
 	return s.sessions(ctx, user, "")
 }
