@@ -18,6 +18,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/internal/session"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/storeerr"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -214,9 +215,13 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		attempt = q.attempt()
 		attempt.SignIn = q.session.Details()
 	}
-	k, found, err := q.kit.keeper.Rotate(q.r, q.kept(), plan.Record, plan.Change.Delete, attempt)
+	before := q.kept()
+	k, found, err := q.kit.keeper.Rotate(q.r, before, plan.Record, plan.Change.Delete, attempt)
 	switch {
 	case err != nil:
+		if _, ended := errors.AsType[storeerr.EndedHere](err); ended && before.Record.User != "" { // who ended the others has not found it
+			q.tell(Event{Kind: EventRevoked, User: before.Record.User, SessionID: before.ID})
+		}
 		return err
 	case found:
 		i := q.issuing()

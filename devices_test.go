@@ -317,6 +317,40 @@ func TestLogoutOthersDuringARenewal(t *testing.T) {
 	assert.Equal(t, 1, revoked)
 }
 
+// TestEventOfARenewalUnderWay: a session that is given a new ID while its user's others are
+// ended is not found among them, and its end is told by the request that renews it.
+func TestEventOfARenewalUnderWay(t *testing.T) {
+	for path, code := range map[string]int{"/renew": http.StatusServiceUnavailable, "/logout": http.StatusOK} {
+		backend := kittest.NewBackend()
+		s := kittest.StoreOver(backend)
+		a := kittest.NewSite(s, sessionkit.Config{})
+		a.On("/login", kittest.SignIn("42"))
+		a.On("/renew", sessionkit.Renew)
+		a.On("/logout", sessionkit.Logout)
+		b, other := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+		b.Get("/login")
+		other.Get("/login")
+		id, _ := store.ID(other.Session())
+		a.Heard()
+		a.On("/slow", func(c *gin.Context) {
+			backend.Before = func(call string) {
+				if call == "list" { // the boundary has moved
+					backend.Before = nil
+					assert.Equal(t, code, other.Get(path).Code, path)
+				}
+			}
+			assert.NoError(t, sessionkit.LogoutOthers(c))
+		})
+		b.Get("/slow")
+		assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+		kind := sessionkit.EventRevoked
+		if path == "/logout" {
+			kind = sessionkit.EventSignedOut
+		}
+		assert.Equal(t, []sessionkit.Event{{Kind: kind, User: "42", SessionID: id}}, a.Heard(), path)
+	}
+}
+
 // TestSignInUnderWayThatEndsOthers: a sign-in with a password that is changed while it is
 // under way does not stand, also if its own request then ends the user's sessions.
 func TestSignInUnderWayThatEndsOthers(t *testing.T) {

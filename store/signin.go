@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/storeerr"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
@@ -111,9 +112,12 @@ func (s *Store) settle(ctx context.Context, user, id string, late bool, err erro
 	if !late && err == nil {
 		return nil
 	}
-	_, endErr := s.end(context.WithoutCancel(ctx), user, Revoked, id)
+	ended, endErr := s.end(context.WithoutCancel(ctx), user, Revoked, id)
 	if err == nil {
 		err = fmt.Errorf("store: sessions were ended since the request began, this one among them: %w", ErrEnded)
+		if len(ended) > 0 { // by nobody else, who would tell
+			err = storeerr.EndedHere{Err: err}
+		}
 	}
 	return errors.Join(err, endErr)
 }

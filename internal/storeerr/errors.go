@@ -1,5 +1,5 @@
-// Package storeerr tells what the errors of stores mean that know sessions.Store
-// and no more.
+// Package storeerr tells what the errors of stores mean: of those that know sessions.Store
+// and no more, and what the errors of our own do not tell applications.
 package storeerr
 
 import (
@@ -36,3 +36,12 @@ func Undecodable(err error) bool {
 	}
 	return strings.HasPrefix(err.Error(), "gob: ")
 }
+
+// EndedHere is the error of a renewal that has itself ended the session, as one that was to
+// be ended with others of its user.
+type EndedHere struct{ Err error }
+
+func (e EndedHere) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error that applications know.
+func (e EndedHere) Unwrap() error { return e.Err }
