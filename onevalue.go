@@ -200,8 +200,6 @@ func (q *request) atOnce() (bool, error) {
 		return false, errors.New("the request has ended")
 	case !q.handle.ToMove():
 		return true, nil
-	case q.session.Renewing(): // it moves with the new ID
-		return false, nil
 	}
 	if err := q.move(); err != nil {
 		q.refuse(err)

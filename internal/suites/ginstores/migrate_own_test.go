@@ -354,6 +354,38 @@ func TestMigrateOwnPanic(t *testing.T) {
 	}
 }
 
+// TestMigrateOwnUpdateAndRenewal: of two requests that count in a session which has yet to
+// move, neither gets the number of the other, also if one gives the session a new ID.
+func TestMigrateOwnUpdateAndRenewal(t *testing.T) {
+	count := func(t *testing.T, c *gin.Context) (n int) {
+		t.Helper()
+		n, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+		return n
+	}
+	for name, renew := range map[string]gin.HandlerFunc{
+		"Renew": sessionkit.Renew, "Confirm": sessionkit.Confirm, "Login": kittest.SignIn("42"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newOwnMove(t, sessionkit.Config{})
+			b := m.visitor(t, "/login", "/increment").At(m.after)
+			old, other := b.Fork(), b.Fork()
+			m.after.On("/other", func(c *gin.Context) { assert.Equal(t, 3, count(t, c)) })
+			m.after.On("/renew", func(c *gin.Context) {
+				renew(c)
+				assert.Equal(t, 2, count(t, c))
+				assert.Equal(t, http.StatusOK, other.Get("/other").Code)
+			})
+			assert.Equal(t, http.StatusOK, b.Get("/renew").Code)
+			assert.JSONEq(t, `{"n": 3, "ok": true}`, b.Get("/count").Body.String())
+			assert.Empty(t, old.Get("/").Body.String(), "the old cookie opens nothing any more")
+			assert.Len(t, kittest.UserSessions(t, m.to, "42"), 1)
+			assert.Empty(t, kittest.UserSessions(t, m.from, "42"))
+			assert.Empty(t, m.after.Errors())
+		})
+	}
+}
+
 // TestMigrateFromAPlainOwnStore: a store of this module that was used by
 // sessions.Sessions of gin-contrib is moved from as any other.
 func TestMigrateFromAPlainOwnStore(t *testing.T) {
