@@ -219,7 +219,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 	k, found, err := q.kit.keeper.Rotate(q.r, before, plan.Record, plan.Change.Delete, attempt)
 	switch {
 	case err != nil:
-		if _, ended := errors.AsType[storeerr.EndedHere](err); ended && before.Record.User != "" { // who ended the others has not found it
+		if _, ended := errors.AsType[storeerr.EndedHereError](err); ended && before.Record.User != "" { // who ended the others has not found it
 			q.tell(Event{Kind: EventRevoked, User: before.Record.User, SessionID: before.ID})
 		}
 		return err

@@ -405,7 +405,6 @@ func TestShortSignInBesideAChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := memstore.New()
-				defer s.Close()
 				a := kittest.NewSite(s, sessionkit.Config{})
 				a.On("/remember", kittest.SignIn("42", sessionkit.Remember()))
 				a.On("/short", kittest.SignIn("42", sessionkit.IdleTimeout(5*time.Minute)))
@@ -418,6 +417,7 @@ func TestShortSignInBesideAChange(t *testing.T) {
 				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
 				time.Sleep(time.Minute)
 				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+				require.NoError(t, s.Close())
 			})
 		})
 	}

@@ -116,7 +116,7 @@ func (s *Store) settle(ctx context.Context, user, id string, late bool, err erro
 	if err == nil {
 		err = fmt.Errorf("store: sessions were ended since the request began, this one among them: %w", ErrEnded)
 		if len(ended) > 0 { // by nobody else, who would tell
-			err = storeerr.EndedHere{Err: err}
+			err = storeerr.EndedHereError{Err: err}
 		}
 	}
 	return errors.Join(err, endErr)

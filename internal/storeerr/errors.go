@@ -37,11 +37,11 @@ func Undecodable(err error) bool {
 	return strings.HasPrefix(err.Error(), "gob: ")
 }
 
-// EndedHere is the error of a renewal that has itself ended the session, as one that was to
+// EndedHereError is the error of a renewal that has itself ended the session, as one that was to
 // be ended with others of its user.
-type EndedHere struct{ Err error }
+type EndedHereError struct{ Err error }
 
-func (e EndedHere) Error() string { return e.Err.Error() }
+func (e EndedHereError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the error that applications know.
-func (e EndedHere) Unwrap() error { return e.Err }
+func (e EndedHereError) Unwrap() error { return e.Err }
