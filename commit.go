@@ -107,7 +107,7 @@ func (q *request) commit(header bool) error {
 	if q.closed && !q.untouched() {
 		return errTooLate // it is reported already
 	}
-	if q.flashes != nil && q.r.Context().Err() != nil {
+	if header && q.flashes != nil && q.r.Context().Err() != nil {
 		q.keepFlashes() // nobody is there to see them
 	}
 	q.syncView()

@@ -79,6 +79,9 @@ func Revoke(c *gin.Context, id string) error {
 // is stored. The error is store.ErrEnded, and no session ends, if the current one was
 // ended itself meanwhile, or if the sign-in of this request does not stand: see [Attempt].
 // It is [errors.ErrUnsupported] over a store that does not know them.
+//
+// To let a user be signed in once only, set Config.MaxSessions to 1: a form that calls
+// Login and LogoutOthers, and is sent twice, overtakes itself.
 func LogoutOthers(c *gin.Context) error {
 	return forUser(c, "LogoutOthers", func(ctx context.Context, q *request) error {
 		return q.revokeOthers(ctx, false)

@@ -164,6 +164,29 @@ func TestFlashesOfAPageThatNobodyWaitedFor(t *testing.T) {
 	assert.JSONEq(t, "null", b.Get("/").Body.String())
 }
 
+// TestFlashesOfAStream: what a stream has shown is not shown by the next one, although the client
+// leaves before the handler returns.
+func TestFlashesOfAStream(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/do", func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Success, "Saved.") })
+	leave := make(chan struct{})
+	a.On("/stream", func(c *gin.Context) {
+		for _, m := range sessionkit.Flashes(c) {
+			c.SSEvent("message", m.Text)
+		}
+		c.Writer.Flush()
+		leave <- struct{}{}
+		<-c.Request.Context().Done()
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/do")
+	for _, want := range []string{"event:message\ndata:Saved.\n\n", ""} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-leave; cancel() }()
+		assert.Equal(t, want, b.Do(b.Request(http.MethodGet, "/stream").WithContext(ctx)).Body.String())
+	}
+}
+
 // TestFlashesThatNobodyReads: the latest stay, and the session does not grow without end.
 func TestFlashesThatNobodyReads(t *testing.T) {
 	typed := sessionkit.NewFlash[int]("typed")

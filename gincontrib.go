@@ -310,8 +310,7 @@ func (q *request) follow() {
 		q.signOutByValues()
 	}
 	if q.valuesUser = user; user != "" && q.session.User() != user {
-		q.rejoin(user)
-		q.signInAs(user, signin.SignIn{Values: true, Line: q.session.SignedIn().Line})
+		q.signInAs(user, signin.SignIn{Values: true})
 	}
 }
 

@@ -106,8 +106,10 @@ func Lifetime(d time.Duration) LoginOption {
 // the response goes out; if that fails, nobody is signed in and the response is a
 // 503.
 //
-// A form that the browser sends twice, as for a double click, makes one sign-in: the second
-// Login of the same user goes on with the session that the first has made a moment ago.
+// A form that the browser sends twice, as for a double click, makes two sign-ins, of which
+// the browser keeps the second, without the visitor's values: it came with the ID that is dead,
+// and whoever brings that is given nothing of what the session has become. Let the page
+// disable its button on submit.
 //
 // If the same user was signed in already, and no option says how long this sign-in
 // lasts, it lasts as the one before: remembered or not, with its timeouts, and with the
@@ -127,7 +129,6 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 		return
 	}
 	q.follow()
-	q.rejoin(user)
 	var in signin.SignIn
 	lastsAsBefore := false
 	switch q.session.User() {
@@ -279,26 +280,6 @@ func Current(c *gin.Context) Session {
 func (q *request) describe() Session {
 	q.session.Passive = q.session.Passive || q.prefetch()
 	return q.session.Describe(time.Now())
-}
-
-// rejoin goes on with the session to which another request has just signed the same user
-// in. The browser has sent a form twice, and has not waited for the first answer, with which
-// its new cookie came.
-func (q *request) rejoin(user string) {
-	late := q.late()
-	if late == nil || q.session.ID() != "" || q.session.SigningIn() {
-		return
-	}
-	k, found, err := q.kit.keeper.Renewed(q.r, *late)
-	now := time.Now()
-	switch {
-	case err != nil:
-		q.refuse(fmt.Errorf("sessionkit: signing in over a session that was given a new ID: %w", err))
-	case found && k.Record.User == user && q.kit.policy.Live(&k.Record, now) && !q.refusesDevice(&k, now):
-		q.session.Rejoin(&k.Stored)
-		q.handle = k.Handle
-		q.refreshView()
-	}
 }
 
 // signInAs signs a user in.

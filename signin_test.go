@@ -718,72 +718,23 @@ func TestPanicBeforeTheSessionIsAskedFor(t *testing.T) {
 	})
 }
 
-// TestSignInSentTwice: for a double click a browser sends the form twice, and does not wait for
-// the first answer, which has the new cookie. What the session holds stays, and there is one.
-func TestSignInSentTwice(t *testing.T) {
-	byValues := sessionkit.Config{UserOf: func(values map[any]any) string { user, _ := values["user"].(string); return user }}
-	for name, test := range map[string]struct {
-		config sessionkit.Config
-		before []string
-		twice  string
-		want   string
-	}{
-		"visitor":                 {before: []string{"/item"}, twice: "/login", want: `"42" 1 false here`},
-		"remembered":              {before: []string{"/remember", "/item"}, twice: "/login", want: `"42" 1 true here`},
-		"again, to be remembered": {before: []string{"/login", "/item"}, twice: "/remember", want: `"42" 1 true here`},
-		"by values":               {config: byValues, before: []string{"/item"}, twice: "/values", want: `"42" 1 false here`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := memstore.New()
-			a := kittest.NewSite(s, test.config)
-			where := sessionkit.NewKey[string]("where")
-			a.On("/item", kittest.Increment)
-			signedIn := func(path string, login gin.HandlerFunc) {
-				a.On(path, func(c *gin.Context) {
-					where.Set(c, c.Query("at"))
-					login(c)
-				})
-			}
-			signedIn("/login", kittest.SignIn("42"))
-			signedIn("/remember", kittest.SignIn("42", sessionkit.Remember()))
-			signedIn("/values", func(c *gin.Context) { sessions.Default(c).Set("user", "42") })
-			a.On("/", func(c *gin.Context) {
-				user, _ := sessionkit.User(c)
-				n, _ := kittest.Count.Get(c)
-				at, _ := where.Get(c)
-				c.String(http.StatusOK, "%q %d %t %s", user, n, sessionkit.Current(c).Remembered, at)
-			})
-			b := kittest.NewBrowser(t, a)
-			for _, path := range test.before {
-				b.Get(path)
-			}
-			first := b.Fork()
-			first.Get(test.twice + "?at=there")
-			b.Get(test.twice + "?at=here")
-			assert.Equal(t, test.want, b.Get("/").Body.String())
-			list, err := s.Sessions(t.Context(), "42")
-			assert.NoError(t, err)
-			assert.Len(t, list, 1)
-			assert.Equal(t, `"" 0 false `, first.Get("/").Body.String(), "its ID is dead")
-			assert.Empty(t, a.Errors())
-		})
-	}
-}
-
-// TestSignInAfterASignOut: a sign-out wins over a request that still comes with the ID from
-// before, and so does a sign-in of somebody else.
-func TestSignInAfterASignOut(t *testing.T) {
+// TestSignInWithADeadID: whoever knows the ID of a visitor and the password of the user that the
+// visitor has become is signed in, and that is all. What the user has proved since stays theirs.
+func TestSignInWithADeadID(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	proved := sessionkit.NewKey[bool]("second factor")
 	a.On("/item", kittest.Increment)
 	a.On("/login", kittest.SignIn("42"))
+	a.On("/code", sessionkit.Confirm, func(c *gin.Context) { proved.Set(c, true) })
 	a.On("/bob", kittest.SignIn("bob"))
 	a.On("/logout", sessionkit.Logout)
 	a.On("/", func(c *gin.Context) {
 		user, _ := sessionkit.User(c)
 		n, _ := kittest.Count.Get(c)
-		c.String(http.StatusOK, "%q %d", user, n)
+		p, _ := proved.Get(c)
+		c.String(http.StatusOK, "%q %d %t", user, n, p)
 	})
-	for _, between := range [][]string{{"/login", "/logout"}, {"/login", "/bob"}, {"/bob"}} {
+	for _, between := range [][]string{{"/login"}, {"/login", "/code"}, {"/login", "/logout"}, {"/login", "/bob"}, {"/bob"}} {
 		b := kittest.NewBrowser(t, a)
 		b.Get("/item")
 		late := b.Fork()
@@ -792,7 +743,7 @@ func TestSignInAfterASignOut(t *testing.T) {
 		}
 		stands := b.Get("/").Body.String()
 		late.Get("/login")
-		assert.Equal(t, `"42" 0`, late.Get("/").Body.String(), between)
+		assert.Equal(t, `"42" 0 false`, late.Get("/").Body.String(), between)
 		assert.Equal(t, stands, b.Get("/").Body.String(), between)
 	}
 }

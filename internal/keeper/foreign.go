@@ -190,8 +190,6 @@ func (f *foreign) Rotate(r *http.Request, k Kept, record store.Record, drop []st
 // Follow finds nothing: such a store does not know what became of a session.
 func (f *foreign) Follow(*http.Request, Kept) (Kept, bool, error) { return Kept{}, false, nil }
 
-func (f *foreign) Renewed(*http.Request, Kept) (Kept, bool, error) { return Kept{}, false, nil }
-
 // End writes an ended session over the stored one before it has that deleted. A
 // store that cannot reach a session may take it for one that is not there, and
 // then deletes nothing and says nothing; what is to be written it does miss.

@@ -39,10 +39,6 @@ type Keeper interface {
 	// is not found if it has ended.
 	Follow(r *http.Request, k Kept) (Kept, bool, error)
 
-	// Renewed returns the live session that one has become which was renewed, whoever is
-	// signed in to it. It is not found if that has ended.
-	Renewed(r *http.Request, k Kept) (Kept, bool, error)
-
 	// End ends a session and reports whether there was one to end.
 	End(r *http.Request, k Kept, why store.Ending) (bool, error)
 
@@ -135,11 +131,6 @@ func (s served) Rotate(r *http.Request, k Kept, record store.Record, drop []stri
 
 func (s served) Follow(r *http.Request, k Kept) (Kept, bool, error) {
 	id, record, found, err := s.server.Follow(Committing(r), k.Record)
-	return Kept{Stored: session.Stored{ID: id, Record: record}}, found, err
-}
-
-func (s served) Renewed(r *http.Request, k Kept) (Kept, bool, error) {
-	id, record, found, err := s.server.Find(Committing(r), k.Record.Next)
 	return Kept{Stored: session.Stored{ID: id, Record: record}}, found, err
 }
 

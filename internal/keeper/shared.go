@@ -55,8 +55,6 @@ func (s shared) Rotate(r *http.Request, k Kept, record store.Record, drop []stri
 // Follow finds nothing: the other program leaves no trace of what it has renewed.
 func (s shared) Follow(*http.Request, Kept) (Kept, bool, error) { return Kept{}, false, nil }
 
-func (s shared) Renewed(*http.Request, Kept) (Kept, bool, error) { return Kept{}, false, nil }
-
 func (s shared) End(r *http.Request, k Kept, _ store.Ending) (bool, error) {
 	return s.store.End(Committing(r), k.Cookie)
 }

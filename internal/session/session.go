@@ -42,7 +42,7 @@ type Session struct {
 	intent  intent
 	due     bool // that the session is used is to be recorded
 	lifeSet bool // the handler has said how long the session lives
-	another bool // stored is another session than the one that came
+	another bool // stored is another session, which ends in place of this one
 
 	// Passive means that the request does not count as use of the session.
 	Passive bool
@@ -60,17 +60,6 @@ func (s *Session) Begin(stored *Stored, due bool) {
 	s.stored, s.intent, s.due, s.another = *stored, toStay, due, false
 	s.user, s.signIn = stored.Record.User, nil
 	s.values = values{base: stored.Record.Values}
-}
-
-// Rejoin goes on with a stored session in place of this one, which is new, and keeps what
-// was put into it.
-func (s *Session) Rejoin(stored *Stored) {
-	texts := s.Texts()
-	s.Begin(stored, false)
-	s.another = true
-	for name, text := range texts {
-		s.Put(name, text)
-	}
 }
 
 // Discard forgets what the request has changed. It does not count as use.
