@@ -74,7 +74,7 @@ func SharedCarts(r gin.IRouter, carts Carts) {
 		items, _ := Cart.Take(c)   // a double click: one of the two requests gets the visitor's cart
 		if err := carts.Add(user, items); err != nil {
 			putBack := func(added []string) []string { return append(items, added...) }
-			_, _ = Cart.Update(c, putBack) // if that fails too, both databases are out of order
+			_, _ = Cart.Update(c, putBack) // if that fails too, as beside a second click that has signed in, the cart is lost
 			c.AbortWithStatus(http.StatusServiceUnavailable)
 			return
 		}

@@ -214,6 +214,23 @@ func TestMapsOfCommonTypes(t *testing.T) {
 	check(t, map[string]sql.NullString{"a": {}}, `["json",{"a":{"String":"","Valid":false}}]`)
 	check(t, map[string]url.Values{"a": {"b": {"c"}}}, `["json",{"a":{"b":["c"]}}]`)
 	check(t, map[string]*big.Int{"a": big.NewInt(1)}, `["json",{"a":1}]`)
+	check(t, map[string]checked{"a": {N: 1}}, `["json",{"a":{"N":1}}]`)
+}
+
+// checked is written as JSON would by itself, which it then checks.
+type checked struct{ N int }
+
+func (c *checked) MarshalJSON() ([]byte, error) { return json.Marshal(*c) }
+
+func (c *checked) UnmarshalJSON(text []byte) error {
+	type plain checked
+	if err := json.Unmarshal(text, (*plain)(c)); err != nil {
+		return err
+	}
+	if c.N < 0 {
+		return errors.New("it is negative")
+	}
+	return nil
 }
 
 func TestWhatIsRemembered(t *testing.T) {

@@ -17,7 +17,7 @@ type place struct {
 // unstorable returns why JSON cannot hold what stands at a place, or "".
 func unstorable(at place, seen map[place]bool) string {
 	t := at.t
-	if !at.addressable && unmarshals(t) && marshalsByPointer(t) {
+	if !at.addressable && unmarshals(t) && marshalsByPointer(t) && !readsDefault(t) {
 		return fmt.Sprintf("JSON writes a %v in a map without the methods of its pointer, and cannot read it back; make it a *%[1]v", t)
 	}
 	if seen[at] || Marshals(t) && unmarshals(t) {
@@ -75,6 +75,13 @@ func marshalsByPointer(t reflect.Type) bool {
 		return !t.Implements(reflect.TypeFor[json.Marshaler]())
 	}
 	return implements[encoding.TextMarshaler](t) && !t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+// readsDefault reports whether the methods of a pointer read what JSON writes without them,
+// as they do if they come down to that with defaults or checks.
+func readsDefault(t reflect.Type) bool {
+	j, err := json.Marshal(reflect.Zero(t).Interface())
+	return err == nil && string(j) != "{}" && json.Unmarshal(j, reflect.New(t).Interface()) == nil
 }
 
 // unread returns why encoding/json may not read back what it writes for a type, or "".

@@ -196,7 +196,11 @@ func (b *bounded) replicated(ctx context.Context, replicas int, script string, k
 			}
 		}()
 		_ = b.Dedicated(func(link rueidis.DedicatedClient) error {
-			reply <- b.runAndWait(sending, link, replicas, script, keys, args)
+			r := b.runAndWait(sending, link, replicas, script, keys, args)
+			if refusesWrites(r.Error()) {
+				link.Close() // its server is a replica by now: the next connection may lead to another one
+			}
+			reply <- r
 			return nil
 		})
 	}()

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -316,6 +318,87 @@ func TestPlannedFailover(t *testing.T) {
 	waitCached(t, live, replica)
 	require.NoError(t, newStore(t, connect(t, replica.Address)).Revoke(t.Context(), "alice", id))
 	require.Eventually(t, func() bool { return live() != nil }, time.Second, time.Millisecond, "what others do on the new master must be seen")
+}
+
+// TestPlannedFailoverBesideReplicas: what waits for replicas has connections of its own, which
+// lead to the new master as well, although nothing else is written.
+func TestPlannedFailoverBesideReplicas(t *testing.T) {
+	for name, newStore := range map[string]func(t *testing.T, address string, c redisstore.Config) *store.Store{
+		"Open": func(t *testing.T, address string, c redisstore.Config) *store.Store {
+			t.Helper()
+			s, err := redisstore.Open("redis://"+address, c)
+			require.NoError(t, err)
+			return s
+		},
+		"New": func(t *testing.T, address string, c redisstore.Config) *store.Store {
+			t.Helper()
+			return redisstore.New(connectWith(t, rueidis.ClientOption{InitAddress: []string{address}, DisableCache: true, ConnLifetime: time.Second}), c)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			master := testserver.Redis(t)
+			replica := replicaOf(t, master)
+			server := nameOf(t, master)
+			s := newStore(t, server.Addr().String(), redisstore.Config{Replicas: 1})
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+			for range 2 {
+				_, _, _, err := kit(s).Create(t.Context(), record("alice", nil), signin.Attempt{})
+				require.NoError(t, err)
+			}
+			sessions, err := s.Sessions(t.Context(), "alice")
+			require.NoError(t, err)
+			require.NoError(t, s.Revoke(t.Context(), "alice", sessions[0].ID))
+			require.Eventually(t, func() bool { return command(t, replica, "EXISTS", "session:id:"+sessions[1].ID) == "1" }, 10*time.Second, time.Millisecond)
+
+			host, port, err := net.SplitHostPort(replica.Address)
+			require.NoError(t, err)
+			command(t, replica, "REPLICAOF", "NO", "ONE")
+			command(t, master, "REPLICAOF", host, port)
+			server.leadsTo.Store(replica.Address)
+			if name == "Open" {
+				var told error
+				for _, err := range s.All(t.Context()) {
+					told = errors.Join(told, err)
+				}
+				assert.ErrorContains(t, told, "a replica", "nobody is told that there are none")
+			}
+			refused := 0
+			require.Eventually(t, func() bool {
+				err := s.Revoke(t.Context(), "alice", sessions[1].ID)
+				if err != nil && strings.Contains(err.Error(), "READONLY") {
+					refused++
+				}
+				return err == nil
+			}, 10*time.Second, 10*time.Millisecond)
+			assert.LessOrEqual(t, refused, 2, "no connection is used again that is refused")
+			sessions, err = s.Sessions(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Empty(t, sessions)
+		})
+	}
+}
+
+// TestPlannedFailoverOfTheCache: the connection on which the server tells of changes leads to
+// the new master as well, also that of a client which replaces only its other ones.
+func TestPlannedFailoverOfTheCache(t *testing.T) {
+	testserver.Slow(t)
+	master := testserver.Redis(t)
+	replica := replicaOf(t, master)
+	server := nameOf(t, master)
+	newStore(t, connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Addr().String()}, ConnLifetime: time.Second}))
+	tracked := func(r *testserver.RedisServer) bool {
+		info, err := r.Command("INFO", "clients")
+		return err == nil && strings.Contains(info, "tracking_clients:1")
+	}
+	require.Eventually(t, func() bool { return tracked(master) }, 10*time.Second, 10*time.Millisecond)
+
+	host, port, err := net.SplitHostPort(replica.Address)
+	require.NoError(t, err)
+	command(t, replica, "REPLICAOF", "NO", "ONE")
+	command(t, master, "REPLICAOF", host, port)
+	server.leadsTo.Store(replica.Address)
+	require.Eventually(t, func() bool { return tracked(replica) }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !tracked(master) }, 10*time.Second, 10*time.Millisecond)
 }
 
 // BenchmarkReplicas measures what it costs to wait for a replica:

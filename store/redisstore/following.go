@@ -99,11 +99,17 @@ func (f *following) DoMulti(ctx context.Context, commands ...rueidis.Completed) 
 
 func (f *following) judge(replies ...rueidis.RedisResult) {
 	for _, reply := range replies {
-		if refusal, ok := rueidis.IsRedisErr(reply.Error()); ok && strings.HasPrefix(refusal.Error(), "READONLY") {
+		if refusesWrites(reply.Error()) {
 			f.look()
 			return
 		}
 	}
+}
+
+// refusesWrites reports whether an error is that of a server which is a replica.
+func refusesWrites(err error) bool {
+	refusal, ok := rueidis.IsRedisErr(err)
+	return ok && strings.HasPrefix(refusal.Error(), "READONLY")
 }
 
 // look closes the connections if new ones lead to a master.

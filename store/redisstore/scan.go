@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -40,6 +41,8 @@ func (b *backend) scan(ctx context.Context, atOnce int) iter.Seq2[map[string]sto
 	}
 }
 
+var errNoMaster = errors.New("the server is a replica, which may lack some")
+
 // masters returns the clients of the nodes that are no replicas.
 func (b *backend) masters(ctx context.Context) (masters []*bounded, err error) {
 	for _, client := range b.client.Nodes() {
@@ -51,6 +54,9 @@ func (b *backend) masters(ctx context.Context) (masters []*bounded, err error) {
 		if name, _ := role[0].ToString(); name == "master" {
 			masters = append(masters, node)
 		}
+	}
+	if len(masters) == 0 {
+		return nil, errNoMaster
 	}
 	return masters, nil
 }

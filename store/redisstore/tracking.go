@@ -115,6 +115,9 @@ func (t *tracker) check() error {
 			t.lose()
 			reply = t.putMark(ctx, link)
 		}
+		if len(t.links) == 1 && refusesWrites(reply.Error()) { // it was the master, and others write elsewhere by now
+			return reply.Error()
+		}
 		return reply.NonRedisError() // a refusal is an answer as well
 	})
 	if err != nil {
