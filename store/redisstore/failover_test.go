@@ -83,6 +83,16 @@ func replicaOf(t *testing.T, master *testserver.RedisServer) *testserver.RedisSe
 	return replica
 }
 
+// changePlaces makes the replica the master, and the master its replica, which keeps its
+// connections.
+func changePlaces(t *testing.T, master, replica *testserver.RedisServer) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(replica.Address)
+	require.NoError(t, err)
+	command(t, replica, "REPLICAOF", "NO", "ONE")
+	command(t, master, "REPLICAOF", host, port)
+}
+
 // TestReplicas: with Replicas a session that was ended has ended on the replicas
 // too, or the operation fails.
 func TestReplicas(t *testing.T) {
@@ -301,10 +311,7 @@ func TestPlannedFailover(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return command(t, replica, "EXISTS", "session:id:"+id) == "1" }, 10*time.Second, time.Millisecond)
 
-	host, port, err := net.SplitHostPort(replica.Address)
-	require.NoError(t, err)
-	command(t, replica, "REPLICAOF", "NO", "ONE")
-	command(t, master, "REPLICAOF", host, port)
+	changePlaces(t, master, replica)
 	_, err = kit(s).Update(t.Context(), id, r, set("early"))
 	require.ErrorContains(t, err, "READONLY", "the name leads to the old master still")
 	server.leadsTo.Store(replica.Address)
@@ -350,10 +357,7 @@ func TestPlannedFailoverBesideReplicas(t *testing.T) {
 			require.NoError(t, s.Revoke(t.Context(), "alice", sessions[0].ID))
 			require.Eventually(t, func() bool { return command(t, replica, "EXISTS", "session:id:"+sessions[1].ID) == "1" }, 10*time.Second, time.Millisecond)
 
-			host, port, err := net.SplitHostPort(replica.Address)
-			require.NoError(t, err)
-			command(t, replica, "REPLICAOF", "NO", "ONE")
-			command(t, master, "REPLICAOF", host, port)
+			changePlaces(t, master, replica)
 			server.leadsTo.Store(replica.Address)
 			if name == "Open" {
 				var told error
@@ -392,10 +396,7 @@ func TestPlannedFailoverOfTheCache(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return tracked(master) }, 10*time.Second, 10*time.Millisecond)
 
-	host, port, err := net.SplitHostPort(replica.Address)
-	require.NoError(t, err)
-	command(t, replica, "REPLICAOF", "NO", "ONE")
-	command(t, master, "REPLICAOF", host, port)
+	changePlaces(t, master, replica)
 	server.leadsTo.Store(replica.Address)
 	require.Eventually(t, func() bool { return tracked(replica) }, 20*time.Second, 10*time.Millisecond)
 	require.Eventually(t, func() bool { return !tracked(master) }, 10*time.Second, 10*time.Millisecond)
