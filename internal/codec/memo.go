@@ -15,8 +15,9 @@ const (
 	entryMost = memoBytes / 16
 )
 
-// A memo remembers values by their texts, if these are JSON. Decoding depends on nothing but the text and
-// the type, so an entry never becomes wrong. Every caller gets a copy of its own.
+// A memo remembers values by their texts, if these are JSON. Decoding depends on nothing
+// but the text and the type, so an entry never becomes wrong. Every caller gets a copy of
+// its own.
 //
 // A text has two slots that it may stand in. No lock is taken: an entry does not change
 // once it is in a slot. When the entries take too many bytes, others are dropped, in the
