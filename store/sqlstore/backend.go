@@ -407,12 +407,21 @@ func columnsOf(r store.Record) []any {
 	}
 }
 
-func since(r store.Record) sql.NullInt64 {
-	return sql.NullInt64{Int64: r.Since.UnixMilli(), Valid: !r.Since.IsZero()}
+// since returns a column that is NULL if there is no time.
+func since(r store.Record) any {
+	if r.Since.IsZero() {
+		return nil
+	}
+	return r.Since.UnixMilli()
 }
 
 // null returns a column that is NULL if there is no text.
-func null(text string) sql.NullString { return sql.NullString{String: text, Valid: text != ""} }
+func null(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
 
 // bound returns the context of an operation. Where it is not to end with that of
 // its caller, it is bounded only if all connections are in use: by a handler,
