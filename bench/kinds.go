@@ -36,6 +36,7 @@ type item struct {
 
 // kinds are all of them.
 var kinds = []kind{
+	newKind("int", func(n int64) int { return 1000 + int(n) }, strconv.Itoa),
 	newKind("int64", func(n int64) int64 { return 1<<40 + n }, func(v int64) string { return strconv.FormatInt(v, 10) }),
 	newKind("uint", func(n int64) uint { return 1000 + uint(n) }, func(v uint) string { return strconv.FormatUint(uint64(v), 10) }), // #nosec G115 -- a count
 	newKind("float64", func(n int64) float64 { return float64(n) + 0.5 }, func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }),

@@ -33,7 +33,7 @@ const (
 func (c content) typed() bool { return c != small && c != large }
 
 // kindNames are the contents of the kinds, in the order of their routes.
-var kindNames = []content{"int64", "uint", "float64", "bool", "time.Time", "UUID", "struct", "list of 20 structs", "map"}
+var kindNames = []content{"int", "int64", "uint", "float64", "bool", "time.Time", "UUID", "struct", "list of 20 structs", "map"}
 
 // allContents are all contents.
 var allContents = append([]content{small, large}, kindNames...)
