@@ -154,6 +154,9 @@ func (q *request) save(header bool) error {
 	}
 	switch plan := q.session.Plan(time.Now()); plan.Act {
 	case session.Create:
+		if q.refusing { // reported by refuseOrigin
+			return nil
+		}
 		if q.late() != nil && !q.session.SigningIn() {
 			return fmt.Errorf("another request has given it a new ID, and a new session would take its place in the browser: %w", store.ErrEnded)
 		}

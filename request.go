@@ -45,6 +45,7 @@ type request struct {
 	bearer     bool // it comes from a client without cookies
 	cookieless bool // its route is one of Config.CookielessRoutes
 	guarded    bool // the response is for this user alone
+	refusing   bool // it is refused as another site's: see refuseOrigin
 	serving    bool // it is one for the binder itself
 	arriving   bool // it is about to be found out whether the browser is to send the request again
 	panicked   bool // the handlers have

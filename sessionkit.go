@@ -367,16 +367,29 @@ func (q *request) runInside(f func(*gin.Context)) {
 	f(q.c)
 }
 
-// refuseOrigin answers a cross-origin request.
+// refuseOrigin answers a cross-origin request. Its page begins no session: the browser
+// does not send a SameSite cookie along, and the new one would take the place of the user's.
 func (q *request) refuseOrigin(cause error) {
 	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins "+
 		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error): %w",
 		q.r.Method, config.Shorten(q.r.Header.Get("Origin"), 200), cause)
 	q.c.Abort()
+	q.refusing = true
 	q.answer(q.c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))
 	q.writer.Failed = err // what OnError writes does not count
 	calls := pendingCalls{events: []Event{{Kind: EventCrossOrigin, Err: err}}, errs: []error{err}}
+	if q.beginsSession() {
+		calls.errs = append(calls.errs, errors.New("sessionkit: what Config.ErrorPage stored for a cross-origin request is lost: "+
+			"a new session would take the place of the one whose cookie the browser did not send"))
+	}
 	calls.make(q.kit, q.c)
+}
+
+// beginsSession reports whether the request has stored something without a session.
+func (q *request) beginsSession() bool {
+	q.lock()
+	defer q.unlock(q.c)
+	return q.loaded != nil && q.session.ID() == "" && !q.untouched()
 }
 
 // requestOf returns the request's session. It panics where the middleware is

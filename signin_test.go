@@ -835,6 +835,49 @@ func TestCrossOriginProtection(t *testing.T) {
 	}
 }
 
+// TestRefusedRequestBeginsNoSession: another site's POST comes without the SameSite cookie, and
+// the cookie of a session that its page began would take the place of that one in the browser.
+func TestRefusedRequestBeginsNoSession(t *testing.T) {
+	for name, page := range map[string]gin.HandlerFunc{
+		"Set":   kittest.Increment,
+		"Flash": func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Error, "no") },
+		"Login": func(c *gin.Context) { sessionkit.Login(c, "mallory") },
+		"Save": func(c *gin.Context) {
+			sessions.Default(c).Set("csrf", "x")
+			assert.NoError(t, sessions.Default(c).Save())
+			assert.Equal(t, "x", sessions.Default(c).Get("csrf"), "the page has what it is shown with")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			a := kittest.NewSite(s, sessionkit.Config{ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+				page(c)
+				c.String(p.Status, p.Detail)
+			}})
+			a.POST("/", kittest.Whoami)
+			a.On("/visits", kittest.Increment)
+			crossSite := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Origin", "https://evil.example"}
+
+			w := kittest.NewBrowser(t, a).Post("/", nil, crossSite...)
+			assert.Equal(t, http.StatusForbidden, w.Code)
+			assert.Equal(t, "The request came from another site.", w.Body.String())
+			assert.Empty(t, w.Header()["Set-Cookie"])
+			counts, err := s.Count(t.Context())
+			require.NoError(t, err)
+			assert.Zero(t, counts.Live)
+			errs := a.Errors()
+			require.Len(t, errs, 2, "what is lost is reported, once")
+			require.ErrorContains(t, errs[1], "what Config.ErrorPage stored for a cross-origin request is lost")
+			assert.Equal(t, []sessionkit.EventKind{sessionkit.EventCrossOrigin}, a.Kinds())
+
+			b := kittest.NewBrowser(t, a)
+			b.Get("/visits")
+			assert.Equal(t, http.StatusForbidden, b.Post("/", nil, crossSite...).Code)
+			assert.Len(t, a.Errors(), 1, "a session whose cookie came is changed")
+		})
+	}
+}
+
 func TestCorruptRecord(t *testing.T) {
 	s := kittest.NewBackend()
 	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
