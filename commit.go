@@ -158,13 +158,16 @@ func (q *request) save(header bool) error {
 			return nil
 		}
 		if q.late() != nil && !q.session.SigningIn() {
-			return fmt.Errorf("another request has given it a new ID, and a new session would take its place in the browser: %w", store.ErrEnded)
+			return fmt.Errorf("another request has given it a new ID or signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
 		}
 		if q.skipped() && !q.session.SigningIn() {
 			return fmt.Errorf("the browser could not prove its device just now, and a new session would take the place of its own: %w", store.ErrEnded)
 		}
 		return q.create(plan, header)
 	case session.Replace:
+		if q.replaced() && !q.session.SigningIn() {
+			return fmt.Errorf("another request has signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
+		}
 		return q.create(plan, header)
 	case session.Rotate:
 		if q.followed() && !plan.Attempt { // its cookie may come before that of the other request, which would then open nothing
@@ -196,7 +199,11 @@ func (q *request) create(plan session.Plan, header bool) error {
 		return err
 	}
 	if plan.Act == session.Replace {
-		if err := q.endStored(); err != nil {
+		why := store.SignedOut
+		if q.session.SigningIn() {
+			why = store.Replaced
+		}
+		if err := q.endKept(q.kept(), why); err != nil {
 			_, undoErr := q.kit.keeper.End(q.r, k, store.SignedOut)
 			return errors.Join(err, undoErr)
 		}
@@ -352,10 +359,10 @@ func (q *request) end(header bool) error {
 }
 
 // endStored ends the stored session. Another request may have done so.
-func (q *request) endStored() error { return q.endKept(q.kept()) }
+func (q *request) endStored() error { return q.endKept(q.kept(), store.SignedOut) }
 
-func (q *request) endKept(k keeper.Kept) error {
-	ended, err := q.kit.keeper.End(q.r, k, store.SignedOut)
+func (q *request) endKept(k keeper.Kept, why store.Ending) error {
+	ended, err := q.kit.keeper.End(q.r, k, why)
 	if ended && err == nil && k.Record.User != "" {
 		q.tell(Event{Kind: EventSignedOut, User: k.Record.User, SessionID: k.ID})
 	}
@@ -429,7 +436,7 @@ func (q *request) clearBrowser() {
 	if q.bearer {
 		return
 	}
-	if q.session.ID() == "" {
+	if q.session.ID() == "" && !q.replaced() {
 		q.dropCookies(q.kit.site.SessionName(q.r))
 		q.dropOtherCookie()
 		q.dropBound()

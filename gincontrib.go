@@ -17,6 +17,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
 )
 
 // ginSession is the request's session as gin-contrib/sessions has it: what
@@ -180,7 +181,7 @@ func (q *request) undoEarly(k keeper.Kept) {
 		return
 	}
 	q.early = false
-	if err := q.endKept(k); err != nil {
+	if err := q.endKept(k, store.SignedOut); err != nil {
 		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
 	}
 	q.withdrawCookie()

@@ -57,7 +57,7 @@ type request struct {
 type loaded struct {
 	session session.Session
 	handle  keeper.Handle      // of the stored session
-	left    *keeper.Kept       // what is left of the session that the browser named: it got a new ID a moment ago, or its user signed out; nil: nothing
+	left    *keeper.Kept       // what is left of the session that the browser named: it got a new ID or was replaced a moment ago, or its user signed out; nil: nothing
 	adopted *adopted           // what an old cookie named, in a store that is being moved from
 	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
 	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
@@ -291,8 +291,8 @@ func (q *request) openNamed(lines []string, name string, came *bool, fresh bool,
 	return false
 }
 
-// lateFor is how long after a session was given a new ID requests may arrive that
-// the browser sent before it knew.
+// lateFor is how long after a session was given a new ID, or replaced, requests may arrive
+// that the browser sent before it knew.
 const lateFor = time.Minute
 
 // open opens the session that a cookie or token names. It reports whether no other
@@ -328,6 +328,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 				return false
 			}
 		}
+		q.left = nil // of another cookie of the same name
 		q.start(&k, q.kit.policy.Due(&k.Record, now))
 		return true
 	}
@@ -337,9 +338,11 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 // noteEnd takes note of what is left of a session.
 func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 	switch k.Record.Ended {
-	case store.Renewed:
+	case store.Renewed, store.Replaced:
 		if now.Sub(k.Record.Expires) < lateFor {
 			q.left = &k
+		} else if k.Record.Ended == store.Replaced {
+			why.rejected, why.handle = true, k.ID
 		}
 	case store.SignedOut:
 		why.rejected, why.handle = true, k.ID
@@ -351,13 +354,18 @@ func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 	}
 }
 
-// late returns what is left of a session that was given a new ID a moment ago: the browser
-// has sent the old one. It is nil if there is none.
+// late returns what is left of a session that was given a new ID, or replaced by a sign-in, a
+// moment ago: the browser has sent the old one. It is nil if there is none.
 func (q *request) late() *keeper.Kept {
-	if q.left == nil || q.left.Record.Ended != store.Renewed {
+	if q.left == nil || q.left.Record.Ended == store.SignedOut {
 		return nil
 	}
 	return q.left
+}
+
+// replaced reports whether a sign-in has replaced it, so that the browser has the cookie of that.
+func (q *request) replaced() bool {
+	return q.left != nil && q.left.Record.Ended == store.Replaced
 }
 
 // start begins with a stored session, or with a new one. due says whether its use is to

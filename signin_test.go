@@ -748,6 +748,69 @@ func TestSignInWithADeadID(t *testing.T) {
 	}
 }
 
+// TestLateRequestAfterASignInOverAnother: a request that the browser sent before somebody signed
+// in over another user, or a visitor, leaves the new sign-in and its cookie alone.
+func TestLateRequestAfterASignInOverAnother(t *testing.T) {
+	byValues := func(v map[any]any) string { id, _ := v["uid"].(string); return id }
+	signIns := map[string]func(c *gin.Context, user string){
+		"Login":         func(c *gin.Context, user string) { sessionkit.Login(c, user) },
+		"Logout, Login": func(c *gin.Context, user string) { sessionkit.Logout(c); sessionkit.Login(c, user) },
+		"values":        func(c *gin.Context, user string) { sessions.Default(c).Set("uid", user) },
+	}
+	for how, signIn := range signIns {
+		for _, before := range []string{"", "alice", "bob"} {
+			t.Run(how+" over "+before, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: byValues})
+					a.On("/login", func(c *gin.Context) { signIn(c, c.Query("user")) })
+					a.On("/visit", kittest.Increment)
+					a.On("/flash", func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "x") })
+					a.On("/", kittest.Whoami)
+					b := kittest.NewBrowser(t, a)
+					b.Get("/visit")
+					if before != "" {
+						b.Get("/login?user=" + before)
+					}
+					late := b.Fork()
+					b.Get("/login?user=bob")
+					for _, path := range []string{"/visit", "/flash"} {
+						assert.Empty(t, late.Fork().Get(path).Header()["Set-Cookie"], path)
+					}
+					assert.Equal(t, "bob", b.Get("/").Body.String())
+					time.Sleep(2 * time.Minute)
+					assert.Equal(t, http.StatusNoContent, late.Get("/visit").Code, "no request is that late: it begins a session")
+				})
+			})
+		}
+	}
+}
+
+// TestLateLogoutAfterASignInOverAnother: it is that of the user before.
+func TestLateLogoutAfterASignInOverAnother(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/alice", kittest.SignIn("alice"))
+	a.On("/bob", kittest.SignIn("bob"))
+	a.On("/logout", sessionkit.Logout)
+	a.On("/goodbye", sessionkit.Logout, func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") })
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/alice")
+	late := b.Fork()
+	b.Get("/bob")
+	for path, code := range map[string]int{"/logout": http.StatusOK, "/goodbye": http.StatusServiceUnavailable} {
+		w := late.Fork().Get(path)
+		assert.Equal(t, code, w.Code, path)
+		assert.Empty(t, w.Header()["Set-Cookie"], "%s: the browser has the cookie of bob", path)
+	}
+	assert.Equal(t, "bob", b.Get("/").Body.String())
+
+	late.Get("/alice")
+	assert.Equal(t, "alice", late.Get("/").Body.String(), "a late sign-in stands, by itself")
+	assert.Equal(t, "bob", b.Get("/").Body.String())
+	b.Get("/logout")
+	assert.NotContains(t, b.Cookies, kittest.SessionCookie, "a sign-out in time drops the cookie")
+}
+
 // TestPanicOfALateRequest: an error page in front of the middleware sees nobody signed in, whatever
 // the handlers did.
 func TestPanicOfALateRequest(t *testing.T) {

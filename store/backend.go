@@ -19,6 +19,7 @@ type Ending string
 const (
 	Renewed   Ending = "renewed"    // the session has another ID now
 	SignedOut Ending = "signed-out" // its own user signed out
+	Replaced  Ending = "replaced"   // a sign-in with the same browser took its place
 	Revoked   Ending = "revoked"    // it was ended from elsewhere
 )
 

@@ -601,6 +601,11 @@ func ending(s *suite) {
 		s.Error("End of a session that has ended must not return its ID")
 	}
 	s.wantDead(id, store.SignedOut, "the first End must stand")
+	replaced := s.create(record("alice", nil))
+	if !s.end("alice", store.Replaced, replaced) {
+		s.Error("End of a live session must return its ID")
+	}
+	s.wantDead(replaced, store.Replaced, "End must keep its reason")
 	if s.update(id, store.Change{Set: map[string]string{"a": `2`}, Expires: time.Now().Add(time.Hour)}) {
 		s.Error("Update of an ended session must not find it")
 	}

@@ -42,6 +42,7 @@ func newMovingSite(a *kittest.Site) *kittest.Site {
 	a.On("/count", kittest.ShowCount)
 	a.On("/increment", kittest.Increment)
 	a.On("/login", kittest.SignIn("42"))
+	a.On("/login43", kittest.SignIn("43"))
 	a.On("/remember", kittest.SignIn("42", sessionkit.Remember()))
 	a.On("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
 	a.On("/everywhere", func(c *gin.Context) { _ = sessionkit.LogoutEverywhere(c) })
@@ -302,6 +303,13 @@ func TestMigrateOwnLateAnswer(t *testing.T) {
 	assert.Equal(t, "42", b.Get("/").Body.String())
 	b.Do(signOut)
 	assert.Empty(t, kittest.UserSessions(t, m.to, "42"))
+
+	b = m.visitor(t, "/login").At(m.after)
+	change, signOut = b.Request(http.MethodGet, "/increment"), b.Request(http.MethodGet, "/logout")
+	b.Get("/login43")
+	assert.Empty(t, b.Do(change).Header()["Set-Cookie"])
+	assert.Empty(t, b.Do(signOut).Header()["Set-Cookie"], "it is not the sign-out of the other user")
+	assert.Equal(t, "43", b.Get("/").Body.String())
 }
 
 func TestMigrateOwnLosesNothingOfParallelRequests(t *testing.T) {

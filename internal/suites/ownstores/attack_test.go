@@ -101,23 +101,32 @@ func orphan(t *testing.T, p pair, user string) {
 	require.NoError(t, err)
 }
 
-// TestLateAnswer: what a visitor's request stores that was under way at the sign-in
-// does not replace the cookie of the sign-in.
+// TestLateAnswer: what a request stores that was under way at the sign-in, be it a
+// visitor's or that of a user before, does not replace the cookie of the sign-in.
 func TestLateAnswer(t *testing.T) {
 	each(t, func(t *testing.T, p pair) {
 		nodes := two(t, p, sessionkit.Config{})
-		for _, late := range []string{"/visit", "/set?name=a&value=b", "/renew"} {
+		for _, sent := range []struct{ before, path string }{
+			{"", "/visit"},
+			{"", "/set?name=a&value=b"},
+			{"", "/renew"},
+			{"bob", "/visit"},
+			{"bob", "/set?name=a&value=b"},
+		} {
 			for _, moment := range under {
 				for _, loaded := range []bool{false, true} {
-					if moment.when == "after" && late != "/visit" {
+					if moment.when == "after" && sent.path != "/visit" {
 						continue // the others do not wait there after anything else
 					}
 					b := nodes[0].browser()
 					b.post("/visit")
+					if sent.before != "" {
+						b.signIn(sent.before)
+					}
 					second := b.at(nodes[1])
-					w := second.underWay(late, moment.when, loaded, func() { b.signIn("42") })
+					w := second.underWay(sent.path, moment.when, loaded, func() { b.signIn("42") })
 					_, set := sessionCookie(w)
-					assert.False(t, set, "%s, %s, loaded: %v: the browser has the cookie of the sign-in", late, moment.name, loaded)
+					assert.False(t, set, "%s of %q, %s, loaded: %v: the browser has the cookie of the sign-in", sent.path, sent.before, moment.name, loaded)
 					assert.Equal(t, "42", b.get("/"))
 					if w.Code != http.StatusOK {
 						assert.NotEmpty(t, nodes[1].errors(), "the lost change is reported")
