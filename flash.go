@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -54,6 +55,11 @@ const (
 	flashPrefix  = value.OwnPrefix + "flash:"
 	latestPrefix = value.OwnPrefix + "latest_flash:"
 )
+
+// isFlash reports whether a value of that name is a flash, or says that there are some.
+func isFlash(name string) bool {
+	return strings.HasPrefix(name, flashPrefix) || strings.HasPrefix(name, latestPrefix)
+}
 
 // messages is the key of flash messages among those of typed flashes, whose names
 // are never empty.

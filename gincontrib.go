@@ -316,9 +316,14 @@ func (q *request) follow() {
 }
 
 // signOutByValues ends the session. What the application has left of its values is
-// a visitor's.
+// a visitor's, and so are the flashes that this request has left.
 func (q *request) signOutByValues() {
 	left := q.handlersTexts()
+	for name, text := range q.session.Texts() {
+		if _, changed := q.session.TextIn(name); changed && isFlash(name) {
+			left[name] = text
+		}
+	}
 	q.signOut()
 	q.session.Leave(left)
 	q.refreshView()

@@ -64,6 +64,44 @@ func TestDeleteOfWhatDoesNotDecode(t *testing.T) {
 	}
 }
 
+// TestFlashBesideASignOutByValues: what a request leaves for the next one stays, also if the
+// session ends because Config.UserOf finds nobody, or another user, in its values.
+func TestFlashBesideASignOutByValues(t *testing.T) {
+	ticket := sessionkit.NewFlash[int]("ticket")
+	leave := func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+		ticket.Add(c, 7)
+	}
+	del := func(c *gin.Context) { sessions.Default(c).Delete("uid") }
+	save := func(c *gin.Context) { assert.NoError(t, sessions.Default(c).Save()) }
+	for name, handlers := range map[string][]gin.HandlerFunc{
+		"Delete":               {del, leave},
+		"a flash, then Delete": {leave, del},
+		"Delete and Save":      {del, save, leave},
+		"Clear":                {func(c *gin.Context) { sessions.Default(c).Clear() }, leave},
+		"another user":         {func(c *gin.Context) { sessions.Default(c).Set("uid", "2") }, leave},
+		"User asks in between": {del, leave, kittest.Whoami},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
+			a.On("/login", func(c *gin.Context) {
+				sessions.Default(c).Set("uid", "1")
+				sessionkit.Flash(c, sessionkit.Info, "for the user before")
+				ticket.Add(c, 1)
+			})
+			a.On("/out", handlers...)
+			a.On("/", func(c *gin.Context) {
+				c.JSON(http.StatusOK, gin.H{"messages": sessionkit.Flashes(c), "tickets": ticket.Take(c)})
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			require.Equal(t, http.StatusOK, b.Get("/out").Code)
+			assert.JSONEq(t, `{"messages":[{"level":"info","text":"Goodbye"}],"tickets":[7]}`, b.Get("/").Body.String())
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
+
 // visit is of a type that is stored with gob. It has a reference.
 type visit struct{ Pages []string }
 
