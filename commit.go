@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit/internal/client"
@@ -79,11 +80,21 @@ func (q *request) AfterHeader() {
 	_ = q.commit(false) // it is reported
 }
 
-// Answer implements [response.Committer].
+// Answer implements [response.Committer]. The page has the session of this middleware,
+// whichever other one the handlers have.
 func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	c := q.c
-	defer func(above gin.ResponseWriter) { c.Writer = above }(c.Writer)
-	c.Writer = below
+	above := c.Writer
+	shown, _ := c.Get(sessions.DefaultKey)
+	defer func() {
+		c.Writer = above
+		c.Set(sessions.DefaultKey, shown)
+	}()
+	var w response.Writer
+	w.Wrap(below, q)
+	w.Begin() // what could be committed is
+	c.Writer = &w
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	q.answer(c, problemOf(failed))
 }
 

@@ -178,6 +178,50 @@ func TestHandledContextBehindTwo(t *testing.T) {
 	kittest.NewBrowser(t, r).Get("/")
 }
 
+// TestErrorPageBehindTwo: the page that a middleware answers with has its own session, also if
+// the handlers have that of another one.
+func TestErrorPageBehindTwo(t *testing.T) {
+	config := func(name string) sessionkit.Config {
+		return sessionkit.Config{Name: name, OnError: func(*gin.Context, error) {}, ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+			user, _ := sessionkit.User(c)
+			assert.NotNil(t, sessions.Default(c).Get("count"), "gin-contrib's is the same")
+			assert.Error(t, sessionkit.Err(c))
+			c.String(p.Status, "%s of %s", user, name)
+			assert.NoError(t, http.NewResponseController(c.Writer).Flush())
+		}}
+	}
+	for fails, want := range map[string]string{"shop": "alice of shop", "admin": "root of admin"} {
+		t.Run(fails, func(t *testing.T) {
+			backends := map[string]*kittest.Backend{"shop": kittest.NewBackend(), "admin": kittest.NewBackend()}
+			r := gin.New()
+			r.Use(sessionkit.Sessions(kittest.StoreOver(backends["shop"]), config("shop")))
+			r.GET("/login", kittest.SignIn("alice"), kittest.Increment)
+			var after string
+			r.Use(func(c *gin.Context) {
+				kittest.Increment(c)
+				c.Next()
+				after, _ = sessionkit.User(c)
+			})
+			admin := r.Group("/admin", sessionkit.Sessions(kittest.StoreOver(backends["admin"]), config("admin")))
+			admin.GET("/login", kittest.SignIn("root"), kittest.Increment)
+			admin.GET("/set", func(c *gin.Context) {
+				kittest.Increment(c)
+				c.String(http.StatusOK, "done")
+				user, _ := sessionkit.User(c)
+				assert.Equal(t, "root", user, "the handler has its own again")
+			})
+			b := kittest.NewBrowser(t, r)
+			b.Get("/login")
+			b.Get("/admin/login")
+			backends[fails].Failing(kittest.ErrDown, "update")
+			w := b.Get("/admin/set", "Accept", "text/html")
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.Equal(t, want, w.Body.String())
+			assert.Equal(t, "alice", after)
+		})
+	}
+}
+
 // untilGone is a backend whose reads last until the client has gone.
 type untilGone struct {
 	store.Backend
