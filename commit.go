@@ -49,6 +49,7 @@ func (q *request) BeforeHeader(header bool) {
 func (q *request) conclude(header bool) {
 	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
 		q.undoEarly(q.kept())
+		q.forget() // so that the page does not show what is not stored
 		if q.watched != nil {
 			go q.watched.stop() // which may wait for a store, and others wait for the lock
 		}
@@ -579,11 +580,17 @@ func (q *request) discard() {
 	if q.loaded == nil {
 		return
 	}
-	q.bad, q.view, q.clearing = nil, nil, false
+	q.bad, q.clearing = nil, false
 	q.undoEarly(q.kept())
+	q.forget()
+	q.asked = true
+}
+
+// forget goes on with the session as it is stored.
+func (q *request) forget() {
+	q.view = nil
 	if q.session.Discard(); q.session.ID() == "" {
 		q.handle = keeper.Handle{}
 	}
 	q.agree()
-	q.asked = true
 }

@@ -290,6 +290,58 @@ func TestLogoutWhoseCookieIsLost(t *testing.T) {
 	}
 }
 
+// TestErrorPageAfterAFailure: the page shows who is signed in, and what is stored, and not what
+// could not be saved.
+func TestErrorPageAfterAFailure(t *testing.T) {
+	backend := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{
+		UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id },
+		ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+			user, ok := sessionkit.User(c)
+			n, _ := kittest.Count.Get(c)
+			c.String(p.Status, "%q %t %q %d %v", user, ok, sessionkit.Current(c).User, n, sessions.Default(c).Get("x"))
+			assert.ErrorIs(t, sessionkit.Err(c), kittest.ErrDown)
+		},
+	})
+	change := func(c *gin.Context) {
+		kittest.Count.Set(c, 100)
+		sessions.Default(c).Set("x", "y")
+	}
+	a.On("/login", kittest.SignIn("42"), kittest.Increment)
+	a.On("/values", func(c *gin.Context) { sessions.Default(c).Set("uid", "43") }, kittest.Increment)
+	fails := map[string]gin.HandlerFunc{
+		"/fails/login":  func(c *gin.Context) { sessionkit.Login(c, "43") },
+		"/fails/values": func(c *gin.Context) { sessions.Default(c).Set("uid", "44") },
+		"/fails/logout": sessionkit.Logout,
+		"/fails/clear":  func(c *gin.Context) { sessions.Default(c).Clear() },
+		"/fails/set":    kittest.Increment,
+		"/fails/save": func(c *gin.Context) {
+			sessions.Default(c).Set("uid", "44")
+			_ = sessions.Default(c).Save() // with a session it is saved with the response
+		},
+	}
+	for path, handler := range fails {
+		a.On(path, handler, change, func(c *gin.Context) {
+			backend.Failing(kittest.ErrDown, "create", "update", "rotate", "end")
+			c.String(http.StatusOK, "done")
+		})
+	}
+	for _, before := range []struct{ path, shown string }{
+		{"/", `"" false "" 0 <nil>`},
+		{"/login", `"42" true "42" 1 <nil>`},
+		{"/values", `"43" true "43" 1 <nil>`},
+	} {
+		for path := range fails {
+			backend.Failing(nil)
+			b := kittest.NewBrowser(t, a)
+			b.Get(before.path)
+			w := b.Get(path, "Accept", "text/html")
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code, before.path+path)
+			assert.Equal(t, before.shown, w.Body.String(), before.path+path)
+		}
+	}
+}
+
 // TestSignInAgainBesideAnotherRequest: a sign-in over the user's own session, which
 // another request comes upon before it is admitted, ends nothing that nobody has ended.
 func TestSignInAgainBesideAnotherRequest(t *testing.T) {
