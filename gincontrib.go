@@ -85,7 +85,9 @@ func (g *ginSession) Clear() {
 		clear(view.Values)
 		q.removeAll(q.handlersTexts())
 		if q.session.User() != "" {
+			life := q.session.SaidOfLife() // which Clear of gin-contrib leaves as well
 			q.signOut()
+			q.session.Leave(life)
 		}
 	})
 }
@@ -308,17 +310,21 @@ func (q *request) follow() {
 		return
 	}
 	if q.session.User() != "" && q.session.User() != user {
-		q.signOutByValues()
+		q.signOutByValues(user)
 	}
 	if q.valuesUser = user; user != "" && q.session.User() != user {
 		q.signInAs(user, signin.SignIn{Values: true})
 	}
 }
 
-// signOutByValues ends the session. What the application has left of its values is
-// a visitor's, and so are the flashes that this request has left.
-func (q *request) signOutByValues() {
+// signOutByValues ends the session, which another user follows, or a visitor if that is
+// "". What the application has left of its values is theirs, and so are the flashes that
+// this request has left.
+func (q *request) signOutByValues(next string) {
 	left := q.handlersTexts()
+	if next != "" {
+		maps.Copy(left, q.session.SaidOfLife())
+	}
 	for name, text := range q.session.Texts() {
 		if _, changed := q.session.TextIn(name); changed && isFlash(name) {
 			left[name] = text

@@ -4,6 +4,8 @@ import (
 	"encoding/gob"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -99,6 +101,55 @@ func TestFlashBesideASignOutByValues(t *testing.T) {
 			assert.JSONEq(t, `{"messages":[{"level":"info","text":"Goodbye"}],"tickets":[7]}`, b.Get("/").Body.String())
 			assert.Empty(t, a.Errors())
 		})
+	}
+}
+
+// TestOptionsBeforeASignInOverAnother: how long the session lives may be said before somebody
+// signs in over another user, too. A sign-out leaves nothing of it to a visitor.
+func TestOptionsBeforeASignInOverAnother(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	setUID := func(c *gin.Context) { sessions.Default(c).Set("uid", c.Query("id")) }
+	signIns := map[string]gin.HandlersChain{
+		"Login":         {func(c *gin.Context) { sessionkit.Login(c, c.Query("id")) }},
+		"values":        {setUID},
+		"Clear, values": {func(c *gin.Context) { sessions.Default(c).Clear() }, setUID},
+	}
+	for name, signIn := range signIns {
+		for _, before := range []string{"", "1", "2"} {
+			t.Run(name+" over "+before, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := memstore.New()
+					defer s.Close()
+					a := kittest.NewSite(s, sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
+					live := func(c *gin.Context) { sessions.Default(c).Options(sessions.Options{MaxAge: int(month / time.Second)}) }
+					a.On("/login", signIn...)
+					a.On("/remember", append(gin.HandlersChain{live}, signIn...)...)
+					a.On("/logout", live, sessionkit.Logout, kittest.Increment)
+					a.On("/delete", live, func(c *gin.Context) { sessions.Default(c).Delete("uid") }, kittest.Increment)
+					a.On("/", kittest.Whoami)
+					b := kittest.NewBrowser(t, a)
+					if before != "" {
+						b.Get("/login?id=" + before)
+					}
+					set := kittest.SetCookies(b.Get("/remember?id=2"))
+					require.Len(t, set, 1)
+					assert.GreaterOrEqual(t, set[0].MaxAge, int(month/time.Second))
+					time.Sleep(48 * time.Hour)
+					assert.Equal(t, "2", b.Get("/").Body.String())
+
+					outs := []string{"/logout"}
+					if name != "Login" {
+						outs = append(outs, "/delete")
+					}
+					for _, out := range outs {
+						b.Get("/login?id=2")
+						set = kittest.SetCookies(b.Get(out))
+						require.Len(t, set, 1, out)
+						assert.Zero(t, set[0].MaxAge, out)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -140,7 +140,9 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 			in.Remembered, in.Idle, in.Lifetime = before.Remembered, before.Idle, before.Lifetime
 		}
 	default:
+		life := q.session.SaidOfLife()
 		q.restart()
+		q.session.Leave(life)
 	}
 	if !lastsAsBefore {
 		q.session.EndVisit()

@@ -158,6 +158,16 @@ func (s *Session) LiveFor(seconds int) bool {
 	return s.Put(value.MaxAge, text)
 }
 
+// SaidOfLife returns the text by its name of what this request has said of how long the
+// session lives, to be left for another one. It is nil if it has said nothing.
+func (s *Session) SaidOfLife() map[string]string {
+	text, ok := s.values.text(value.MaxAge)
+	if !ok || !s.lifeSet {
+		return nil
+	}
+	return map[string]string{value.MaxAge: text}
+}
+
 // ID returns the ID of the stored session, "" if there is none. After Restart it is that
 // of the one that ends.
 func (s *Session) ID() string { return s.stored.ID }
