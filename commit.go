@@ -315,6 +315,9 @@ func (q *request) update(plan session.Plan, header bool) error {
 		k.Cookie = q.handle.Cookie
 	}
 	q.sends = q.sends || again && header
+	if !header && !q.bearer && session.Relived(plan.Change) {
+		q.report(fmt.Errorf("sessionkit: the session has another MaxAge, and its cookie has not: %w", q.canSendCookie(header)))
+	}
 	q.session.Updated(k.Stored, plan.Change)
 	q.goOn(k.Handle)
 	return nil

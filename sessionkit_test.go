@@ -400,6 +400,11 @@ func TestChangeAfterTheHeader(t *testing.T) {
 	a.On("/login", func(c *gin.Context) { c.String(http.StatusOK, "begun"); sessionkit.Login(c, "42") })
 	a.On("/renew", func(c *gin.Context) { c.String(http.StatusOK, "begun"); sessionkit.Renew(c) })
 	a.On("/logout", func(c *gin.Context) { c.String(http.StatusOK, "begun"); sessionkit.Logout(c) })
+	a.On("/options", func(c *gin.Context) {
+		c.String(http.StatusOK, "begun")
+		sessions.Default(c).Options(sessions.Options{MaxAge: 3600})
+		assert.NoError(t, sessions.Default(c).Save(), "the session has it")
+	})
 	a.On("/", kittest.ShowCount)
 	b := kittest.NewBrowser(t, a)
 
@@ -422,6 +427,13 @@ func TestChangeAfterTheHeader(t *testing.T) {
 		require.Len(t, a.Errors(), 1, path)
 		assert.JSONEq(t, `{"n": 100, "ok": true}`, b.Get("/").Body.String(), "the session stands as it was: %s", path)
 	}
+	b.Get("/options")
+	errs = a.Errors()
+	require.Len(t, errs, 1, "the cookie lives as before")
+	require.ErrorContains(t, errs[0], "the session has another MaxAge, and its cookie has not")
+	require.ErrorContains(t, errs[0], "before writing")
+	b.Get("/options")
+	assert.Empty(t, a.Errors(), "it is no change")
 	b.Get("/logout")
 	assert.Empty(t, a.Errors())
 	assert.JSONEq(t, `{"n": 0, "ok": false}`, b.Get("/").Body.String(), "a sign-out needs no cookie")

@@ -91,7 +91,7 @@ func (s *Session) giveLine() {
 
 func (s *Session) update(act Act, now time.Time) Plan {
 	p := Plan{Act: act, Change: s.Seen(store.Change{Set: s.values.set, Delete: s.values.drop}, now)}
-	p.Cookie = s.RenewsCookie(p.Change) || relived(p.Change)
+	p.Cookie = s.RenewsCookie(p.Change) || Relived(p.Change)
 	return p
 }
 
@@ -119,7 +119,7 @@ func (s *Session) keepsSignIn() bool {
 
 // Seen adds to a change that the session is used, if that is to be recorded.
 func (s *Session) Seen(c store.Change, now time.Time) store.Change {
-	if s.due && !s.Passive || relived(c) {
+	if s.due && !s.Passive || Relived(c) {
 		c.Seen = now
 		c.Expires = s.life().expires(&s.stored.Record, s.SignedIn(), c.Seen)
 	}
@@ -130,7 +130,7 @@ func (s *Session) Seen(c store.Change, now time.Time) store.Change {
 // as another request has left it: what else this request is about to say of its life counts
 // once that is stored, and what the change says so far not at all.
 func (s *Session) SeenAlone(c store.Change, r *store.Record, now time.Time) store.Change {
-	if s.due && !s.Passive || !c.Seen.IsZero() || relived(c) {
+	if s.due && !s.Passive || !c.Seen.IsZero() || Relived(c) {
 		in := signInOf(r)
 		c.Seen = now
 		c.Expires = s.Policy.life(r.User, in, textAfter(c, r, value.MaxAge), textAfter(c, r, value.Until)).expires(r, in, now)

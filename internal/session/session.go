@@ -318,8 +318,8 @@ func (s *Session) life() life {
 	return s.Policy.life(s.user, s.SignedIn(), maxAge, until)
 }
 
-// relived reports whether a change gives the session another life.
-func relived(c store.Change) bool {
+// Relived reports whether a change gives the session another life.
+func Relived(c store.Change) bool {
 	return c.Set[value.MaxAge] != "" || slices.Contains(c.Delete, value.MaxAge)
 }
 
