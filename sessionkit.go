@@ -310,7 +310,7 @@ func (k *kit) among(around []*request) *request {
 				Reason: "another Sessions in the same request answers there; give this one another BoundPath",
 			})
 		}
-		if q.kit.site.SecureName == k.site.SecureName {
+		if q.kit.site.SecureName == k.site.SecureName || q.kit.Name == k.Name { // without a prefix, as on localhost, Path and Domain make no difference
 			panic(&ConfigError{
 				Field: "Config.Name", Value: quote(k.Name),
 				Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",

@@ -308,7 +308,8 @@ func TestTwoOfOneName(t *testing.T) {
 	r.GET("/other", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), kittest.SignIn("root"), kittest.Whoami)
 	r.GET("/", kittest.Whoami)
 	r.GET("/between", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), sessionkit.Sessions(memstore.New()), kittest.SignIn("42"))
-	for _, path := range []string{"/same", "/between"} {
+	r.GET("/path", sessionkit.Sessions(memstore.New(), sessionkit.Config{Path: "/path"}), kittest.SignIn("42"))
+	for _, path := range []string{"/same", "/between", "/path"} {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://example.com"+path, nil))
 		assert.Contains(t, w.Body.String(), `sessionkit: Config.Name is "session": another Sessions of this name runs in the same request`)
