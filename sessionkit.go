@@ -84,7 +84,8 @@ import (
 // does. One with a JSON serializer, such as redistore.JSONSerializer, does not, and typed
 // values are lost there.
 //
-// A request may pass several, if each has a Config.Name of its own. A handler has the
+// A request may pass several, if each has a Config.Name of its own, and a
+// Config.TokenHeader of its own if it has any. A handler has the
 // session of the last one. Each saves its session by itself: if one fails, the response
 // becomes a 503, and what the others have saved stands.
 //
@@ -297,8 +298,8 @@ func requestsAround(c *gin.Context, shown *request) []*request {
 }
 
 // among returns the request of this very middleware, nil if there is none. It panics
-// where another one would answer to the same cookie, of which the outer one's would be
-// all that the browser gets.
+// where another one would answer to the same cookie or token, of which the outer one's would
+// be all that the client gets.
 func (k *kit) among(around []*request) *request {
 	for _, q := range around {
 		if q.kit == k {
@@ -308,6 +309,12 @@ func (k *kit) among(around []*request) *request {
 			panic(&ConfigError{
 				Field: "Config.BoundPath", Value: quote(k.BoundPath),
 				Reason: "another Sessions in the same request answers there; give this one another BoundPath",
+			})
+		}
+		if k.TokenHeader != "" && k.TokenHeader == q.kit.TokenHeader {
+			panic(&ConfigError{
+				Field: "Config.TokenHeader", Value: quote(k.TokenHeader),
+				Reason: "another Sessions in the same request sends its tokens there; give this one another TokenHeader",
 			})
 		}
 		if q.kit.site.SecureName == k.site.SecureName || q.kit.Name == k.Name { // without a prefix, as on localhost, Path and Domain make no difference

@@ -319,6 +319,23 @@ func TestTwoOfOneName(t *testing.T) {
 	assert.Empty(t, b.Get("/").Body.String())
 }
 
+// TestTwoOfOneTokenHeader: a response has room for the token of one of them.
+func TestTwoOfOneTokenHeader(t *testing.T) {
+	serve := func(inner string) int {
+		r := gin.New()
+		r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{TokenHeader: "Authorization"}))
+		r.GET("/", sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin", TokenHeader: inner}), kittest.SignIn("root"))
+		return kittest.NewBrowser(t, r).Get("/").Code
+	}
+	for _, same := range []string{"Authorization", "authorization"} {
+		assert.PanicsWithError(t, `sessionkit: Config.TokenHeader is "Authorization": another Sessions in the same request sends its tokens there; `+
+			"give this one another TokenHeader", func() { serve(same) })
+	}
+	for _, other := range []string{"X-Admin-Token", ""} {
+		assert.Equal(t, http.StatusOK, serve(other))
+	}
+}
+
 // TestOneInsideAnother: a middleware before the inner one goes on with the session
 // that it knows.
 func TestOneInsideAnother(t *testing.T) {
