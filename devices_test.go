@@ -421,3 +421,33 @@ func TestListedSessionEnds(t *testing.T) {
 	require.Len(t, list, 1)
 	assert.True(t, list[0].EndsAt.Equal(list[0].SignedInAt.Add(24*time.Hour)), "%v, signed in at %v", list[0].EndsAt, list[0].SignedInAt)
 }
+
+// TestRevokeAllOfTwoNames: what the documents call for a changed password if an area has a
+// session of its own ends those there, too, which LogoutOthers leaves.
+func TestRevokeAllOfTwoNames(t *testing.T) {
+	s := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s))
+	r.GET("/login", kittest.SignIn("root"))
+	r.GET("/", kittest.Whoami)
+	r.GET("/others", func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) })
+	r.GET("/all", func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		_, err := s.RevokeAll(c, user, sessionkit.Current(c).ID)
+		assert.NoError(t, err)
+	})
+	admin := r.Group("/admin", sessionkit.Sessions(s, sessionkit.Config{Name: "admin"}))
+	admin.GET("/login", kittest.SignIn("root"))
+	admin.GET("", kittest.Whoami)
+	thief, owner := kittest.NewBrowser(t, r), kittest.NewBrowser(t, r)
+	thief.Get("/login")
+	thief.Get("/admin/login")
+	owner.Get("/login")
+
+	owner.Get("/others")
+	assert.Empty(t, thief.Get("/").Body.String())
+	assert.Equal(t, "root", thief.Get("/admin").Body.String(), "of another name")
+	owner.Get("/all")
+	assert.Empty(t, thief.Get("/admin").Body.String())
+	assert.Equal(t, "root", owner.Get("/").Body.String(), "the current session stays")
+}
