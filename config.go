@@ -55,7 +55,9 @@ type Config struct {
 	// Path is the part of the site that sees the cookie. Default: "/".
 	Path string
 
-	// SameSite is the cookie's SameSite attribute. Default: Lax.
+	// SameSite is the cookie's SameSite attribute. Default: Lax. With Strict, browsers do
+	// not send the cookie along with a link from another site, such as a mail: the page
+	// has no session, and if it stores something, a new one takes the place of the user's.
 	SameSite http.SameSite
 
 	// Partitioned keeps a cookie jar for each site that embeds this one (CHIPS).
@@ -81,7 +83,10 @@ type Config struct {
 	// TrustedOrigins are the origins, such as "https://app.example.com", whose
 	// cross-origin POST, PUT, PATCH and DELETE requests are let through. With DeviceBound
 	// the pages of those on the same site may also have the browser refresh the bound
-	// cookie.
+	// cookie. Such a request from another site comes without the session, unless SameSite is
+	// None: if its handler stores something, a new session takes the place of the user's.
+	// For a form that another site posts, use CookielessRoutes, and redirect by a 303 to a
+	// page that has the session.
 	TrustedOrigins []string
 
 	// CookielessRoutes are the requests that are authenticated by something other than
