@@ -84,6 +84,9 @@ func (k Key[T]) get(q *request) (v T, ok bool) {
 // what v points to have no effect. A value that does not encode, or that T writes by a
 // method of its own and cannot read back, makes the save fail, so the response becomes a
 // 503, and [Err] tells it.
+//
+// The last of several requests wins. But setting the value that this request has loaded is
+// no change, and writes nothing: if another request has changed it since, that stands.
 func (k Key[T]) Set(c *gin.Context, v T) {
 	q := requestOf(c, "Key.Set")
 	q.lock()
@@ -142,8 +145,8 @@ func (k Key[T]) delete(q *request) {
 // If there is no stored session yet, or this request begins a new one, f is called
 // once, on this request's own value, and the result is saved before the response goes
 // out, as by Set. So it is over a store of gin-contrib: requests at the same time may
-// overwrite each other's results there. A value that this request has Set is updated
-// on top of that, whatever stands in the store.
+// overwrite each other's results there. A value that this request has Set to another than
+// it had loaded is updated on top of that, whatever stands in the store.
 //
 // The error is [store.ErrEnded] if the session has ended meanwhile,
 // [store.ErrTooLarge], or why the result does not encode: these are the handler's to

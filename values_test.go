@@ -177,6 +177,43 @@ func TestSetKeepsNoReference(t *testing.T) {
 	b.Get("/get")
 }
 
+// TestSetBesideAnotherRequest: the last one wins, unless what it sets is what it has loaded,
+// which is no change. An Update goes on from what this request has changed.
+func TestSetBesideAnotherRequest(t *testing.T) {
+	plusOne := func(n int) int { return n + 1 }
+	for name, test := range map[string]struct {
+		set, want, updated int // 5 is loaded, and another request stores 50
+	}{
+		"another value":    {7, 7, 8},
+		"as it was loaded": {5, 50, 51},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			for path, n := range map[string]int{"/5": 5, "/50": 50} {
+				a.On(path, func(c *gin.Context) { kittest.Count.Set(c, n) })
+			}
+			a.On("/", func(c *gin.Context) { n, _ := kittest.Count.Get(c); c.String(http.StatusOK, "%d", n) })
+			b := kittest.NewBrowser(t, a)
+			meanwhile := func() { b.Get("/50") }
+			b.Get("/5")
+			t.Run("Set", func(t *testing.T) {
+				kittest.UnderWay(t, a, b, func(c *gin.Context) { kittest.Count.Set(c, test.set) }, meanwhile)
+				assert.Equal(t, fmt.Sprint(test.want), b.Get("/").Body.String())
+			})
+			b.Get("/5")
+			t.Run("Set and Update", func(t *testing.T) {
+				kittest.UnderWay(t, a, b, func(c *gin.Context) {
+					kittest.Count.Set(c, test.set)
+					n, err := kittest.Count.Update(c, plusOne)
+					assert.NoError(t, err)
+					assert.Equal(t, test.updated, n)
+				}, meanwhile)
+				assert.Equal(t, fmt.Sprint(test.updated), b.Get("/").Body.String())
+			})
+		})
+	}
+}
+
 func TestKeysThatCannotWork(t *testing.T) {
 	type hidden struct{ a int }
 	_ = hidden{}.a
