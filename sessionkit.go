@@ -405,6 +405,9 @@ func requestOf(c *gin.Context, call string) *request {
 	if q := findRequest(c); q != nil {
 		return q
 	}
+	if _, another := c.Get(sessions.DefaultKey); another {
+		panic("sessionkit: " + call + " called behind gin-contrib's sessions.Sessions, which has a session of its own: use sessionkit.Sessions(store) in its place")
+	}
 	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")
 }
 

@@ -274,3 +274,19 @@ func TestWithoutMiddleware(t *testing.T) {
 		})
 	}
 }
+
+// TestBehindGinContribsMiddleware: the panic names what hides the session.
+func TestBehindGinContribsMiddleware(t *testing.T) {
+	buffer := func(c *gin.Context) { c.Writer = &struct{ gin.ResponseWriter }{c.Writer} } // as one that compresses does
+	for name, before := range map[string][]gin.HandlerFunc{
+		"alone":             {sessions.Sessions("old", memstore.New())},
+		"behind sessionkit": {sessionkit.Sessions(memstore.New()), buffer, sessions.Sessions("old", memstore.New())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := gin.New()
+			r.GET("/", append(before, kittest.Whoami)...)
+			assert.PanicsWithValue(t, "sessionkit: User called behind gin-contrib's sessions.Sessions, which has a session of its own: "+
+				"use sessionkit.Sessions(store) in its place", func() { kittest.NewBrowser(t, r).Get("/") })
+		})
+	}
+}
