@@ -303,6 +303,9 @@ func (q *request) update(plan session.Plan, header bool) error {
 			return err
 		}
 	}
+	if q.session.RenewsCookie(plan.Change) {
+		plan.Change = q.session.CookieSent(plan.Change, header)
+	}
 	k, outcome, err := q.kit.keeper.Update(q.r, q.kept(), plan.Change)
 	if err != nil {
 		return err

@@ -119,7 +119,7 @@ func TestOptionsBeforeASignInOverAnother(t *testing.T) {
 			t.Run(name+" over "+before, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := memstore.New()
-					defer s.Close()
+					defer func() { _ = s.Close() }()
 					a := kittest.NewSite(s, sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
 					live := func(c *gin.Context) { sessions.Default(c).Options(sessions.Options{MaxAge: int(month / time.Second)}) }
 					a.On("/login", signIn...)

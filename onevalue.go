@@ -243,6 +243,9 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 	for tries := 0; ; tries++ {
 		stored := q.session.Stored()
 		change = q.session.SeenAlone(change, &stored.Record, time.Now())
+		if q.session.RenewsCookie(change) {
+			change = q.session.CookieSent(change, !q.writer.Begun())
+		}
 		outcome, err = q.changeOnce(change)
 		if err != nil || outcome.Found || tries == mostRenewals {
 			break

@@ -586,6 +586,60 @@ func TestFresh(t *testing.T) {
 	})
 }
 
+// TestVisitorWhoStays: the cookie of a session that is used does not run out, also if the first
+// use of each day is by a response that can send none, such as that of a WebSocket.
+func TestVisitorWhoStays(t *testing.T) {
+	begun := func(c *gin.Context) { c.Writer.WriteHeaderNow() }
+	update := func(c *gin.Context) {
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+	}
+	for name, first := range map[string]gin.HandlersChain{
+		"read":         {begun, func(c *gin.Context) { kittest.Count.Get(c) }},
+		"set":          {begun, kittest.Increment},
+		"update":       {begun, update},
+		"read in time": {kittest.ShowCount},
+	} {
+		for page, handler := range map[string]gin.HandlerFunc{"Get": kittest.ShowCount, "Set": kittest.Increment, "Update": update} {
+			t.Run(name+", then "+page, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := memstore.New()
+					defer func() { _ = s.Close() }()
+					a := kittest.NewSite(s, sessionkit.Config{VisitorFor: 2 * time.Hour})
+					a.On("/begin", kittest.Increment)
+					a.On("/first", first...)
+					a.On("/page", handler)
+					b := kittest.NewBrowser(t, a)
+					var ends time.Time
+					sent := 0
+					get := func(path string) {
+						require.True(t, ends.IsZero() || time.Now().Before(ends), "the browser has dropped the cookie")
+						for _, c := range kittest.SetCookies(b.Get(path)) {
+							ends = time.Now().Add(time.Duration(c.MaxAge) * time.Second)
+							sent++
+						}
+						counts, err := s.Count(t.Context())
+						require.NoError(t, err)
+						require.Equal(t, 1, counts.Live, "it is one session all the time")
+					}
+					get("/begin")
+					for range 2 {
+						for range 14 {
+							time.Sleep(96 * time.Minute) // 15 times a day
+							get("/page")
+						}
+						time.Sleep(96 * time.Minute)
+						get("/first")
+					}
+					assert.InDelta(t, 3, sent, 1, "it is sent once a day")
+					time.Sleep(2 * time.Hour)
+					get("/page")
+				})
+			})
+		}
+	}
+}
+
 // TestVisitors: a visitor's session outlives the browser, and makes nobody's sign-in
 // longer.
 func TestVisitors(t *testing.T) {

@@ -164,7 +164,22 @@ func (s *Session) RenewsCookie(c store.Change) bool {
 		return false
 	}
 	l := s.life()
-	return l.renewsCookie(&s.stored.Record, c.Seen) || s.Policy.Rolling && l.endless()
+	_, due := s.values.text(value.CookieDue)
+	return l.renewsCookie(&s.stored.Record, c.Seen) || (due || s.Policy.Rolling) && l.endless()
+}
+
+// CookieSent returns a change that has the browser get its cookie anew, as a response makes
+// it that sends the cookie. One that cannot leaves that to the next: the use that the change
+// records would otherwise count for the whole day.
+func (s *Session) CookieSent(c store.Change, sent bool) store.Change {
+	_, due := s.values.text(value.CookieDue)
+	switch {
+	case sent && due:
+		c.Delete = append(slices.Clip(c.Delete), value.CookieDue)
+	case !sent && !due && !s.Policy.Rolling:
+		c.Set = value.With(c.Set, value.CookieDue, "1")
+	}
+	return c
 }
 
 // ByItself makes a sign-in one of its own: the session that it was to take over has

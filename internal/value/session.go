@@ -20,6 +20,10 @@ const (
 	Until  = OwnPrefix + "until"   // Unix seconds: at least until then
 )
 
+// CookieDue is the name of a value that is there if the browser is to get its cookie again,
+// which the last response that recorded a use on a new day could not send.
+const CookieDue = OwnPrefix + "cookie_due"
+
 // keyPrefix begins the name of a value whose key is not a string, or is one that
 // would be taken for another name.
 const keyPrefix = "_key:"
