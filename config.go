@@ -77,7 +77,8 @@ type Config struct {
 	ClearSiteData []string
 
 	// Secrets are the keys of Signed and Encrypted cookies, 32 bytes or more each.
-	// The first one writes, all of them read: put a new one in front to rotate.
+	// The first one writes, all of them read. To rotate, first add a new one behind the
+	// others in all processes, then move it to the front.
 	Secrets [][]byte
 
 	// TrustedOrigins are the origins, such as "https://app.example.com", whose

@@ -43,13 +43,15 @@ const (
 )
 
 // CookieOptions are the attributes of a cookie. The zero value is a cookie for the
-// whole of this host, until the browser closes, that no script can read and no
-// other site's requests carry: Secure; HttpOnly; SameSite=Lax; Path=/ (OWASP ASVS
-// 5.0 section 3.3). On a developer's own machine it goes without Secure.
+// whole of this host, until the browser closes, that no script can read: Secure;
+// HttpOnly; SameSite=Lax; Path=/ (OWASP ASVS 5.0 section 3.3). Of the requests that
+// other sites cause, only those that open a page carry it, as links do. On a
+// developer's own machine it goes without Secure.
 type CookieOptions struct {
 	// MaxAge is how long the browser keeps the cookie, at most 400 days (RFC
 	// 6265bis section 5.5). It is bound into Signed and Encrypted cookies.
-	// Default: 0, until the browser closes.
+	// Default: 0, until the browser closes; a copy of a Signed or Encrypted cookie is
+	// then accepted until its secret is removed.
 	MaxAge time.Duration
 
 	Domain         string        // lets subdomains see the cookie; default: this host alone

@@ -300,8 +300,9 @@ func ExampleConfig_slog() {
 	// POST /logout: 200
 }
 
-// A new secret is put in front. Cookies of the old one are read until it is taken
-// out, MaxAge of the longest-lived cookie later.
+// A new secret is put behind the others first, so that every process reads it before
+// one writes it. Cookies of the old one are read until it is taken out, MaxAge of the
+// longest-lived cookie later.
 func ExampleConfig_secrets() {
 	visits := sessionkit.NewCookie[int]("visits", sessionkit.CookieOptions{Protection: sessionkit.Signed, MaxAge: 30 * 24 * time.Hour})
 
@@ -322,7 +323,9 @@ func ExampleConfig_secrets() {
 	site := newSite(oldSecret)
 	visit := newVisitor(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { site.ServeHTTP(w, r) }))
 	visit("GET", "/")
-	site = newSite(newSecret, oldSecret) // the new one writes, both read
+	site = newSite(oldSecret, newSecret) // in all processes: both are read
+	visit("GET", "/")
+	site = newSite(newSecret, oldSecret) // then in all processes: the new one writes
 	visit("GET", "/")
 	site = newSite(newSecret) // a month later
 	visit("GET", "/")
@@ -330,6 +333,7 @@ func ExampleConfig_secrets() {
 	// GET /: 200 0 <nil>
 	// GET /: 200 1 <nil>
 	// GET /: 200 2 <nil>
+	// GET /: 200 3 <nil>
 }
 
 // A job that takes a while tells the user who began it that it is done, by the ID of

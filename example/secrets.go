@@ -11,8 +11,9 @@ import (
 )
 
 // readSecrets reads the secrets of sealed cookies: one a line, in base64. The first
-// one seals, all of them open, so to rotate put a new line in front. A file that is
-// not there is made, with a new secret. Processes that share sessions share it.
+// one seals, all of them open. To rotate, first add a new line at the end, for all
+// processes, then move it to the front. A file that is not there is made, with a new
+// secret. Processes that share sessions share it.
 func readSecrets(name string) ([][]byte, error) {
 	text, err := os.ReadFile(name) // #nosec G304 -- it is named by whoever starts the program
 	if errors.Is(err, fs.ErrNotExist) {

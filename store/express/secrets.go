@@ -13,7 +13,8 @@ import (
 )
 
 // Secrets are the keys by which cookie-parser and express-session sign cookies: the
-// first one signs, all of them verify. Put a new one in front to rotate.
+// first one signs, all of them verify. To rotate, first add a new one behind the others
+// in all processes, then move it to the front.
 //
 // Sign and Unsign are for cookies of the application's own, with SetCookie and
 // GetCookie of package sessionkit:
