@@ -377,7 +377,7 @@ func (q *request) runInside(f func(*gin.Context)) {
 // refuseOrigin answers a cross-origin request. Its page begins no session: the browser
 // does not send a SameSite cookie along, and the new one would take the place of the user's.
 func (q *request) refuseOrigin(cause error) {
-	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins "+
+	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins, or have the proxy keep Host if it is this site's own "+
 		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error): %w",
 		q.r.Method, config.Shorten(q.r.Header.Get("Origin"), 200), cause)
 	q.c.Abort()

@@ -85,6 +85,7 @@ func TestBehindNginx(t *testing.T) {
 			assert.Equal(t, "42 from 127.0.0.1", body)
 			if test.settings == "" {
 				assert.Contains(t, log.String(), "Origin does not match Host")
+				assert.Contains(t, log.String(), "have the proxy keep Host")
 				assert.Contains(t, log.String(), "let the proxy in front send X-Forwarded-Proto")
 			} else {
 				assert.NotContains(t, log.String(), "a Secure cookie was set")
@@ -105,9 +106,14 @@ func TestWhatTheLogSays(t *testing.T) {
 		debug  bool
 		want   string // the beginning
 	}{
-		"plain HTTP":                {host: "shop.example.com", want: "a Secure cookie was set over plain HTTP, where browsers drop it"},
-		"a proxy without TLS":       {host: "shop.example.com", header: []string{"X-Forwarded-Proto", "http"}, want: "a Secure cookie was set, but the proxy says that the browser uses plain HTTP"},
-		"release mode on localhost": {host: "localhost:8080", want: "a Secure cookie was set for localhost over plain HTTP, where some browsers (Safari) drop it"},
+		"plain HTTP":          {host: "shop.example.com", want: "a Secure cookie was set over plain HTTP, where browsers drop it"},
+		"a proxy without TLS": {host: "shop.example.com", header: []string{"X-Forwarded-Proto", "http"}, want: "a Secure cookie was set, but the proxy says that the browser uses plain HTTP"},
+		"a proxy without TLS that does not say so": {
+			host: "shop.example.com", header: []string{"X-Forwarded-For", "203.0.113.7", "Origin", "http://shop.example.com"},
+			want: "a Secure cookie was set over plain HTTP, where browsers drop it",
+		},
+		"a proxy with TLS that does not say so": {host: "shop.example.com", header: []string{"X-Forwarded-For", "203.0.113.7", "Origin", "https://shop.example.com"}},
+		"release mode on localhost":             {host: "localhost:8080", want: "a Secure cookie was set for localhost over plain HTTP, where some browsers (Safari) drop it"},
 		"debug mode behind a silent proxy": {
 			host: "localhost:8080", header: []string{"Origin", "https://shop.example.com"}, debug: true,
 			want: "a cookie without Secure was set for localhost, but the request came from",
@@ -136,6 +142,28 @@ func TestWhatTheLogSays(t *testing.T) {
 			assert.Contains(t, log.String(), "sessionkit: "+test.want)
 			assert.Contains(t, string(text), test.want, "the document has it")
 		})
+	}
+}
+
+// TestEachWarningOnce: the log says each thing once, so that a probe by another address
+// hides none of them.
+func TestEachWarningOnce(t *testing.T) {
+	inReleaseMode(t)
+	log := logged(t)
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.GET("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
+	for range 2 {
+		for url, proto := range map[string]string{"http://10.1.2.3:8080/login": "", "http://localhost:8080/login": "", "http://shop.example.com/login": "http"} {
+			q := httptest.NewRequest(http.MethodGet, url, nil)
+			if proto != "" {
+				q.Header.Set("X-Forwarded-Proto", proto)
+			}
+			r.ServeHTTP(httptest.NewRecorder(), q)
+		}
+	}
+	for _, warning := range []string{"over plain HTTP, where browsers drop it", "for localhost over plain HTTP", "the proxy says that the browser uses plain HTTP"} {
+		assert.Equal(t, 1, strings.Count(log.String(), warning), warning)
 	}
 }
 

@@ -29,7 +29,7 @@ type Site struct {
 	// sessions, for a connection over HTTPS or not; nil: there is none.
 	Shared func(https bool) http.Cookie
 
-	warned atomic.Bool
+	warned [warnings]atomic.Bool
 }
 
 // SecureName returns the session cookie's name if the cookie is Secure.
@@ -110,37 +110,46 @@ func (s *Site) Unreachable(c *gin.Context) string {
 	return ""
 }
 
-// Warn logs once that a browser will drop a cookie.
+// The warnings. Each one is logged once, so that none hides another.
+const (
+	warnPublicName = iota
+	warnProxy
+	warnPlainHTTP
+	warnLocalhost
+	warnings
+)
+
+// Warn logs that a browser will drop a cookie.
 func (s *Site) Warn(r *http.Request, secure bool) {
-	if reason := doubtful(r, secure); reason != "" && s.warned.CompareAndSwap(false, true) {
+	if warning, reason := doubtful(r, secure); reason != "" && s.warned[warning].CompareAndSwap(false, true) {
 		slog.WarnContext(r.Context(), "sessionkit: "+reason, "host", r.Host)
 	}
 }
 
 // doubtful returns why the browser will drop a cookie that this response sets, or
 // send it where it should not, and the remedy; "" if nothing tells.
-func doubtful(r *http.Request, secure bool) string {
+func doubtful(r *http.Request, secure bool) (warning int, reason string) {
 	proto := address.Proto(r.Header)
 	switch local := address.IsLocal(r.Host); {
 	case r.TLS != nil || proto == "https":
-		return ""
+		return 0, ""
 	case !secure:
 		for _, field := range []string{"Origin", "Referer"} {
 			if host := address.HostOf(r.Header.Get(field)); local && host != "" && !address.IsLocal(host) {
-				return "a cookie without Secure was set for localhost, but the request came from " + strconv.Quote(config.Shorten(host, 100)) +
+				return warnPublicName, "a cookie without Secure was set for localhost, but the request came from " + strconv.Quote(config.Shorten(host, 100)) +
 					": if this machine is reached under a public name, call gin.SetMode(gin.ReleaseMode), or let the proxy in front send X-Forwarded-Proto"
 			}
 		}
-		return ""
+		return 0, ""
 	case proto != "":
-		return "a Secure cookie was set, but the proxy says that the browser uses plain HTTP, over which browsers drop it: " +
+		return warnProxy, "a Secure cookie was set, but the proxy says that the browser uses plain HTTP, over which browsers drop it: " +
 			"serve HTTPS, or set Config.InsecureHTTP"
-	case !local && !address.Forwarded(r.Header):
-		return "a Secure cookie was set over plain HTTP, where browsers drop it: " +
+	case !local && (!address.Forwarded(r.Header) || r.Header.Get("Origin") == "http://"+r.Host): // a form says how its page came
+		return warnPlainHTTP, "a Secure cookie was set over plain HTTP, where browsers drop it: " +
 			"serve HTTPS, let the proxy in front send X-Forwarded-Proto, or set Config.InsecureHTTP"
 	case local && gin.Mode() == gin.ReleaseMode && !address.Forwarded(r.Header):
-		return "a Secure cookie was set for localhost over plain HTTP, where some browsers (Safari) drop it: " +
+		return warnLocalhost, "a Secure cookie was set for localhost over plain HTTP, where some browsers (Safari) drop it: " +
 			"use gin's debug mode for development, or let the proxy in front send X-Forwarded-Proto"
 	}
-	return ""
+	return 0, ""
 }
