@@ -291,6 +291,11 @@ func TestOpenRefuses(t *testing.T) {
 		require.ErrorContains(t, err, "redisstore: reading the URL: ", name)
 		assert.NotContains(t, err.Error(), "hunter2", name)
 	}
+	for _, address := range []string{"127.0.0.1:6379", "localhost:6379", "redis", "user:hunter2@localhost", ""} {
+		_, err := redisstore.Open(address)
+		require.ErrorContains(t, err, "redisstore: reading the URL: it must begin with redis://", address)
+		assert.NotContains(t, err.Error(), "hunter2", address)
+	}
 	_, err := redisstore.Open("redis://127.0.0.1:1")
 	require.ErrorContains(t, err, "redisstore: connecting: ")
 	_, err = redisstore.Open("http://127.0.0.1")

@@ -197,6 +197,9 @@ func Open(url string, configs ...Config) (*store.Store, error) {
 }
 
 func clientOption(text string) (rueidis.ClientOption, error) {
+	if !strings.Contains(text, "://") {
+		return rueidis.ClientOption{}, errors.New("it must begin with redis://, rediss://, valkey://, valkeys:// or unix://, as redis://localhost:6379 does")
+	}
 	// A password that is not encoded ends up in the port, the path or what follows,
 	// which errors would quote.
 	u, err := url.Parse(text)
