@@ -143,6 +143,38 @@ func TestDoubleClickOnOrder(t *testing.T) {
 	}
 }
 
+// TestDoubleClickOnSignIn: the second click, which comes before the answer to the first one,
+// sends nothing, so that the visitor's cart is the user's.
+func TestDoubleClickOnSignIn(t *testing.T) {
+	t.Parallel()
+	server := newTestServer(t, sessionkit.Config{})
+	handler := server.Config.Handler
+	arrived, clicked := make(chan struct{}, 2), make(chan struct{})
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/login" {
+			arrived <- struct{}{}
+			<-clicked
+		}
+		handler.ServeHTTP(w, r)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	b.open("/")
+	b.click("button[value=Sencha]")
+	b.open("/login")
+	b.fill("#user", "bob")
+	b.fill("#password", "opensesame")
+	at := js[[]float64](b, "(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector(`form[action='/login'] button`).getBoundingClientRect())")
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	<-arrived
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	close(clicked)
+	b.wait("location.pathname === '/account' && document.readyState === 'complete'")
+	assert.Contains(t, b.text("[aria-labelledby=cart]"), "Sencha")
+	assert.Empty(t, arrived, "another sign-in")
+}
+
 // TestTwoTabsOrder: both requests are with the server at the same time.
 func TestTwoTabsOrder(t *testing.T) {
 	t.Parallel()

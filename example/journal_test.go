@@ -34,7 +34,7 @@ func TestEventsFromAnotherBrowser(t *testing.T) {
 	assert.NotContains(t, page, "rejected", "the browser has made nothing up")
 	a := phone.get("/account")
 	requireRedirect(t, "/login?next=%2Faccount&reason=revoked", a)
-	assert.Contains(t, phone.get(a.Header.Get("Location")).body, "signed out from another device")
+	assert.Contains(t, phone.get(a.Header.Get("Location")).body, "Your session was ended.")
 	assert.NotContains(t, laptop.get("/events").body, "From another browser")
 }
 

@@ -31,7 +31,7 @@ func showLogin(c *gin.Context) {
 // loginNotices say why the guard sent the visitor to the login page.
 var loginNotices = map[sessionkit.Denial]string{
 	sessionkit.Expired:     "Your session has expired. Sign in again to go on.",
-	sessionkit.Revoked:     "You were signed out from another device. Sign in again to go on.",
+	sessionkit.Revoked:     "Your session was ended. Sign in again to go on.",
 	sessionkit.Stale:       "Please sign in again to continue.",
 	sessionkit.Unbound:     "This browser could not prove that it is the one you signed in with. Sign in again to go on.",
 	sessionkit.NotSignedIn: "Please sign in to see this page.",

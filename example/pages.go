@@ -17,7 +17,7 @@ import (
 //go:embed templates/*.html static
 var files embed.FS
 
-var staticFiles = []string{"base.css", "parts.css", "announce.js", "back.js", "countdown.js", "live.js", "icon.svg"}
+var staticFiles = []string{"base.css", "parts.css", "announce.js", "back.js", "countdown.js", "live.js", "login.js", "icon.svg"}
 
 // templates holds the pages, each within the layout.
 var templates = func() map[string]*template.Template {

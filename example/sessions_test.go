@@ -114,7 +114,7 @@ func TestRevocationEndsTheStream(t *testing.T) {
 	assert.Contains(t, phone.text("[aria-labelledby=happened]"), "From another browser")
 	phone.open("/devices")
 	assert.Equal(t, "/login?next=%2Fdevices&reason=revoked", phone.path())
-	assert.Contains(t, phone.text("main"), "signed out from another device")
+	assert.Contains(t, phone.text("main"), "Your session was ended.")
 }
 
 func TestSigningOutOthersAndEverywhere(t *testing.T) {

@@ -1,0 +1,6 @@
+// A double click would sign in twice: the browser drops the first answer, with the new
+// cookie in it, and the visitor's cart is lost.
+const form = document.querySelector("form[action='/login']")
+const button = form.querySelector('button')
+form.addEventListener('submit', () => { button.disabled = true })
+addEventListener('pageshow', () => { button.disabled = false }) // after Back
