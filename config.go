@@ -126,7 +126,7 @@ type Config struct {
 
 	// BoundPath is the prefix of the two paths that browsers send their proofs to, as the
 	// browser sees it: a POST to BoundPath + "/register" or "/refresh". Rate limiters and
-	// guards in front of the middleware must let these through. Default: "/dbsc".
+	// guards in front of the middleware must let these through. Default: Path + "/dbsc".
 	BoundPath string
 
 	// BoundFor is how long a bound cookie is good for, and so how long a stolen one is. A

@@ -159,7 +159,8 @@ func (k Cookie[T]) Set(c *gin.Context, v T) error {
 
 // Get returns the value that came with the request. The error is
 // [http.ErrNoCookie], [ErrCookieTampered], [ErrCookieExpired] or
-// [ErrCookieMalformed], and then the value is the zero T.
+// [ErrCookieMalformed], or says that Config.Secrets is empty, and then the value is
+// the zero T.
 func (k Cookie[T]) Get(c *gin.Context) (T, error) {
 	var v T
 	text, err := getCookie(c, k.name, k.options.Protection)

@@ -25,7 +25,7 @@ var (
 	Theme = sessionkit.NewCookie[string]("theme", sessionkit.CookieOptions{MaxAge: 365 * 24 * time.Hour})
 )
 
-// The thirty lines: sign-in, a guarded page with a typed value, flash messages and
+// The program of the README: sign-in, a guarded page with a typed value, flash messages and
 // sign-out. Nothing is saved by hand and nothing is configured.
 func Example() {
 	r := gin.New()

@@ -342,7 +342,7 @@ func (q *request) keepLocation() {
 // Config.ErrorPage.
 type Problem struct {
 	Title  string `json:"title"`  // such as "Service Unavailable"
-	Status int    `json:"status"` // 401, 403, 500 or 503
+	Status int    `json:"status"` // 401, 403, 500 or 503; 409 where Inertia is sent to LoginURL
 	Detail string `json:"detail"` // a sentence or two for the user
 	Reason string `json:"reason"` // a [Denial], "cross-origin", or "error" for a mistake of the program
 }

@@ -82,7 +82,7 @@ func Remember() LoginOption { return LoginOption{remember: true} }
 // Config.IdleTimeout: shorter for administrators, say, or longer. With [Remember],
 // which has no idle timeout otherwise, it adds one. It holds until the next sign-in.
 //
-// Login refuses a duration that Config would refuse: the response is a 500.
+// Login refuses a duration under 100 ms or over 400 days: the response is a 500.
 func IdleTimeout(d time.Duration) LoginOption {
 	return LoginOption{idle: max(d, 0), err: lastingTo("IdleTimeout", d)}
 }
@@ -91,7 +91,7 @@ func IdleTimeout(d time.Duration) LoginOption {
 // Config.Lifetime or, with [Remember], of Config.RememberFor. It holds until the
 // next sign-in.
 //
-// Login refuses a duration that Config would refuse: the response is a 500.
+// Login refuses a duration under 100 ms or over 400 days: the response is a 500.
 func Lifetime(d time.Duration) LoginOption {
 	return LoginOption{lifetime: max(d, 0), err: lastingTo("Lifetime", d)}
 }

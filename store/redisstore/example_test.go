@@ -4,10 +4,10 @@ import (
 	"log"
 	"time"
 
-	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/redis/rueidis"
 
+	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
@@ -20,7 +20,7 @@ func Example() { //nolint:testableexamples // it needs a server
 	defer func() { _ = s.Close() }()
 
 	r := gin.New()
-	r.Use(sessions.Sessions("session", s))
+	r.Use(sessionkit.Sessions(s))
 }
 
 func ExampleNew() { //nolint:testableexamples // it needs a server
