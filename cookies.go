@@ -85,7 +85,7 @@ func (o CookieOptions) validate(name string) error {
 		p.add("MaxAge", o.MaxAge.String(), "browsers keep no cookie over 400 days; make it shorter")
 	}
 	if o.MaxAge > 0 && o.MaxAge < time.Second {
-		p.add("MaxAge", o.MaxAge.String(), "cookies count whole seconds; make it 1 s or more")
+		p.add("MaxAge", o.MaxAge.String(), "cookies count whole seconds; multiply by time.Second, and make it 1 s or more")
 	}
 	if o.Protection > Encrypted {
 		p.add("Protection", fmt.Sprint(uint8(o.Protection)), "must be Plain, Signed or Encrypted")

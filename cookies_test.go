@@ -172,6 +172,7 @@ func TestCookiesThatCannotWork(t *testing.T) {
 		"400 days":                   {"a", sessionkit.CookieOptions{MaxAge: 401 * 24 * time.Hour}},
 		"MaxAge is -1s":              {"a", sessionkit.CookieOptions{MaxAge: -time.Second}},
 		"whole seconds":              {"a", sessionkit.CookieOptions{MaxAge: time.Millisecond}},
+		"multiply by time.Second":    {"a", sessionkit.CookieOptions{MaxAge: 3600}},
 		"Domain is \"http://x.org\"": {"a", sessionkit.CookieOptions{Domain: "http://x.org"}},
 		"Domain is \".x.org\"":       {"a", sessionkit.CookieOptions{Domain: ".x.org"}},
 		"Domain is \"127.0.0.1\"":    {"a", sessionkit.CookieOptions{Domain: "127.0.0.1"}},

@@ -408,7 +408,7 @@ func requestOf(c *gin.Context, call string) *request {
 	if _, another := c.Get(sessions.DefaultKey); another {
 		panic("sessionkit: " + call + " called behind gin-contrib's sessions.Sessions, which has a session of its own: use sessionkit.Sessions(store) in its place")
 	}
-	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store))")
+	panic("sessionkit: " + call + " called before r.Use(sessionkit.Sessions(store)), or the route was added before r.Use")
 }
 
 // findRequest returns the request's session, nil if the middleware is missing.

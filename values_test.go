@@ -268,7 +268,7 @@ func TestWithoutMiddleware(t *testing.T) {
 			r := gin.New()
 			r.GET("/", call)
 			defer func() {
-				assert.Equal(t, "sessionkit: "+name+" called before r.Use(sessionkit.Sessions(store))", recover())
+				assert.Equal(t, "sessionkit: "+name+" called before r.Use(sessionkit.Sessions(store)), or the route was added before r.Use", recover())
 			}()
 			kittest.NewBrowser(t, r).Get("/")
 		})

@@ -1,6 +1,7 @@
 package howto_test
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"testing"
@@ -74,4 +75,46 @@ func TestEndings(t *testing.T) {
 		_, ok := sessionkittest.Value(visitor, howto.Cart)
 		assert.False(t, ok)
 	})
+}
+
+// TestHowLongASignInLasts is the table of the document.
+func TestHowLongASignInLasts(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		config       sessionkit.Config
+		remember     string
+		unused, ends time.Duration // unused: 0 for no such end
+	}{
+		"as it is":    {ends: day, unused: time.Hour},
+		"Remember":    {remember: "on", ends: 30 * day},
+		"Lifetime":    {config: sessionkit.Config{Lifetime: 30 * day}, ends: 30 * day, unused: time.Hour},
+		"IdleTimeout": {config: sessionkit.Config{IdleTimeout: 30 * day}, ends: day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				defer func() { assert.NoError(t, store.Close()) }()
+				r := gin.New()
+				r.Use(sessionkit.Sessions(store, test.config))
+				r.GET("/", whoami)
+				howto.RememberSignIn(r)
+				signIn := func() *sessionkittest.Client {
+					client := sessionkittest.Visitor(t, r)
+					w := client.Post("/login", form("user", "42", "remember", test.remember))
+					assert.Equal(t, test.remember != "", w.Result().Cookies()[0].MaxAge > 0, "it outlives the browser")
+					return client
+				}
+				client := signIn()
+				for began := time.Now(); time.Since(began) < test.ends; time.Sleep(cmp.Or(test.unused, test.ends) / 2) {
+					require.Equal(t, "42", client.Get("/").Body.String(), time.Since(began))
+				}
+				assert.Empty(t, client.Get("/").Body.String())
+				if test.unused > 0 {
+					client = signIn()
+					time.Sleep(test.unused + 2*time.Minute) // a use is recorded once a minute
+					assert.Empty(t, client.Get("/").Body.String())
+				}
+			})
+		})
+	}
 }
