@@ -28,9 +28,9 @@ type Config struct {
 
 	// IdleTimeout is how long a session may stay unused. Default: 1 h, the
 	// figure of NIST SP 800-63B-4 section 2.2.3 for AAL2. Use is recorded once a
-	// minute, or every tenth of a shorter IdleTimeout, so a session may live that
-	// much longer, and never shorter. A request is a use when its response begins:
-	// one that takes longer than its session has left finds it ended.
+	// minute, or every tenth of IdleTimeout, if that is less, so a session may live
+	// that much longer, and never shorter. A request is a use when its response
+	// begins: one that takes longer than its session has left finds it ended.
 	IdleTimeout time.Duration
 
 	// Lifetime is how long a session lasts after sign-in, or after its creation if

@@ -110,7 +110,7 @@ func (k Key[T]) Set(c *gin.Context, v T) {
 	q.changed()
 }
 
-// Delete removes the value. Where none is set, nothing changes.
+// Delete removes the value. If none is set, nothing changes.
 func (k Key[T]) Delete(c *gin.Context) {
 	q := requestOf(c, "Key.Delete")
 	q.lock()

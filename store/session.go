@@ -30,8 +30,8 @@ type Session struct {
 	IP         string    // it signed in from
 
 	// Bound means that the session is bound to a device, and ProvedAt is when the browser
-	// has last proved that it has the key: see Config.DeviceBound of sessionkit. All does
-	// not tell them over every backend.
+	// has last proved that it has the key: see Config.DeviceBound of sessionkit. Store.All
+	// leaves them empty over some backends.
 	Bound    bool
 	ProvedAt time.Time
 }

@@ -20,7 +20,8 @@ import (
 // ID, whatever connections the two took.
 //
 // A record that this store changes stays, with the change applied, but for [trust]
-// only: news does not tell whose change it is of, so until then none of it counts.
+// only: an invalidation does not say which process made the change, so until then none
+// counts.
 //
 // A record that this store makes is entered at once, and stays. The server announces
 // that it was made once, and nobody else can have changed it by then: whoever changes it
