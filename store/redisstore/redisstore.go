@@ -17,8 +17,8 @@
 // milliseconds: in a session that this store itself has just changed, after 5 ms,
 // because an invalidation does not say which process made the change. If the connection
 // is lost the cache is dropped at once, and a server that hangs without a sign can leave
-// an answer from memory standing for 1.5 s, no longer. This holds for any client, whatever its options are: the
-// client's own cache and DoCache are not used.
+// an answer from memory standing for 1.5 s, no longer. This holds for any client,
+// whatever its options are: the client's own cache and DoCache are not used.
 //
 // A node that joins a Cluster, or takes over as master, is followed half a second
 // after the client has learned of it at the latest; until then a session that
