@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -61,6 +62,7 @@ func (q *request) findAmong(list []Session) error {
 // own, as by [Logout]. The error is [errors.ErrUnsupported] over a store that does not
 // know a user's sessions.
 func Revoke(c *gin.Context, id string) error {
+	id = strings.Clone(id) // it may be a part of a form, and the store and OnEvent keep it
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
 		if id != "" && id == q.session.ID() && !q.session.Ending() {
 			q.signOut()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
@@ -166,7 +167,7 @@ func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending)
 // was renewed within the last hour ([Retention]). A session that is gone
 // already, or is another user's, is ignored. For the empty user it ends a visitor's.
 func (s *Store) Revoke(ctx context.Context, user, id string) error {
-	_, err := s.revoke(ctx, user, "", id)
+	_, err := s.revoke(ctx, user, "", strings.Clone(id)) // it may be a part of a form, and the backend keeps it
 	return err
 }
 
@@ -192,7 +193,7 @@ func (s *Store) revoke(ctx context.Context, user, name, id string) (bool, error)
 func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (int, error) {
 	var spared []string
 	for _, id := range except {
-		r, found, err := s.load(ctx, id, true)
+		r, found, err := s.load(ctx, strings.Clone(id), true) // as in Revoke
 		if err != nil {
 			return 0, err
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 )
@@ -18,6 +19,7 @@ func (k kit) Load(ctx context.Context, name, token string, fresh bool) (id strin
 }
 
 func (k kit) Find(ctx context.Context, id string) (now string, r Record, found bool, err error) {
+	id = strings.Clone(id) // as in Revoke
 	r, found, err = k.s.load(ctx, id, true)
 	switch {
 	case err != nil || !found || r.live():

@@ -6,6 +6,7 @@ package session
 import (
 	"crypto/rand"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
@@ -89,7 +90,7 @@ func (s *Session) SignIn(user string, in signin.SignIn, now time.Time) {
 	if in.Line == "" {
 		in.Line = rand.Text()
 	}
-	s.user, s.signIn = user, &in
+	s.user, s.signIn = strings.Clone(user), &in // it may be a part of the form, with the password in it
 	r := s.record()
 	in.Ends = s.life().ends(&r, in)
 	if s.Ending() {
@@ -105,7 +106,7 @@ func (s *Session) Agree(user string) {
 	if user == s.user || user == "" && !s.SignedIn().Values {
 		return
 	}
-	s.user, s.signIn = user, &signin.SignIn{Values: true}
+	s.user, s.signIn = strings.Clone(user), &signin.SignIn{Values: true} // as in SignIn
 }
 
 // Confirm notes that the user has just shown again who they are.

@@ -97,7 +97,7 @@ func Diff(texts map[string]string, values map[any]any) (set map[string]string, d
 		if set == nil {
 			set = make(map[string]string)
 		}
-		set[name] = text
+		set[strings.Clone(name)] = text // it may be a part of a form, and stays for as long as the value
 	}
 	for name, text := range texts {
 		if kept[name] || strings.HasPrefix(name, OwnPrefix) {

@@ -3,13 +3,18 @@ package ownstores_test
 import (
 	crand "crypto/rand"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -273,6 +278,66 @@ func TestSessionsOfHandledContexts(t *testing.T) {
 			}
 		}
 		assert.Empty(t, a.errors())
+	})
+}
+
+// TestFormsAreForgotten: nothing that stays is a part of a form, which would keep all of it in
+// memory, the password too. Every text that [url.ParseQuery] returns is such a part.
+func TestFormsAreForgotten(t *testing.T) {
+	on(t, []string{memory, redisCached}, func(t *testing.T, p pair) {
+		s := p[0]
+		for name, keep := range map[string]func(c *gin.Context, user, id string) error{
+			"Login":  func(c *gin.Context, user, _ string) error { sessionkit.Login(c, user); return nil },
+			"UserOf": func(c *gin.Context, user, _ string) error { sessions.Default(c).Set("user", user); return nil },
+			"name":   func(c *gin.Context, user, _ string) error { sessions.Default(c).Set(user, 1); return nil },
+			"Revoke": func(c *gin.Context, _, id string) error { return sessionkit.Revoke(c, id) },
+			"Revoke of a store": func(c *gin.Context, _, id string) error {
+				return s.Revoke(c, "43", id)
+			},
+			"RevokeAll": func(c *gin.Context, _, id string) error {
+				_, err := s.RevokeAll(c, "43", id)
+				return err
+			},
+			"GetFrom": func(c *gin.Context, _, id string) error {
+				_, _, err := voucher.GetFrom(c, s, id)
+				return err
+			},
+			"UpdateIn": func(c *gin.Context, _, id string) error {
+				_, err := voucher.UpdateIn(c, s, id, func(string) string { return "x" })
+				return err
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				config := sessionkit.Config{}
+				if name == "UserOf" {
+					config.UserOf = func(values map[any]any) string { user, _ := values["user"].(string); return user }
+				}
+				a := newSite(t, s, config)
+				var form weak.Pointer[byte]
+				a.POST("/form", func(c *gin.Context) {
+					user := c.PostForm("user")
+					form = weak.Make(unsafe.StringData(user)) // #nosec G103 -- where it is, not what
+					fail(c, keep(c, user, c.PostForm("id")))
+				})
+				b := a.browser().signIn("43")
+				for _, user := range []string{"alice", "bob"} {
+					body := strings.NewReader("user=" + user + "&password=secret&id=" + a.browser().signIn("43").id())
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://example.com/form", body)
+					r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+					r.AddCookie(&http.Cookie{Name: cookieName, Value: b.cookie})
+					w := httptest.NewRecorder()
+					a.ServeHTTP(w, r)
+					require.Equal(t, http.StatusOK, w.Code, "%v", a.errors())
+					if value, set := sessionCookie(w); set {
+						b.cookie = value
+					}
+					assert.Eventually(t, func() bool {
+						runtime.GC()
+						return form.Value() == nil
+					}, 5*time.Second, time.Millisecond, user)
+				}
+			})
+		}
 	})
 }
 
