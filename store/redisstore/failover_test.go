@@ -382,6 +382,39 @@ func TestPlannedFailoverBesideReplicas(t *testing.T) {
 	}
 }
 
+// TestAllAfterAPlannedFailover: a process that changes nothing is refused no write, and finds
+// the new master all the same.
+func TestAllAfterAPlannedFailover(t *testing.T) {
+	for _, bytes := range []int{0, -1} {
+		t.Run(fmt.Sprint("CacheBytes ", bytes), func(t *testing.T) {
+			master := testserver.Redis(t)
+			replica := replicaOf(t, master)
+			server := nameOf(t, master)
+			s := open(t, server.Addr().String(), redisstore.Config{CacheBytes: bytes})
+			_, id, _, err := kit(newStore(t, connect(t, master.Address))).Create(t.Context(), record("alice", nil), signin.Attempt{})
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return command(t, replica, "EXISTS", "session:id:"+id) == "1" }, 10*time.Second, time.Millisecond)
+			all := func() (ids []string, told error) {
+				for session, err := range s.All(t.Context()) {
+					ids, told = append(ids, session.ID), errors.Join(told, err)
+				}
+				return ids, told
+			}
+			ids, err := all()
+			require.NoError(t, err)
+			require.Equal(t, []string{id}, ids)
+
+			changePlaces(t, master, replica)
+			server.leadsTo.Store(replica.Address)
+			require.Eventually(t, func() bool {
+				ids, err = all()
+				return err == nil
+			}, 10*time.Second, 10*time.Millisecond, "the store must go on with the new master")
+			assert.Equal(t, []string{id}, ids)
+		})
+	}
+}
+
 // TestPlannedFailoverOfTheCache: the connection on which the server tells of changes leads to
 // the new master as well, also that of a client which replaces only its other ones.
 func TestPlannedFailoverOfTheCache(t *testing.T) {

@@ -18,9 +18,9 @@ import (
 // connections, and refuses every write on them. Nothing has the client connect anew, so
 // that it would be refused for ever.
 //
-// If a write is refused so, one more connection is made. If it leads to a master, all others
-// are closed, that of the cache among them, and the client makes new ones. If not, they
-// stay: a replica answers reads.
+// If a write is refused so, or All and Count find no master, one more connection is made. If
+// it leads to a master, all others are closed, that of the cache among them, and the client
+// makes new ones. If not, they stay: a replica answers reads.
 //
 // The client's ConnLifetime would do that too. But what a slow server has not answered when
 // the life of a connection ends is sent again on the next one, and may be carried out twice.

@@ -56,6 +56,9 @@ func (b *backend) masters(ctx context.Context) (masters []*bounded, err error) {
 		}
 	}
 	if len(masters) == 0 {
+		if f, ok := b.client.Client.(*following); ok {
+			f.look() //nolint:contextcheck // for the next call: its name may lead to a master by now
+		}
 		return nil, errNoMaster
 	}
 	return masters, nil
