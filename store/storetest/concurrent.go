@@ -141,6 +141,53 @@ func updateAgainstEnd(s *suite) {
 	}
 }
 
+// peekAgainstUpdate: whoever ends a user's sessions changes a record, then lists them. Of
+// those that are just being stored either it finds the session, or that sees the change.
+func peekAgainstUpdate(s *suite) {
+	put := func(id string, p store.Peek) (bool, []string, error) {
+		if b, ok := s.b.(store.PeekingBackend); ok {
+			return b.CreateAndPeek(s.Context(), id, record("alice", nil), p)
+		}
+		created, err := s.b.Create(s.Context(), id, record("alice", nil))
+		if err != nil {
+			return created, nil, err
+		}
+		records, err := s.b.LoadFresh(s.Context(), p.IDs...)
+		return created, []string{records[p.IDs[0]].Values[p.Name]}, err
+	}
+	boundary := record("", map[string]string{"a": `0`})
+	boundary.Kind = "other"
+	boundaryID := s.create(boundary)
+	const signingIn = 8
+	for began, n := time.Now(), 0; n < 10*rounds && !enough(began, n); n++ {
+		text := strconv.Itoa(n + 1)
+		var ids, read [signingIn]string
+		var list map[string]store.Record
+		all := []func(){func() {
+			s.try(changed(s.b.Update(s.Context(), boundaryID, store.Change{Set: map[string]string{"a": text}})))
+			var err error
+			list, err = s.b.List(s.Context(), "alice")
+			s.try(true, err)
+		}}
+		for i := range ids {
+			ids[i] = s.id()
+			all = append(all, func() {
+				created, texts, err := put(ids[i], store.Peek{Name: "a", IDs: []string{boundaryID}})
+				if s.try(created, err) && len(texts) == 1 {
+					read[i] = texts[0]
+				}
+			})
+		}
+		together(all...)
+		for i, id := range ids {
+			if _, listed := list[id]; !listed && read[i] != text {
+				s.Fatalf("what is read once a session is stored must stand after that: it is %q, although a List after the change to %s has no such session", read[i], text)
+			}
+			s.delete(id)
+		}
+	}
+}
+
 func updateAgainstDelete(s *suite) {
 	for range rounds {
 		id := s.create(record("alice", map[string]string{"a": `1`}))

@@ -48,6 +48,7 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 		{"clock", clock},
 		{"concurrent updates", concurrentUpdates},
 		{"conditional updates", conditionalUpdates},
+		{"peek against update", peekAgainstUpdate},
 		{"update against load", updateAgainstLoad},
 		{"update against end", updateAgainstEnd},
 		{"update against delete", updateAgainstDelete},
@@ -334,7 +335,9 @@ func printable(r rune) rune {
 }
 
 func update(s *suite) {
-	id := s.create(record("alice", map[string]string{"a": `1`, "b": `2`, "list": `["json",[1,2,3]]`, "obj": `["json",{"x":1}]`}))
+	made := record("alice", map[string]string{"a": `1`, "b": `2`, "list": `["json",[1,2,3]]`, "obj": `["json",{"x":1}]`})
+	made.Since = time.Now().Add(-time.Second)
+	id := s.create(made)
 	if !s.update(id, store.Change{Set: map[string]string{"b": `3`, "c": `4`}, Delete: []string{"a", "never there"}}) {
 		s.Error("Update of a live session must report true")
 	}
@@ -358,6 +361,13 @@ func update(s *suite) {
 	if r, _ := s.load(id); !r.Seen.Equal(later) || !r.Expires.Equal(later) {
 		s.Error("Update must never move Seen or Expires back")
 	}
+
+	got, _ := s.load(id)
+	if got.Name != made.Name || got.User != made.User {
+		s.Errorf("Update must leave the name and the user alone: %+v, want %+v", got, made)
+	}
+	made.Seen = later
+	s.wantTimes(got, made, "Update must leave Created and Since alone")
 
 	unknown := s.id()
 	if s.update(unknown, store.Change{Set: map[string]string{"a": `1`}, Expires: later}) {
@@ -552,10 +562,14 @@ func peek(s *suite) {
 	one := s.create(record("", map[string]string{"a": `"one"`, "b": `1`}))
 	two := s.create(record("alice", map[string]string{"a": `"two"`}))
 	other := s.create(record("", map[string]string{"b": `1`}))
+	r := record("", map[string]string{"a": `"kind"`})
+	r.Kind, r.Expires = "other", time.Now().Add(-time.Second)
+	kind := s.create(r)
 	for _, test := range []struct{ ids, want []string }{
 		{nil, nil},
 		{[]string{s.id()}, []string{""}},
 		{[]string{s.id(), one}, []string{"", `"one"`}},
+		{[]string{kind, one}, []string{`"kind"`, `"one"`}},
 		{[]string{two, other, s.id(), one}, []string{`"two"`, "", "", `"one"`}},
 	} {
 		p, id, newID := store.Peek{Name: "a", IDs: test.ids}, s.id(), s.id()
@@ -637,6 +651,12 @@ func ending(s *suite) {
 	if ended, err := s.b.End(s.Context(), "many", store.Revoked); err != nil || len(ended) != 0 {
 		s.Errorf("End of no session is none and no error: %v, %v", ended, err)
 	}
+	ids = []string{s.create(record("alice", nil)), s.create(record("", nil)), s.create(record("bob", nil))}
+	ended, err = s.b.End(s.Context(), "", store.Revoked, ids...)
+	s.must(err)
+	if len(ended) != len(ids) || len(s.list("bob")) != 0 {
+		s.Errorf("End of the empty user must end sessions of anybody: %d, want %d", len(ended), len(ids))
+	}
 }
 
 func remove(s *suite) {
@@ -706,6 +726,21 @@ func list(s *suite) {
 		if !ids[id] || r.User != "alice" || r.Values["a"] != `1` || len(r.Values) != 2 {
 			s.Errorf("LoadFresh must return whole records: %+v", r)
 		}
+		whole, _ := s.load(id)
+		if r.Name != whole.Name || !r.Expires.Equal(whole.Expires) {
+			s.Errorf("LoadFresh must return records as Load does: %+v, want %+v", r, whole)
+		}
+		s.wantTimes(r, whole, "LoadFresh must return records as Load does")
+	}
+	expired, boundary := record("alice", nil), record("", map[string]string{"a": `1`})
+	expired.Expires, boundary.Kind = time.Now().Add(-time.Second), "other"
+	others := []string{s.create(record("alice", nil)), s.create(record("alice", nil)), s.create(expired), s.create(boundary)}
+	s.end("alice", store.Revoked, others[0])
+	s.rotate(others[1], s.id(), record("alice", nil))
+	fresh, err = s.b.LoadFresh(s.Context(), others...)
+	s.must(err)
+	if fresh[others[0]].Ended != store.Revoked || fresh[others[1]].Ended != store.Renewed || fresh[others[2]].User != "alice" || fresh[others[3]].Kind != "other" {
+		s.Errorf("LoadFresh must return what has ended or expired, and records of other kinds, as Load does: %+v", fresh)
 	}
 	if none, err := s.b.LoadFresh(s.Context()); err != nil || len(none) != 0 {
 		s.Errorf("LoadFresh of no ID is empty and no error: %v, %v", none, err)
@@ -728,6 +763,7 @@ func (s *suite) scanned() map[string]store.Record {
 			}
 			all[id] = r
 		}
+		clear(records) // it is the caller's
 	}
 	return all
 }
@@ -799,6 +835,9 @@ func scan(s *suite) {
 	if _, found := all[boundaryID]; found {
 		s.Error("Scan must yield sessions and no records of other kinds")
 	}
+	if again := s.scanned(); len(again) != len(all) {
+		s.Errorf("a portion of Scan is the caller's, to be changed: %d records, then %d", len(all), len(again))
+	}
 	delete(all, ended)
 	delete(all, expiredID)
 	if len(all) != len(live)+len(renewed) {
@@ -858,6 +897,9 @@ func count(s *suite) {
 		s.load(postponed)
 	}
 	s.wantCounts(store.Counts{Live: 2, SignedIn: 2}, "sessions that live")
+	if _, ok := s.list("alice")[postponed]; !ok {
+		s.Error("List must return a session for as long as Update has it live")
+	}
 	s.end("alice", store.SignedOut, postponed)
 	s.wantCounts(store.Counts{Live: 1, SignedIn: 1}, "no session that has ended")
 }
@@ -905,20 +947,35 @@ func watch(s *suite) {
 		{"Delete", s.delete},
 	} {
 		id := s.create(record("alice", nil))
-		changed := make(chan struct{}, 1)
-		stop := b.Watch(id, func() {
-			select {
-			case changed <- struct{}{}:
-			default: // it may be called more often
-			}
-		})
-		s.must2(change.make(id), nil)
-		select {
-		case <-changed:
-		case <-time.After(patience):
-			s.Fatalf("Watch must call back if the record is changed or removed: %s was %v ago", change.name, patience)
+		told := func() (changed chan struct{}, stop func()) {
+			changed = make(chan struct{}, 1)
+			return changed, b.Watch(id, func() {
+				select {
+				case changed <- struct{}{}:
+				default: // it may be called more often
+				}
+			})
 		}
+		first, stop := told()
+		second, stopSecond := told()
+		third, stopThird := told()
+		await := func(what string, watching ...chan struct{}) {
+			s.Helper()
+			for _, changed := range watching {
+				select {
+				case <-changed:
+				case <-time.After(patience):
+					s.Fatalf("Watch must call back each caller if the record is changed or removed: %s was %v ago", what, patience)
+				}
+			}
+		}
+		s.must2(s.update(id, store.Change{Set: map[string]string{"b": `1`}}), nil)
+		await("a first Update", first, second, third)
+		stopThird()
+		s.must2(change.make(id), nil)
+		await(change.name, first, second)
 		stop()
+		stopSecond()
 	}
 }
 

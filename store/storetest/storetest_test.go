@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -74,6 +75,77 @@ var mutants = map[string]struct {
 		func(b store.Backend) store.Backend {
 			return ending{b, func(r *store.Record) { r.Seen = time.Now() }}
 		},
+	},
+	"an end of the user's own sessions only": {
+		"end", "End of the empty user must end sessions of anybody",
+		func(b store.Backend) store.Backend { return strictEnd{b} },
+	},
+	"an update that forgets the name": {
+		"update", "Update must leave the name and the user alone",
+		func(b store.Backend) store.Backend {
+			return updating{b, func(r *store.Record) { r.Name = "" }}
+		},
+	},
+	"an update that forgets Since": {
+		"update", "Update must leave Created and Since alone: Since",
+		func(b store.Backend) store.Backend {
+			return updating{b, func(r *store.Record) { r.Since = time.Time{} }}
+		},
+	},
+	"fresh sessions only": {
+		"list", "LoadFresh must return what has ended or expired, and records of other kinds",
+		func(b store.Backend) store.Backend {
+			return fresh{b, func(r *store.Record) bool { return r.Kind == "" }}
+		},
+	},
+	"fresh records that have not ended only": {
+		"list", "LoadFresh must return what has ended or expired, and records of other kinds",
+		func(b store.Backend) store.Backend {
+			return fresh{b, func(r *store.Record) bool { return r.Ended == "" }}
+		},
+	},
+	"fresh records without the name": {
+		"list", "LoadFresh must return records as Load does",
+		func(b store.Backend) store.Backend {
+			return fresh{b, func(r *store.Record) bool { r.Name = ""; return true }}
+		},
+	},
+	"fresh records without times": {
+		"list", "LoadFresh must return records as Load does",
+		func(b store.Backend) store.Backend {
+			return fresh{b, func(r *store.Record) bool {
+				r.Created, r.Since, r.Seen, r.Expires = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+				return true
+			}}
+		},
+	},
+	"a list by the first expiry": {
+		"count", "List must return a session for as long as Update has it live",
+		func(b store.Backend) store.Backend { return &listByFirst{Backend: b} },
+	},
+	"a scan that keeps its portions": {
+		"scan", "a portion of Scan is the caller's",
+		func(b store.Backend) store.Backend {
+			k := new(keptScan)
+			k.told = told{b, func(...string) { k.portions = nil }}
+			return k
+		},
+	},
+	"a peek at sessions only": {
+		"peek", `want ["\"kind\"" "\"one\""]`,
+		func(b store.Backend) store.Backend { return peeking{b.(store.PeekingBackend), false} },
+	},
+	"a peek before the session is stored": {
+		"peek against update", "what is read once a session is stored must stand after that",
+		func(b store.Backend) store.Backend { return peeking{b.(store.PeekingBackend), true} },
+	},
+	"a watch that calls once": {
+		"watch", "Watch must call back each caller",
+		func(b store.Backend) store.Backend { return newShyWatch(b, true) },
+	},
+	"a watch for one caller": {
+		"watch", "Watch must call back each caller",
+		func(b store.Backend) store.Backend { return newShyWatch(b, false) },
 	},
 }
 
@@ -177,4 +249,197 @@ func (b ending) Load(ctx context.Context, id string) (store.Record, bool, error)
 		b.change(&r)
 	}
 	return r, found, err
+}
+
+type strictEnd struct{ store.Backend }
+
+func (b strictEnd) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	records, err := b.LoadFresh(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	others := func(id string) bool { return records[id].User != user }
+	return b.Backend.End(ctx, user, why, slices.DeleteFunc(slices.Clone(ids), others)...)
+}
+
+type updating struct {
+	store.Backend
+
+	change func(*store.Record)
+}
+
+// Update writes the record anew.
+func (b updating) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	outcome, err := b.Backend.Update(ctx, id, c)
+	if !outcome.Changed() || err != nil {
+		return outcome, err
+	}
+	r, _, _ := b.Load(ctx, id)
+	b.change(&r)
+	_, _ = b.Delete(ctx, id)
+	_, err = b.Create(ctx, id, r)
+	return outcome, err
+}
+
+type fresh struct {
+	store.Backend
+
+	as func(*store.Record) (found bool)
+}
+
+func (b fresh) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	records, err := b.Backend.LoadFresh(ctx, ids...)
+	changed := make(map[string]store.Record)
+	for id, r := range records {
+		if b.as(&r) {
+			changed[id] = r
+		}
+	}
+	return changed, err
+}
+
+type listByFirst struct {
+	store.Backend
+
+	first sync.Map
+}
+
+func (b *listByFirst) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	b.first.Store(id, r.Expires)
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b *listByFirst) List(ctx context.Context, user string) (map[string]store.Record, error) {
+	records, err := b.Backend.List(ctx, user)
+	maps.DeleteFunc(records, func(id string, _ store.Record) bool {
+		expires, ok := b.first.Load(id)
+		return ok && !time.Now().Before(expires.(time.Time))
+	})
+	return records, err
+}
+
+// told tells of each change.
+type told struct {
+	store.Backend
+
+	changed func(ids ...string)
+}
+
+func (b told) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	defer b.changed(id)
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b told) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	defer b.changed(id)
+	return b.Backend.Update(ctx, id, c)
+}
+
+func (b told) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	defer b.changed(id)
+	return b.Backend.Rotate(ctx, id, m)
+}
+
+func (b told) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	defer b.changed(ids...)
+	return b.Backend.End(ctx, user, why, ids...)
+}
+
+func (b told) Delete(ctx context.Context, id string) (bool, error) {
+	defer b.changed(id)
+	return b.Backend.Delete(ctx, id)
+}
+
+type keptScan struct {
+	told
+
+	portions []map[string]store.Record
+}
+
+func (b *keptScan) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return func(yield func(map[string]store.Record, error) bool) {
+		var portions []map[string]store.Record
+		for records, err := range b.told.Scan(ctx) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			portions = append(portions, records)
+		}
+		if b.portions == nil {
+			b.portions = portions
+		}
+		for _, records := range b.portions {
+			if !yield(records, nil) {
+				return
+			}
+		}
+	}
+}
+
+type peeking struct {
+	store.PeekingBackend
+
+	before bool // what is read is of before; else it is of sessions only
+}
+
+func (b peeking) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
+	return b.peek(ctx, p, func() (bool, error) { return b.Create(ctx, id, r) })
+}
+
+func (b peeking) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
+	return b.peek(ctx, p, func() (bool, error) { return b.Rotate(ctx, id, m) })
+}
+
+func (b peeking) peek(ctx context.Context, p store.Peek, put func() (bool, error)) (bool, []string, error) {
+	records, _ := b.LoadFresh(ctx, p.IDs...)
+	stored, err := put()
+	if !stored || err != nil {
+		return stored, nil, err
+	}
+	texts := make([]string, len(p.IDs))
+	for i, id := range p.IDs {
+		if r := records[id]; b.before || r.Kind == "" {
+			texts[i] = r.Values[p.Name]
+		}
+	}
+	return stored, texts, nil
+}
+
+// shyWatch does not call all that it should.
+type shyWatch struct {
+	told
+
+	once bool // else the last caller alone
+	mu   sync.Mutex
+	byID map[string][]func()
+}
+
+func newShyWatch(b store.Backend, once bool) *shyWatch {
+	w := &shyWatch{once: once, byID: make(map[string][]func())}
+	w.told = told{b, w.call}
+	return w
+}
+
+func (w *shyWatch) call(ids ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		for _, changed := range w.byID[id] {
+			changed()
+		}
+		if w.once {
+			delete(w.byID, id)
+		}
+	}
+}
+
+func (w *shyWatch) Watch(id string, changed func()) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.once {
+		w.byID[id] = nil
+	}
+	w.byID[id] = append(w.byID[id], changed)
+	return func() {}
 }
