@@ -22,6 +22,10 @@
 // The store uses prepared statements, so a pooler in front of PostgreSQL that gives each
 // transaction another connection must keep them (PgBouncer 1.21 or later, with
 // max_prepared_statements above 0) or pool whole sessions.
+//
+// If the primary of MySQL or MariaDB may become a replica while it runs, set
+// rejectReadOnly=true in the DSN of go-sql-driver: otherwise the connections to it stay,
+// and every write on them is refused.
 package sqlstore
 
 import (

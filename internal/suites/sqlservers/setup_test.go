@@ -5,11 +5,14 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -62,6 +65,55 @@ func TestOneConnection(t *testing.T) {
 		db.SetMaxOpenConns(1)
 		newBackend(t, db)
 	})
+}
+
+// TestPlannedSwitchover: the server that was the primary takes no writes any more and keeps its
+// connections, and its name leads to the new one.
+func TestPlannedSwitchover(t *testing.T) {
+	old, next := testserver.DurableMariaDB(t).DSN, testserver.MariaDB(t)
+	socket := func(dsn string) string { return dsn[strings.Index(dsn, "(")+1 : strings.Index(dsn, ")")] }
+	exec := func(dsn string, statements ...string) {
+		db, err := sql.Open("mysql", dsn)
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, db.Close()) }()
+		for _, statement := range statements {
+			_, err := db.ExecContext(t.Context(), statement)
+			require.NoError(t, err)
+		}
+	}
+	table := newTable()
+	for _, dsn := range []string{old, next} { // root may write to a server that is read-only
+		exec(dsn, "CREATE USER app@localhost", "GRANT ALL ON test.* TO app@localhost", sqlstore.Schema(sqlstore.MySQL, table))
+	}
+	var leadsTo atomic.Value
+	mysql.RegisterDialContext("name", func(ctx context.Context, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", leadsTo.Load().(string))
+	})
+	for _, reject := range []bool{false, true} {
+		t.Run(fmt.Sprint("rejectReadOnly=", reject), func(t *testing.T) {
+			exec(old, "SET GLOBAL read_only = OFF")
+			leadsTo.Store(socket(old))
+			db, err := sql.Open("mysql", fmt.Sprintf("app@name(name)/test?rejectReadOnly=%v", reject))
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, db.Close()) }()
+			b, err := sqlstore.NewBackend(db, sqlstore.Config{Table: table})
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, b.Close()) }()
+			create := func() error {
+				_, err := b.Create(t.Context(), newID(), record("alice", nil))
+				return err
+			}
+			require.NoError(t, create())
+
+			exec(old, "SET GLOBAL read_only = ON")
+			leadsTo.Store(socket(next))
+			if err := create(); reject {
+				assert.NoError(t, err, "the driver connects anew")
+			} else {
+				assert.ErrorContains(t, err, "read-only", "its connection is a good one, as far as anybody knows")
+			}
+		})
+	}
 }
 
 func TestSchema(t *testing.T) {
