@@ -13,7 +13,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/storetest"
 )
 
-// A backend of one's own: these ten methods, and the test of the contract.
+// A backend of one's own: these eleven methods, and the test of the contract.
 func Example_backend() {
 	s := store.New(&mapBackend{records: make(map[string]store.Record)}) // for r.Use(sessionkit.Sessions(s))
 	fmt.Println(s.Sessions(context.Background(), "42"))

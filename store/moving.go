@@ -186,18 +186,7 @@ func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, er
 
 // Watch is [Store.watch] for a session that has not moved yet.
 func (o *moving) Watch(r *http.Request) (done <-chan struct{}, stop func()) {
-	ended := make(chan struct{})
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	r = r.WithContext(ctx)
-	go func() {
-		defer close(ended)
-		defer cancel()
-		o.follow(r)
-	}()
-	return ended, func() {
-		cancel()
-		<-ended
-	}
+	return o.m.watches.run(context.WithoutCancel(r.Context()), func(ctx context.Context) { o.follow(r.WithContext(ctx)) })
 }
 
 // follow returns when the session has ended, or with the request's context.

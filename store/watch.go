@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -55,6 +56,33 @@ func (s *Store) watch(id string, r Record) (done <-chan struct{}, stop func()) {
 	}
 	w.waiting[ch] = struct{}{}
 	return ch, func() { s.watches.leave(id, w, ch) }
+}
+
+// run runs a function whose end is what a stream waits for, and which ends with its context.
+// stop waits for that. It must be called, and may be called twice.
+func (ws *watches) run(ctx context.Context, f func(context.Context)) (done <-chan struct{}, stop func()) {
+	ended := make(chan struct{})
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.closed {
+		close(ended)
+		return ended, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w, id := &watch{stop: cancel}, rand.Text() // which no other stream shares
+	if ws.byID == nil {
+		ws.byID = make(map[string]*watch)
+	}
+	ws.byID[id] = w
+	ws.running.Go(func() {
+		defer close(ended)
+		f(ctx)
+		ws.end(id, w)
+	})
+	return ended, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // leave ends one stream's wait.
