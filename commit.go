@@ -551,10 +551,10 @@ func (q *request) finish(panicking bool) {
 // pass ends a pass through the handlers.
 func (q *request) pass(panicking bool) {
 	if panicking {
+		defer q.writer.Abandon()
 		q.lock()
+		defer q.unlock(q.c) // also where a store panics
 		q.discard()
-		q.unlock(q.c)
-		q.writer.Abandon()
 		return
 	}
 	q.writer.Finish()
@@ -588,8 +588,9 @@ func (q *request) discard() {
 	}
 	q.bad, q.clearing = nil, false
 	q.undoEarly(q.kept())
-	q.forget()
 	q.asked = true
+	defer func() { _ = recover() }() // Config.UserOf may be what has panicked
+	q.forget()
 }
 
 // forget goes on with the session as it is stored.

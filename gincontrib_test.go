@@ -2,6 +2,7 @@ package sessionkit_test
 
 import (
 	"encoding/gob"
+	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -215,4 +216,63 @@ func TestPointerOfGinContrib(t *testing.T) {
 		b.Get(path + "/get")
 	}
 	assert.Empty(t, a.Errors())
+}
+
+// TestUserOfThatPanics: the panic comes through to the recovery, and the request does not
+// wait for itself.
+func TestUserOfThatPanics(t *testing.T) {
+	recovery := gin.RecoveryWithWriter(io.Discard)
+	for name, before := range map[string]gin.HandlerFunc{
+		"a value of another type": func(c *gin.Context) { sessions.Default(c).Set("user_id", 42) },
+		"a visitor":               kittest.Increment,
+	} {
+		for order, around := range map[string]func(kit gin.HandlerFunc) gin.HandlersChain{
+			"in front": func(kit gin.HandlerFunc) gin.HandlersChain { return gin.HandlersChain{recovery, kit} },
+			"behind":   func(kit gin.HandlerFunc) gin.HandlersChain { return gin.HandlersChain{kit, recovery} },
+		} {
+			t.Run(name+", the recovery "+order, func(t *testing.T) {
+				s := memstore.New()
+				a := kittest.NewSite(s, sessionkit.Config{})
+				a.On("/before", before)
+				b := kittest.NewBrowser(t, a)
+				b.Get("/before")
+
+				r := gin.New()
+				r.Use(around(sessionkit.Sessions(s, sessionkit.Config{UserOf: func(values map[any]any) string { return values["user_id"].(string) }}))...)
+				r.GET("/", kittest.Whoami)
+				b.Handler = r
+				for range 2 {
+					assert.Equal(t, http.StatusInternalServerError, codeWithin(t, b, "/"))
+				}
+			})
+		}
+	}
+}
+
+// TestStoreThatPanicsAfterThePanic: nor does it if the store panics as well, when what Save
+// has stored is removed again.
+func TestStoreThatPanicsAfterThePanic(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
+	a.On("/", func(c *gin.Context) {
+		sessions.Default(c).Set("n", 1)
+		assert.NoError(t, sessions.Default(c).Save())
+		s.Before = func(string) { panic("oops") }
+		panic("oops")
+	})
+	assert.Equal(t, http.StatusInternalServerError, codeWithin(t, kittest.NewBrowser(t, a), "/"))
+}
+
+// codeWithin is the status of a request that must not hang.
+func codeWithin(t *testing.T, b *kittest.Browser, target string) int {
+	t.Helper()
+	code := make(chan int, 1)
+	go func() { code <- b.Get(target).Code }()
+	select {
+	case code := <-code:
+		return code
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "the request hangs")
+		return 0
+	}
 }
