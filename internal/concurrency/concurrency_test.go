@@ -212,6 +212,31 @@ func TestSignInTwiceAtOnce(t *testing.T) {
 	assert.Len(t, kittest.UserSessions(t, s, "42"), 2, "both sign-ins stand")
 }
 
+// TestFailedSignInChangesNoOtherRequest: a sign-in that comes too late, and then is not stored
+// either, leaves alone what another request of the visitor has loaded.
+func TestFailedSignInChangesNoOtherRequest(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/visit", func(c *gin.Context) { kittest.Name.Set(c, "before") })
+	a.On("/login", kittest.SignIn("42"))
+	b := kittest.NewBrowser(t, a)
+	b.Get("/visit")
+	a.On("/", func(c *gin.Context) {
+		kittest.Name.Get(c)
+		code := kittest.UnderWay(t, a, b, func(c *gin.Context) {
+			sessionkit.Login(c, "42")
+			s.Failing(errors.New("full"), "create")
+			c.String(http.StatusOK, "welcome")
+			s.Failing(nil)
+			kittest.Name.Set(c, "after")
+		}, func() { b.Fork().Get("/login") })
+		assert.Equal(t, http.StatusServiceUnavailable, code)
+		name, _ := kittest.Name.Get(c)
+		assert.Equal(t, "before", name)
+	})
+	assert.Equal(t, http.StatusOK, b.Get("/").Code)
+}
+
 func TestParallelSignInsKeepTheLimit(t *testing.T) {
 	const limit = 3
 	s := memstore.New()

@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/rand"
+	"maps"
 	"slices"
 	"time"
 
@@ -190,7 +191,7 @@ func (s *Session) ByItself() {
 	s.stored.ID = ""
 	s.signIn.Line = rand.Text()
 	if s.stored.Record.User == "" {
-		s.values.set = s.values.all()
+		s.values.set = maps.Clone(s.values.all()) // a handler may go on if the Create fails, and what was loaded is others' as well
 	}
 	s.values.base, s.values.drop = nil, nil
 }
