@@ -84,12 +84,21 @@ func (w *Writer) before() error {
 	if w.sent {
 		return w.Failed
 	}
-	if w.Committer.BeforeHeader(!w.Written()); w.Failed != nil {
-		w.answerFailure()
-	} else {
+	if w.commit(!w.Written()); w.Failed == nil {
 		w.passStatus()
 	}
 	return w.Failed
+}
+
+// commit commits the session, and answers if that fails: also if what the application has
+// to be told of it panics.
+func (w *Writer) commit(header bool) {
+	defer func() {
+		if w.Failed != nil {
+			w.answerFailure()
+		}
+	}()
+	w.Committer.BeforeHeader(header)
 }
 
 // WriteHeader keeps the status back until the session is saved: the writer below
@@ -200,9 +209,7 @@ func (w *Writer) Flush() {
 // handshake only by a handler that writes its header before (WriteHeaderNow).
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.sent && !w.Written() {
-		if w.Committer.BeforeHeader(false); w.Failed != nil {
-			w.answerFailure()
-		}
+		w.commit(false)
 	}
 	if w.Failed != nil {
 		return nil, nil, w.Failed

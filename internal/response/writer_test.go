@@ -97,6 +97,49 @@ func TestFlushAfterAFailure(t *testing.T) {
 	a.ServeHTTP(told, kittest.NewBrowser(t, a).Request(http.MethodGet, "/"))
 }
 
+// TestFailureThatOnErrorPanicsAbout: nothing of the handler's answer goes out.
+func TestFailureThatOnErrorPanicsAbout(t *testing.T) {
+	recovery := gin.RecoveryWithWriter(io.Discard)
+	for by, config := range map[string]sessionkit.Config{
+		"OnError": {OnError: func(_ *gin.Context, err error) { panic(err) }},
+		"OnEvent": {OnEvent: func(_ *gin.Context, e sessionkit.Event) {
+			if e.Kind == sessionkit.EventStoreError {
+				panic(e.Err)
+			}
+		}},
+	} {
+		for how, answer := range map[string]gin.HandlerFunc{
+			"a body":     func(c *gin.Context) { c.String(http.StatusCreated, "ordered") },
+			"a redirect": func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/thanks") },
+			"a hijack":   func(c *gin.Context) { _, _, _ = c.Writer.Hijack() },
+		} {
+			s := kittest.NewBackend()
+			kit := sessionkit.Sessions(kittest.StoreOver(s), config)
+			for order, chain := range map[string]gin.HandlersChain{"in front": {recovery, kit}, "on both sides": {recovery, kit, recovery}} {
+				t.Run(by+", "+how+", the recovery "+order, func(t *testing.T) {
+					r := gin.New()
+					r.Use(chain...)
+					r.GET("/login", kittest.SignIn("42"))
+					r.POST("/", func(c *gin.Context) {
+						kittest.Count.Set(c, 7)
+						assert.NoError(t, sessionkit.SetCookie(c, "handlers", "x"))
+						answer(c)
+					})
+					b := kittest.NewBrowser(t, r)
+					b.Get("/login")
+					s.Failing(kittest.ErrDown, "update")
+					w := b.Post("/", nil)
+					s.Failing(nil)
+					assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+					assert.Contains(t, w.Body.String(), "could not be saved")
+					assert.Empty(t, w.Header()["Location"])
+					assert.Empty(t, w.Header()["Set-Cookie"])
+				})
+			}
+		}
+	}
+}
+
 func TestStatusIsSeenBeforeItIsSent(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{}, func(c *gin.Context) {
 		c.Next()
