@@ -140,7 +140,17 @@ func (q *request) commit(header bool) error {
 	}
 	q.clears = q.clears || q.clearing && header
 	q.clearing = false
+	if !q.sends && !q.early && !q.followed() { // else handlers that are run once more would not find it by the cookie that came
+		q.unlist()
+	}
 	return nil
+}
+
+// unlist notes that there is nothing that has yet to be saved. A stream may last for hours.
+func (q *request) unlist() {
+	if q.entry.Listed() {
+		q.kit.resumable.Remove(&q.entry)
+	}
 }
 
 // touch records that the session was used, once a minute. The response does not
@@ -569,9 +579,7 @@ func (q *request) close() {
 		if q.watched != nil {
 			stop = q.watched.stop
 		}
-		if q.entry.Listed() {
-			q.kit.resumable.Remove(&q.entry)
-		}
+		q.unlist()
 	}
 	q.mu.Unlock()
 	if stop != nil { // what begins to watch from here on stops by itself

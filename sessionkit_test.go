@@ -222,6 +222,50 @@ func TestErrorPageBehindTwo(t *testing.T) {
 	}
 }
 
+// TestStreamWithNothingToSave: what every other request looks through holds no streams that
+// have saved what they changed.
+func TestStreamWithNothingToSave(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/start", kittest.Increment)
+	a.On("/stream", func(c *gin.Context) {
+		kittest.Increment(c)
+		assert.True(t, sessionkit.Resumes(c))
+		c.Writer.Flush()
+		assert.False(t, sessionkit.Resumes(c))
+		kittest.Increment(c)
+		assert.True(t, sessionkit.Resumes(c), "this is saved in the end")
+		assert.NoError(t, sessions.Default(c).Save())
+		assert.False(t, sessionkit.Resumes(c))
+		kittest.Increment(c)
+	})
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/start")
+	b.Get("/stream")
+	assert.JSONEq(t, `{"n": 4, "ok": true}`, b.Get("/").Body.String())
+	assert.Empty(t, a.Errors())
+}
+
+// TestHandledContextOfAStream: a session that this very response has begun goes on as well.
+func TestHandledContextOfAStream(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	for path, early := range map[string]bool{"/login": false, "/early": true} {
+		a.On(path, kittest.SignIn("42"), func(c *gin.Context) {
+			if early {
+				assert.NoError(t, sessions.Default(c).Save())
+			}
+			c.Writer.Flush()
+			c.Request.URL.Path = "/"
+			a.HandleContext(c)
+		})
+	}
+	a.On("/", kittest.Whoami)
+	for _, path := range []string{"/login", "/early"} {
+		assert.Equal(t, "42", kittest.NewBrowser(t, a).Get(path).Body.String(), path)
+	}
+	assert.Empty(t, a.Errors())
+}
+
 // untilGone is a backend whose reads last until the client has gone.
 type untilGone struct {
 	store.Backend

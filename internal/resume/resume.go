@@ -84,7 +84,7 @@ func (l *List[R]) Remove(e *Entry[R]) {
 	defer slot.mu.Unlock()
 	for p := &slot.first; *p != nil; p = &(*p).next {
 		if *p == e {
-			*p, e.next = e.next, nil
+			*p, *e = e.next, Entry[R]{}
 			slot.n.Add(-1)
 			return
 		}
