@@ -78,7 +78,9 @@ func (q *request) AfterHeader() {
 	if q.writer.PanickedLate(q.c) {
 		q.discard()
 	}
-	_ = q.commit(false) // it is reported
+	if q.commit(false) != nil && q.loaded != nil {
+		q.unlist() // it is reported
+	}
 }
 
 // Answer implements [response.Committer]. The page has the session of this middleware,
@@ -570,21 +572,28 @@ func (q *request) pass(panicking bool) {
 	q.writer.Finish()
 }
 
-// close notes that the request has ended, and ends the watch that [Done] has begun.
+// close notes that the request has ended, and ends the watch that [Done] has begun. What
+// was changed since the last commit, by OnEvent or in a goroutine, is saved before.
 func (q *request) close() {
-	q.mu.Lock()
-	q.closed = true
 	var stop func()
-	if q.loaded != nil {
-		if q.watched != nil {
-			stop = q.watched.stop
+	defer func() {
+		if stop != nil { // what begins to watch from here on stops by itself
+			stop()
 		}
-		q.unlist()
+	}()
+	q.lock()
+	defer q.unlock(q.c)
+	defer func() { q.closed = true }() // also where a store panics
+	if q.loaded == nil {
+		return
 	}
-	q.mu.Unlock()
-	if stop != nil { // what begins to watch from here on stops by itself
-		stop()
+	if q.watched != nil {
+		stop = q.watched.stop
 	}
+	if q.entry.Listed() && !q.panicked && q.writer.Failed == nil {
+		_ = q.commit(false) // it is reported
+	}
+	q.unlist()
 }
 
 // discard forgets what the request changed, as its handlers have panicked. They have not

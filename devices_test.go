@@ -277,6 +277,38 @@ func TestEventsMayUseTheSession(t *testing.T) {
 }
 
 // TestRevokeWithoutID is no revocation of the session that is about to begin.
+// TestChangeByAnEvent: what OnEvent changes is saved, whatever the handler answers with.
+func TestChangeByAnEvent(t *testing.T) {
+	for name, answer := range map[string]gin.HandlerFunc{
+		"a body":     func(c *gin.Context) { c.String(http.StatusOK, "welcome") },
+		"a redirect": func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/") },
+		"a status":   func(c *gin.Context) { c.Status(http.StatusNoContent) },
+		"nothing":    func(*gin.Context) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var errs []error
+			r := gin.New()
+			r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+				OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
+				OnEvent: func(c *gin.Context, e sessionkit.Event) {
+					if e.Kind == sessionkit.EventSignedIn {
+						kittest.Name.Set(c, "of the event")
+					}
+				},
+			}))
+			r.POST("/login", kittest.SignIn("42"), answer)
+			r.GET("/", func(c *gin.Context) {
+				name, _ := kittest.Name.Get(c)
+				c.String(http.StatusOK, name)
+			})
+			b := kittest.NewBrowser(t, r)
+			b.Post("/login", nil)
+			assert.Equal(t, "of the event", b.Get("/").Body.String())
+			assert.Empty(t, errs)
+		})
+	}
+}
+
 func TestRevokeWithoutID(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/login", kittest.SignIn("42"), func(c *gin.Context) { assert.NoError(t, sessionkit.Revoke(c, "")) })

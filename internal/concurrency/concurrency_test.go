@@ -337,6 +337,30 @@ func TestHitFromManyGoroutines(t *testing.T) {
 	done.Wait()
 }
 
+// TestChangeFromGoroutineDuringTheCommit: it is saved, also if the handler has returned.
+func TestChangeFromGoroutineDuringTheCommit(t *testing.T) {
+	committing, changed := make(chan struct{}), make(chan struct{})
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnEvent: func(_ *gin.Context, e sessionkit.Event) {
+		if e.Kind == sessionkit.EventSignedIn {
+			close(committing)
+			<-changed
+		}
+	}}))
+	r.POST("/login", kittest.SignIn("42"), func(c *gin.Context) {
+		c = c.Copy()
+		go func() {
+			defer close(changed)
+			<-committing
+			kittest.Count.Set(c, 7)
+		}()
+	})
+	r.GET("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, r)
+	b.Post("/login", nil)
+	assert.JSONEq(t, `{"n": 7, "ok": true}`, b.Get("/").Body.String())
+}
+
 func TestUsedFromGoroutineAfterTheRequest(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	goOn, done := make(chan struct{}), make(chan struct{})
