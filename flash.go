@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -65,12 +66,18 @@ func isFlash(name string) bool {
 // are never empty.
 var messages = newFlashKey("", newCodec[FlashMessage]("NewFlash", ""))
 
-// mostMessages is how many flash messages a session keeps when a request adds one.
-const mostMessages = 100
+// mostMessages is how many flash messages a session keeps when a request adds one, and
+// mostBytes how much of them in a store of gin-contrib: most of those refuse a session of more
+// than 4096 bytes, encoded twice.
+const (
+	mostMessages = 100
+	mostBytes    = 1 << 10
+)
 
 // Flash leaves a message for the next request that reads it. It survives any
-// number of redirects until then. If nobody reads them, the latest 100 stay: a
-// request that leaves a message drops older ones, but none of its own.
+// number of redirects until then. If nobody reads them, the latest 100 stay, over a store
+// of gin-contrib the latest 1 KiB: a request that leaves a message drops older ones, but
+// none of its own.
 func Flash(c *gin.Context, level Level, text string) {
 	messages.Add(c, FlashMessage{level, text})
 }
@@ -228,13 +235,17 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 // dropOldest drops messages of earlier requests: where nobody shows them, the session
 // would grow until nothing can be saved any more.
 func (q *request) dropOldest(prefix string) {
-	texts := q.session.WithPrefix(prefix)
-	if len(texts) < mostMessages {
-		return
+	most := math.MaxInt
+	if q.kit.directory == nil && q.kit.site.Shared == nil {
+		most = mostBytes
 	}
-	names := slices.Sorted(maps.Keys(texts))
-	for _, name := range names[len(names)-mostMessages+1:] {
-		delete(texts, name)
+	texts := q.session.WithPrefix(prefix)
+	n, size := 0, 0
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(texts))) {
+		n, size = n+1, size+len(name)+len(texts[name])
+		if n < mostMessages && size <= most {
+			delete(texts, name)
+		}
 	}
 	q.removeAll(texts)
 }

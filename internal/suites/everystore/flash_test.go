@@ -154,3 +154,29 @@ func TestFlashesWhereAnotherValueStands(t *testing.T) {
 		assert.Empty(t, a.Errors())
 	})
 }
+
+// TestFlashesThatNobodyReads: they leave room for the next one, also in a store that bounds
+// the session.
+func TestFlashesThatNobodyReads(t *testing.T) {
+	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
+		a := kittest.NewSite(s, sessionkit.Config{})
+		n := 0
+		a.On("/save", func(c *gin.Context) {
+			n++
+			sessionkit.Flash(c, sessionkit.Success, fmt.Sprintf("Your changes have been saved. (%d)", n))
+		})
+		a.On("/show", func(c *gin.Context) {
+			messages := sessionkit.Flashes(c)
+			assert.Greater(t, len(messages), 5)
+			for i, m := range messages {
+				assert.Contains(t, m.Text, fmt.Sprintf("(%d)", n-len(messages)+1+i), "the latest stay")
+			}
+		})
+		b := kittest.NewBrowser(t, a)
+		for range 110 {
+			b.Get("/save")
+		}
+		b.Get("/show")
+		assert.Empty(t, a.Errors())
+	})
+}
