@@ -109,6 +109,9 @@ func newToken(r Record) string { return tokens.New(r.User != "") }
 // load returns a record. It may come from a cache unless fresh is set.
 func (s *Store) load(ctx context.Context, id string, fresh bool) (r Record, found bool, err error) {
 	if fresh {
+		if !tokens.IsID(id) { // it may come from a form, and be one that a database refuses
+			return Record{}, false, nil
+		}
 		records, err := s.loadFresh(ctx, id)
 		r, found = records[id]
 		return r, found, err

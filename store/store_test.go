@@ -256,6 +256,17 @@ func (broken) LoadFresh(context.Context, ...string) (map[string]store.Record, er
 	return nil, errBroken
 }
 
+// TestNoID: what cannot be an ID is no session's, whatever the backend would say of it.
+func TestNoID(t *testing.T) {
+	s := store.New(broken{})
+	for _, id := range []string{"", "x", "\x00", "\xff", strings.Repeat("A", 42), strings.Repeat("A", 42) + "\x00", strings.Repeat("A", 43) + "\xff"} {
+		require.NoError(t, s.Revoke(t.Context(), "alice", id), "%q", id)
+		_, _, found, err := kit(s).Find(t.Context(), id)
+		require.NoError(t, err, "%q", id)
+		assert.False(t, found, "%q", id)
+	}
+}
+
 func TestErrorsSayWhatWasDone(t *testing.T) {
 	s := store.New(broken{})
 	_, err := s.Sessions(t.Context(), "alice")
@@ -263,7 +274,7 @@ func TestErrorsSayWhatWasDone(t *testing.T) {
 	require.ErrorContains(t, err, "store: listing a user's sessions")
 	_, err = s.RevokeAll(t.Context(), "alice")
 	require.ErrorIs(t, err, errBroken)
-	require.ErrorIs(t, s.Revoke(t.Context(), "alice", "x"), errBroken)
+	require.ErrorIs(t, s.Revoke(t.Context(), "alice", strings.Repeat("A", 43)), errBroken)
 	_, err = kit(s).Trim(t.Context(), "alice", "session", 1)
 	require.ErrorIs(t, err, errBroken)
 }

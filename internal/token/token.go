@@ -37,19 +37,24 @@ func SignedIn(text string) bool {
 // ID returns the ID of the session that a token opens: it is public, and safe to
 // log. ok is false for a text that cannot be a token.
 func ID(token string) (id string, ok bool) {
-	if len(token) != tokenChars {
+	if !IsID(token) { // which looks the same
 		return "", false
 	}
 	var in [tokenChars]byte // it stays on the stack: the ID is the only allocation
 	copy(in[:], token)
-	other := uint8(0)
-	for _, c := range in {
-		other |= notBase64url[c]
-	}
-	if other != 0 {
-		return "", false
-	}
 	return Hash(in[:]), true
+}
+
+// IsID reports whether a text can be an ID.
+func IsID(text string) bool {
+	if len(text) != tokenChars {
+		return false
+	}
+	other := uint8(0)
+	for i := range len(text) {
+		other |= notBase64url[text[i]]
+	}
+	return other == 0
 }
 
 // Hash returns the SHA-256 of a text in the form of an ID.
