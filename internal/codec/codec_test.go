@@ -63,10 +63,11 @@ func (u uuid) MarshalText() ([]byte, error) {
 }
 
 func (u *uuid) UnmarshalText(text []byte) error {
-	if len(text) != 36 {
+	digits := strings.ReplaceAll(string(text), "-", "")
+	if len(text) != 36 || len(digits) != 32 {
 		return errors.New("not a UUID")
 	}
-	_, err := hex.Decode(u[:], []byte(strings.ReplaceAll(string(text), "-", "")))
+	_, err := hex.Decode(u[:], []byte(digits))
 	return err
 }
 

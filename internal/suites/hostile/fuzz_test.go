@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/alloctest"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
 	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
@@ -128,6 +130,31 @@ func headerSeeds() []string {
 
 func fillIn(seed, secret string) string {
 	return strings.NewReplacer("NAME", kittest.SessionCookie, "SECRET", secret).Replace(seed)
+}
+
+// FuzzCookieValues checks what is found in a header against splitting it in full.
+func FuzzCookieValues(f *testing.F) {
+	for _, seed := range []string{"a=b", " a = \"b\" ; a=c;;", "a", "=", "a==;", "aa=b;a=", "\ta\t=\tb\t", `a="`, `a=""`} {
+		f.Add(seed, "a")
+	}
+	f.Fuzz(func(t *testing.T, line, name string) {
+		if name == "" || strings.ContainsAny(name, " \t;=") {
+			return
+		}
+		var want []string
+		for pair := range strings.SplitSeq(line, ";") {
+			found, v, ok := strings.Cut(pair, "=")
+			if !ok || strings.Trim(found, " \t") != name {
+				continue
+			}
+			v = strings.Trim(v, " \t")
+			if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
+				v = v[1 : len(v)-1]
+			}
+			want = append(want, v)
+		}
+		require.Equal(t, want, slices.Collect(cookie.Values([]string{line}, name)))
+	})
 }
 
 // FuzzSessionCookie checks that a Cookie header opens a session only where it has
