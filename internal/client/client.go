@@ -14,9 +14,15 @@ func WantsPage(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") == "navigate" || prefersHTML(r)
 }
 
+// mostAccept is how many bytes of Accept are looked at. Browsers send some hundred.
+const mostAccept = 8 << 10
+
 func prefersHTML(r *http.Request) bool {
 	html, other := 0.0, 0.0
+	left := mostAccept
 	for _, line := range r.Header.Values("Accept") {
+		line = line[:min(len(line), left)]
+		left -= len(line)
 		for part := range strings.SplitSeq(line, ",") {
 			mediaType, params, err := mime.ParseMediaType(part)
 			if err != nil {

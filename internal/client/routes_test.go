@@ -3,6 +3,9 @@ package client_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gin-contrib/sessions"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -78,5 +82,24 @@ func TestDefaultManyPanics(t *testing.T) {
 			defer func() { assert.Contains(t, fmt.Sprint(recover()), want, path) }()
 			b.Get(path)
 		}()
+	}
+}
+
+// TestLongAccept: what comes after the first 8 kB takes no time.
+func TestLongAccept(t *testing.T) {
+	const entry = "a/b;q=1,"
+	for name, test := range map[string]struct {
+		lines []string
+		page  bool
+	}{
+		"short":          {[]string{strings.Repeat(entry, 100) + "text/html"}, true},
+		"short, 2 lines": {[]string{strings.Repeat(entry, 100), "text/html"}, true},
+		"long":           {[]string{strings.Repeat(entry, 1<<17) + "text/html"}, false},
+		"long, 2 lines":  {[]string{strings.Repeat(entry, 1<<17), "text/html"}, false},
+		"many lines":     {append(slices.Repeat([]string{entry}, 1<<17), "text/html"), false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Accept"] = test.lines
+		assert.Equal(t, test.page, client.WantsPage(r), name)
 	}
 }
