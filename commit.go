@@ -86,18 +86,21 @@ func (q *request) AfterHeader() {
 // Answer implements [response.Committer]. The page has the session of this middleware,
 // whichever other one the handlers have.
 func (q *request) Answer(below gin.ResponseWriter, failed error) {
-	c := q.c
-	above := c.Writer
-	shown, _ := c.Get(sessions.DefaultKey)
-	defer func() {
-		c.Writer = above
-		c.Set(sessions.DefaultKey, shown)
-	}()
+	c := q.c.Copy() // goroutines of the handler may be using its own
+	c.Errors = q.c.Errors
 	var w response.Writer
 	w.Wrap(below, q)
 	w.Begin() // what could be committed is
 	c.Writer = &w
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	defer func() {
+		q.c.Errors = c.Errors
+		for key, v := range c.Keys {
+			if key != sessions.DefaultKey {
+				q.c.Set(key, v)
+			}
+		}
+	}()
 	q.answer(c, problemOf(failed))
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gin-contrib/sessions"
@@ -335,6 +337,51 @@ func TestHitFromManyGoroutines(t *testing.T) {
 		}
 	}
 	done.Wait()
+}
+
+// TestFailedSaveBesideGoroutines: goroutines of the handler may use the session while the
+// page takes the place of its answer.
+func TestFailedSaveBesideGoroutines(t *testing.T) {
+	s := kittest.NewBackend()
+	var uses atomic.Int32
+	var after *gin.Context
+	r := gin.New()
+	r.Use(func(c *gin.Context) {
+		c.Next()
+		after = c.Copy()
+		after.Errors = c.Errors
+	}, sessionkit.Sessions(kittest.StoreOver(s), sessionkit.Config{OnError: func(*gin.Context, error) {}, ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+		for n := uses.Load(); uses.Load() < n+2; { // which tells the goroutine nothing
+			runtime.Gosched()
+		}
+		_ = c.Error(errors.New("of the page"))
+		c.Set("set", "by the page")
+		user, _ := sessionkit.User(c)
+		c.String(p.Status, "sorry, "+user)
+	}}))
+	r.GET("/login", kittest.SignIn("42"))
+	r.GET("/", func(c *gin.Context) {
+		kittest.Count.Set(c, 7)
+		var group sync.WaitGroup
+		var stop atomic.Bool
+		group.Go(func() {
+			for !stop.Load() {
+				kittest.Count.Get(c)
+				uses.Add(1)
+			}
+		})
+		c.String(http.StatusOK, "done")
+		stop.Store(true)
+		group.Wait()
+	})
+	b := kittest.NewBrowser(t, r)
+	b.Get("/login")
+	s.Failing(kittest.ErrDown, "update")
+	w := b.Get("/", "Accept", "text/html")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, "sorry, 42", w.Body.String())
+	assert.Equal(t, "by the page", after.GetString("set"))
+	assert.ErrorContains(t, after.Errors[0], "of the page")
 }
 
 // TestChangeFromGoroutineDuringTheCommit: it is saved, also if the handler has returned.
