@@ -145,7 +145,7 @@ func (q *request) commit(header bool) error {
 	}
 	q.clears = q.clears || q.clearing && header
 	q.clearing = false
-	if !q.sends && !q.early && !q.followed() { // else handlers that are run once more would not find it by the cookie that came
+	if !q.given && !q.followed() { // else handlers that are run once more would not find it by the cookie that came
 		q.unlist()
 	}
 	return nil
@@ -290,7 +290,7 @@ func (q *request) issuing() issuing {
 // issued goes on with a session that was stored under a new ID: the client gets its
 // secret, and OnEvent is told.
 func (q *request) issued(i issuing, k keeper.Kept) {
-	q.sends = true
+	q.sends, q.given = true, true
 	q.goOn(k.Handle)
 	switch {
 	case i.signedIn:
@@ -466,10 +466,10 @@ func (k *kit) setsCookie(name string) bool {
 
 // clearBrowser tells the browser of a sign-out.
 func (q *request) clearBrowser() {
-	if q.bearer {
+	if q.bearer || q.session.ID() == "" && q.replaced() { // what the browser has is of who took its place
 		return
 	}
-	if q.session.ID() == "" && !q.replaced() {
+	if q.session.ID() == "" {
 		q.dropCookies(q.kit.site.SessionName(q.r))
 		q.dropOtherCookie()
 		q.dropBound()
@@ -559,8 +559,10 @@ func problemOf(failed error) Problem {
 // finish ends the request's part in the session. A handler that panicked saves
 // nothing.
 func (q *request) finish(panicking bool) {
-	defer q.close()
+	passed := false
+	defer func() { q.close(passed) }()
 	q.pass(panicking)
+	passed = true
 }
 
 // pass ends a pass through the handlers.
@@ -576,8 +578,9 @@ func (q *request) pass(panicking bool) {
 }
 
 // close notes that the request has ended, and ends the watch that [Done] has begun. What
-// was changed since the last commit, by OnEvent or in a goroutine, is saved before.
-func (q *request) close() {
+// was changed since the last commit, by OnEvent or in a goroutine, is saved before, unless
+// that commit has panicked.
+func (q *request) close(passed bool) {
 	var stop func()
 	defer func() {
 		if stop != nil { // what begins to watch from here on stops by itself
@@ -593,7 +596,7 @@ func (q *request) close() {
 	if q.watched != nil {
 		stop = q.watched.stop
 	}
-	if q.entry.Listed() && !q.panicked && q.writer.Failed == nil {
+	if passed && q.entry.Listed() && !q.panicked && q.writer.Failed == nil {
 		_ = q.commit(false) // it is reported
 	}
 	q.unlist()

@@ -39,7 +39,13 @@ type flashes struct {
 	at   time.Time      // when the first of them was: those that are added later are newer
 	n    int            // makes names unique, and keeps the order of those of one time
 
-	bounded bool // old messages have made room
+	kept    []string // the names of what KeepFlashes has left, for whoever the session was
+	bounded bool     // old messages have made room
+}
+
+// keeps reports whether a message is one that [KeepFlashes] has left.
+func (q *request) keeps(name string) bool {
+	return q.flashes != nil && slices.Contains(q.flashes.kept, name)
 }
 
 // ownFlashes returns the request's flashes. Most requests have none.
@@ -133,7 +139,9 @@ func (q *request) keepFlashes() {
 		return
 	}
 	for _, m := range q.flashes.read {
-		messages.add(q, m, q.flashes.at)
+		if name := messages.add(q, m, q.flashes.at); name != "" {
+			q.flashes.kept = append(q.flashes.kept, name)
+		}
 	}
 	q.flashes.read = nil
 }
@@ -213,11 +221,12 @@ func (k FlashKey[T]) Add(c *gin.Context, v T) {
 	k.add(q, v, time.Now())
 }
 
-func (k FlashKey[T]) add(q *request, v T, at time.Time) {
+// add returns the name of the value, "" if v does not encode.
+func (k FlashKey[T]) add(q *request, v T, at time.Time) (name string) {
 	text, err := k.codec.Encode(v)
 	if err != nil {
 		q.refuse(fmt.Errorf("sessionkit: storing a flash %q: %w", k.name, err))
-		return
+		return ""
 	}
 	f := q.ownFlashes()
 	if k.latest == "" && !f.bounded { // a message: typed ones are taken together or not at all
@@ -226,10 +235,12 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) {
 	}
 	f.n++
 	random := rand.Text()
-	q.put(fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, random[:6]), text)
+	name = fmt.Sprintf("%s%020d.%04d.%s", k.prefix, at.UnixNano(), f.n, random[:6])
+	q.put(name, text)
 	if k.latest != "" {
 		q.put(k.latest, `"`+random+`"`)
 	}
+	return name
 }
 
 // dropOldest drops messages of earlier requests: where nobody shows them, the session

@@ -326,7 +326,7 @@ func (q *request) signOutByValues(next string) {
 		maps.Copy(left, q.session.SaidOfLife())
 	}
 	for name, text := range q.session.Texts() {
-		if _, changed := q.session.TextIn(name); changed && isFlash(name) {
+		if _, changed := q.session.TextIn(name); changed && isFlash(name) && !q.keeps(name) {
 			left[name] = text
 		}
 	}

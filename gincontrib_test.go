@@ -75,6 +75,7 @@ func TestFlashBesideASignOutByValues(t *testing.T) {
 		sessionkit.Flash(c, sessionkit.Info, "Goodbye")
 		ticket.Add(c, 7)
 	}
+	keep := func(c *gin.Context) { sessionkit.Flashes(c); sessionkit.KeepFlashes(c) }
 	del := func(c *gin.Context) { sessions.Default(c).Delete("uid") }
 	save := func(c *gin.Context) { assert.NoError(t, sessions.Default(c).Save()) }
 	for name, handlers := range map[string][]gin.HandlerFunc{
@@ -84,6 +85,8 @@ func TestFlashBesideASignOutByValues(t *testing.T) {
 		"Clear":                {func(c *gin.Context) { sessions.Default(c).Clear() }, leave},
 		"another user":         {func(c *gin.Context) { sessions.Default(c).Set("uid", "2") }, leave},
 		"User asks in between": {del, leave, kittest.Whoami},
+		"KeepFlashes, before":  {keep, del, leave},
+		"KeepFlashes, after":   {func(c *gin.Context) { sessionkit.Flashes(c) }, del, leave, sessionkit.KeepFlashes},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})

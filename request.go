@@ -86,6 +86,7 @@ type reply struct {
 	sends    bool // it gives the client the session's secret
 	clearing bool // the commit is to take the cookie from the browser, unless another one follows
 	clears   bool // and has
+	given    bool // this request has given the session its ID: the cookie that came does not lead there
 }
 
 // progress is how far the request has come.
@@ -94,9 +95,10 @@ type progress struct {
 	bad     error // a change that cannot be saved, such as a value that does not encode
 	saveErr error // the commit failed
 
-	asked    bool // the handler has asked whether the session could be read
-	early    bool // Save has stored it
-	reported bool // bad was
+	asked    bool  // the handler has asked whether the session could be read
+	early    bool  // Save has stored it
+	reported bool  // bad was
+	tooLate  uint8 // how many changes after the request were reported
 
 	// inTurn means that an Update has its turn, or waits for it: one within it must not
 	// wait as well.
@@ -295,6 +297,10 @@ func (q *request) openNamed(lines []string, name string, came *bool, fresh bool,
 // that the browser sent before it knew.
 const lateFor = time.Minute
 
+// lateOver is lateFor after somebody else has signed in. If that answer is lost, pages that
+// store something, as a login page may, are refused for as long.
+const lateOver = 10 * time.Second
+
 // open opens the session that a cookie or token names. It reports whether no other
 // need be tried: it is there, or nobody knows.
 func (q *request) open(secret string, fresh bool, why *rejection) bool {
@@ -338,10 +344,14 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 // noteEnd takes note of what is left of a session.
 func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 	switch k.Record.Ended {
-	case store.Renewed, store.Replaced:
+	case store.Renewed:
 		if now.Sub(k.Record.Expires) < lateFor {
 			q.left = &k
-		} else if k.Record.Ended == store.Replaced {
+		}
+	case store.Replaced:
+		if now.Sub(k.Record.Expires) < lateOver {
+			q.left = &k
+		} else {
 			why.rejected, why.handle = true, k.ID
 		}
 	case store.SignedOut:
@@ -411,13 +421,18 @@ func (q *request) remove(name string) {
 	}
 }
 
+// mostTooLate bounds how many changes after the request are reported: OnError may change the
+// session as well, about which it would be called again and again.
+const mostTooLate = 8
+
 // changed notes that there is a change, and reports one that comes when nothing can
 // be saved any more.
 func (q *request) changed() {
 	if !q.closed && !q.entry.Listed() {
 		q.kit.resumable.Add(q, &q.entry)
 	}
-	if q.closed {
+	if q.closed && q.tooLate < mostTooLate {
+		q.tooLate++
 		q.report(errTooLate)
 	}
 }

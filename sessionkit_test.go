@@ -266,6 +266,63 @@ func TestHandledContextOfAStream(t *testing.T) {
 	assert.Empty(t, a.Errors())
 }
 
+// TestHandledContextAfterSave: so does one that it has begun, and saved again since.
+func TestHandledContextAfterSave(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/stream", func(c *gin.Context) {
+		kittest.Increment(c)
+		c.Writer.Flush()
+		kittest.Increment(c)
+		assert.NoError(t, sessions.Default(c).Save())
+		c.Request.URL.Path = "/more"
+		a.HandleContext(c)
+	})
+	a.On("/more", kittest.Increment)
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/stream")
+	assert.JSONEq(t, `{"n": 3, "ok": true}`, b.Get("/").Body.String())
+	assert.Empty(t, a.Errors())
+}
+
+// TestOnErrorThatChangesTheSession: an OnError that leaves a message for the user is not called
+// again and again for what becomes of that.
+func TestOnErrorThatChangesTheSession(t *testing.T) {
+	var errs []error
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnError: func(c *gin.Context, err error) {
+		errs = append(errs, err)
+		require.Less(t, len(errs), 20, "%v", err)
+		sessionkit.Flash(c, sessionkit.Error, "Something went wrong")
+	}}))
+	r.GET("/", func(c *gin.Context) {
+		c.String(http.StatusOK, "too late for a cookie")
+		kittest.Increment(c)
+	})
+	assert.Equal(t, http.StatusOK, kittest.NewBrowser(t, r).Get("/").Code)
+	assert.NotEmpty(t, errs)
+}
+
+// TestSaveThatPanics: what failed so as the request ended is not tried again.
+func TestSaveThatPanics(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
+	a.On("/set", kittest.Increment)
+	a.On("/fails", kittest.Increment, func(*gin.Context) {
+		s.Before = func(method string) {
+			if method == "update" {
+				s.Before = nil
+				panic("oops")
+			}
+		}
+	})
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	assert.Equal(t, http.StatusInternalServerError, b.Get("/fails").Code)
+	assert.JSONEq(t, `{"n": 1, "ok": true}`, b.Get("/").Body.String())
+}
+
 // untilGone is a backend whose reads last until the client has gone.
 type untilGone struct {
 	store.Backend

@@ -342,6 +342,32 @@ func TestErrorPageAfterAFailure(t *testing.T) {
 	}
 }
 
+// TestErrorPageAfterARevocation: nor does it show the session that the sign-in was to take
+// over, and which was found to be revoked.
+func TestErrorPageAfterARevocation(t *testing.T) {
+	backend := kittest.NewBackend()
+	s := kittest.StoreOver(backend)
+	a := kittest.NewSite(s, sessionkit.Config{ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+		user, _ := sessionkit.User(c)
+		n, _ := kittest.Count.Get(c)
+		c.String(p.Status, "%q %d", user, n)
+	}})
+	a.On("/login", kittest.SignIn("42"), kittest.Increment)
+	a.On("/again", func(c *gin.Context) {
+		sessionkit.User(c)
+		_, err := s.RevokeAll(c, "42")
+		assert.NoError(t, err)
+		sessionkit.Login(c, "42", sessionkit.Attempt(c, "42"))
+		backend.Failing(kittest.ErrDown, "create")
+		c.Status(http.StatusNoContent)
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	w := b.Get("/again", "Accept", "text/html")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, `"" 0`, w.Body.String())
+}
+
 // TestSignInAgainBesideAnotherRequest: a sign-in over the user's own session, which
 // another request comes upon before it is admitted, ends nothing that nobody has ended.
 func TestSignInAgainBesideAnotherRequest(t *testing.T) {
@@ -893,7 +919,7 @@ func TestLateRequestAfterASignInOverAnother(t *testing.T) {
 
 // TestLateLogoutAfterASignInOverAnother: it is that of the user before.
 func TestLateLogoutAfterASignInOverAnother(t *testing.T) {
-	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{ClearSiteData: []string{"cookies"}})
 	a.On("/alice", kittest.SignIn("alice"))
 	a.On("/bob", kittest.SignIn("bob"))
 	a.On("/logout", sessionkit.Logout)
@@ -907,6 +933,7 @@ func TestLateLogoutAfterASignInOverAnother(t *testing.T) {
 		w := late.Fork().Get(path)
 		assert.Equal(t, code, w.Code, path)
 		assert.Empty(t, w.Header()["Set-Cookie"], "%s: the browser has the cookie of bob", path)
+		assert.Empty(t, w.Header()["Clear-Site-Data"], path)
 	}
 	assert.Equal(t, "bob", b.Get("/").Body.String())
 

@@ -66,7 +66,7 @@ func (s *Session) Begin(stored *Stored, due bool) {
 // Discard forgets what the request has changed. It does not count as use.
 func (s *Session) Discard() {
 	stored := s.Stored()
-	if s.another {
+	if s.another || stored.ID == "" { // see ByItself
 		stored = Stored{}
 	}
 	s.Begin(&stored, false)
