@@ -186,7 +186,8 @@ func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, er
 
 // Watch is [Store.watch] for a session that has not moved yet.
 func (o *moving) Watch(r *http.Request) (done <-chan struct{}, stop func()) {
-	return o.m.watches.run(context.WithoutCancel(r.Context()), func(ctx context.Context) { o.follow(r.WithContext(ctx)) })
+	r = r.WithContext(context.WithoutCancel(r.Context())) // a copy: the handler goes on to change its own
+	return o.m.watches.run(r.Context(), func(ctx context.Context) { o.follow(r.WithContext(ctx)) })
 }
 
 // follow returns when the session has ended, or with the request's context.

@@ -59,7 +59,8 @@ func (s *Store) watch(id string, r Record) (done <-chan struct{}, stop func()) {
 }
 
 // run runs a function whose end is what a stream waits for, and which ends with its context.
-// stop waits for that. It must be called, and may be called twice.
+// stop waits for that, but Close does not: an old store may hang, and takes no context. stop
+// must be called, and may be called twice.
 func (ws *watches) run(ctx context.Context, f func(context.Context)) (done <-chan struct{}, stop func()) {
 	ended := make(chan struct{})
 	ws.mu.Lock()
@@ -74,11 +75,11 @@ func (ws *watches) run(ctx context.Context, f func(context.Context)) (done <-cha
 		ws.byID = make(map[string]*watch)
 	}
 	ws.byID[id] = w
-	ws.running.Go(func() {
+	go func() {
 		defer close(ended)
 		f(ctx)
 		ws.end(id, w)
-	})
+	}()
 	return ended, func() {
 		cancel()
 		<-ended

@@ -2,5 +2,8 @@
 // cookie in it, and the visitor's cart is lost.
 const form = document.querySelector("form[action='/login']")
 const button = form.querySelector('button')
-form.addEventListener('submit', () => { button.disabled = true })
+form.addEventListener('submit', () => {
+	button.disabled = true
+	setTimeout(() => { button.disabled = false }, 5000) // the page stays if loading is stopped
+})
 addEventListener('pageshow', () => { button.disabled = false }) // after Back

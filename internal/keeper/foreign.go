@@ -220,6 +220,7 @@ func (f *foreign) Watch(r *http.Request, k Kept) (<-chan struct{}, func()) {
 func watchByLoading(f Keeper, r *http.Request, k Kept) (<-chan struct{}, func()) {
 	ended := make(chan struct{})
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
+	r = r.WithContext(ctx) // a copy: the handler goes on to change its own
 	go func() {
 		defer close(ended)
 		defer stop()

@@ -18,7 +18,7 @@ import (
 // connections, and refuses every write on them. Nothing has the client connect anew, so
 // that it would be refused for ever.
 //
-// If a write is refused so, or All and Count find no master, one more connection is made. If
+// If a write is refused so, or All finds no master, one more connection is made. If
 // it leads to a master, all others are closed, that of the cache among them, and the client
 // makes new ones. If not, they stay: a replica answers reads.
 //

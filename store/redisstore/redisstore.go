@@ -177,8 +177,9 @@ func New(client rueidis.Client, configs ...Config) *store.Store {
 //	redis://sentinel:26379?master_set=name              Sentinel
 //
 // It fails if no server answers. A server that hangs is given up after 2 s unless
-// the URL says otherwise (dial_timeout, write_timeout). If a single server refuses a write
-// because it is a replica by now, and its name leads to a master, the store connects anew.
+// the URL says otherwise (dial_timeout, write_timeout). If a single server refuses a write,
+// or Store.All, because it is a replica by now, and its name leads to a master, the store
+// connects anew.
 func Open(url string, configs ...Config) (*store.Store, error) {
 	s, err := newSettings("Open", configs)
 	if err != nil {

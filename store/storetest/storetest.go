@@ -885,7 +885,7 @@ func count(s *suite) {
 	s.create(visitor)
 	postponed := s.create(user)
 	s.wantCounts(store.Counts{Live: 3, SignedIn: 2}, "sessions that are to expire")
-	s.update(postponed, store.Change{Seen: time.Now(), Expires: time.Now().Add(time.Hour)})
+	inTime := s.update(postponed, store.Change{Seen: time.Now(), Expires: time.Now().Add(time.Hour)})
 	s.update(postponed, store.Change{Set: map[string]string{"a": `1`}})
 	signedIn := s.id()
 	s.rotate(s.create(record("", nil)), signedIn, record("bob", nil))
@@ -897,7 +897,7 @@ func count(s *suite) {
 		s.load(postponed)
 	}
 	s.wantCounts(store.Counts{Live: 2, SignedIn: 2}, "sessions that live")
-	if _, ok := s.list("alice")[postponed]; !ok {
+	if _, ok := s.list("alice")[postponed]; !ok && inTime {
 		s.Error("List must return a session for as long as Update has it live")
 	}
 	s.end("alice", store.SignedOut, postponed)

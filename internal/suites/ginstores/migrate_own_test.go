@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/internal/suites/teststores"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -234,6 +236,73 @@ func TestMigrateOwnDone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestDoneBesideAForm: a handler may change its request while somebody watches the session.
+func TestDoneBesideAForm(t *testing.T) {
+	parse := func(c *gin.Context) {
+		done := sessionkit.Done(c)
+		for range 3 { // the watch looks once a second
+			c.Request.Form = nil
+			c.Request.Body = http.MaxBytesReader(c.Writer, http.NoBody, 1000)
+			assert.NoError(t, c.Request.ParseForm())
+			select {
+			case <-done:
+				assert.Fail(t, "the session has not ended")
+			case <-time.After(time.Second):
+			}
+		}
+		c.Status(http.StatusNoContent)
+	}
+	t.Run("over a store of gin-contrib", func(t *testing.T) {
+		s := teststores.NewMemoryStore(t).Store
+		synctest.Test(t, func(t *testing.T) {
+			a := kittest.NewRulesSite(s, sessionkit.Config{})
+			a.On("/form", parse)
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			assert.Equal(t, http.StatusNoContent, b.Get("/form?q=x").Code)
+		})
+	})
+	t.Run("of a session that has yet to move", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newOwnMove(t, sessionkit.Config{})
+			m.after.On("/form", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), parse)
+			assert.Equal(t, http.StatusNoContent, m.visitor(t, "/login").At(m.after).Get("/form?q=x").Code)
+		})
+	})
+}
+
+// TestCloseBesideAnOldStoreThatHangs: it ends the streams of sessions that have yet to move, and
+// does not wait for the old store, which takes no context.
+func TestCloseBesideAnOldStoreThatHangs(t *testing.T) {
+	old := &faulty{Store: teststores.NewMemoryStore(t).Store}
+	synctest.Test(t, func(t *testing.T) {
+		to := memstore.New()
+		a := moveSite(old, to)
+		hangs, asked := make(chan struct{}), make(chan struct{}, 1)
+		a.On("/stream", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), func(c *gin.Context) {
+			old.onNew = func(*http.Request) (*gsessions.Session, error) {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				<-hangs
+				return nil, nil
+			}
+			<-sessionkit.Done(c)
+		})
+		b := visited(t, old.Store, "/login")
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			b.At(a).Get("/stream")
+		}()
+		<-asked
+		assert.NoError(t, to.Close())
+		close(hangs)
+		<-ended
+	})
 }
 
 // TestMigrateOwnReasons: what became of a session is told to its old cookie, whether it
