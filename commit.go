@@ -78,8 +78,8 @@ func (q *request) AfterHeader() {
 	if q.writer.PanickedLate(q.c) {
 		q.discard()
 	}
-	if q.commit(false) != nil && q.loaded != nil {
-		q.unlist() // it is reported
+	if q.commit(false) != nil { // it is reported
+		q.unlist()
 	}
 }
 
