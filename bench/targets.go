@@ -160,13 +160,13 @@ func (r *results) oneTrip(kit string, w work) []check {
 // likeInt checks that values of these types are read, with a string, as quickly as an int:
 // out of a session of as many values, by the same handler.
 func (r *results) likeInt(contents ...content) (checks []check) {
-	two := r.of(inProcess, kitMemory, cell{read, "int", 1})
+	ints := r.of(inProcess, kitMemory, cell{read, "int", 1})
 	allocs := func(s []sample) float64 {
 		return math.Round(perOp(s, func(s sample) float64 { return float64(s.Allocs) }))
 	}
 	for _, c := range contents {
 		one := r.of(inProcess, kitMemory, cell{read, c, 1})
-		times, more := ratio(one, two), allocs(one)-allocs(two)
+		times, more := ratio(one, ints), allocs(one)-allocs(ints)
 		text := fmt.Sprintf("%s times for %s", digits(times), c)
 		if more > 0 {
 			text += fmt.Sprintf(", %.0f allocations more", more)
