@@ -151,8 +151,9 @@ type Config struct {
 	// the handler: a 503 if the session could not be read or saved, a 403 for a
 	// request from another site, and the 401 and 403 of [RequireSession]. The session
 	// may be used, but the page for a request from another site does not begin one: what
-	// it stores without a session is lost. It is called for page requests only: those that navigate or prefer
-	// HTML. All others get the problem document. Default: a plain page.
+	// it stores without a session is lost. ErrorPage is called for page requests only: those
+	// that navigate or prefer HTML. All others get the problem document. Default: a plain
+	// page.
 	ErrorPage func(*gin.Context, Problem)
 
 	// OnEvent is called for every session event, inside the request. Default: none.

@@ -77,10 +77,10 @@ func Revoke(c *gin.Context, id string) error {
 }
 
 // LogoutOthers ends all sessions of the signed-in user under this Config.Name but the
-// current one, also sign-ins that are under way. Call it after a password was changed and the new one
-// is stored. The error is store.ErrEnded, and no session ends, if the current one was
-// ended itself meanwhile, or if the sign-in of this request does not stand: see [Attempt].
-// It is [errors.ErrUnsupported] over a store that does not know them.
+// current one, also sign-ins that are under way. Call it after a password was changed and
+// the new one is stored. The error is store.ErrEnded, and no session ends, if the current
+// one was ended itself meanwhile, or if the sign-in of this request does not stand: see
+// [Attempt]. It is [errors.ErrUnsupported] over a store that does not know them.
 //
 // Sessions under another Config.Name, as of an admin area, go on. RevokeAll of the store
 // ends those as well:
@@ -97,8 +97,8 @@ func LogoutOthers(c *gin.Context) error {
 
 // LogoutEverywhere ends all sessions of the signed-in user under this Config.Name, also
 // sign-ins that are under way; the current one as by [Logout]. For those under other names
-// see [LogoutOthers]. The error is [errors.ErrUnsupported]
-// over a store that does not know them.
+// see [LogoutOthers]. The error is [errors.ErrUnsupported] over a store that does not know
+// them.
 func LogoutEverywhere(c *gin.Context) error {
 	return forUser(c, "LogoutEverywhere", func(ctx context.Context, q *request) error {
 		if err := q.revokeOthers(ctx, true); err != nil {
