@@ -320,6 +320,16 @@ func (b *backend) Load(_ context.Context, id string) (store.Record, bool, error)
 	return s.loadPacked(id)
 }
 
+// userOf returns whose a record is, which never changes.
+func (s *shard) userOf(id string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if r := s.records[id]; r != nil {
+		return r.user
+	}
+	return ""
+}
+
 func (s *shard) loadPacked(id string) (store.Record, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -376,15 +386,15 @@ func (b *backend) Rotate(_ context.Context, id string, m store.Move) (bool, erro
 	return true, nil
 }
 
-// move puts a record under a new ID, between two readings of the user's list but
-// never within one, which would miss it or have it twice. It returns whose it was.
+// move puts a record under a new ID, between two readings of its user's list but never
+// within one, which would miss it or have it twice. It returns whose it was.
 func (b *backend) move(id string, m store.Move) (user string, found bool) {
-	if m.Record.User != "" {
-		u := b.userShard(m.Record.User)
+	from, to := &b.shards[slot(id)], &b.shards[slot(m.ID)]
+	if user := m.Record.User; user != "" && from.userOf(id) == user { // a sign-in changes whose it is
+		u := b.userShard(user)
 		u.mu.Lock()
 		defer u.mu.Unlock()
 	}
-	from, to := &b.shards[slot(id)], &b.shards[slot(m.ID)]
 	lockBoth(from, to, slot(id) < slot(m.ID))
 	defer from.mu.Unlock()
 	if to != from {
