@@ -593,13 +593,13 @@ func (q *request) close(passed bool) {
 	if q.loaded == nil {
 		return
 	}
+	defer q.unlist() // also then: gin gives the context to another client's request
 	if q.watched != nil {
 		stop = q.watched.stop
 	}
 	if passed && q.entry.Listed() && !q.panicked && q.writer.Failed == nil {
 		_ = q.commit(false) // it is reported
 	}
-	q.unlist()
 }
 
 // discard forgets what the request changed, as its handlers have panicked. They have not

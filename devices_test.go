@@ -276,7 +276,6 @@ func TestEventsMayUseTheSession(t *testing.T) {
 	assert.Equal(t, []string{"created 42", "signed-in 42"}, users)
 }
 
-// TestRevokeWithoutID is no revocation of the session that is about to begin.
 // TestChangeByAnEvent: what OnEvent changes is saved, whatever the handler answers with.
 func TestChangeByAnEvent(t *testing.T) {
 	for name, answer := range map[string]gin.HandlerFunc{
@@ -309,6 +308,7 @@ func TestChangeByAnEvent(t *testing.T) {
 	}
 }
 
+// TestRevokeWithoutID is no revocation of the session that is about to begin.
 func TestRevokeWithoutID(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/login", kittest.SignIn("42"), func(c *gin.Context) { assert.NoError(t, sessionkit.Revoke(c, "")) })

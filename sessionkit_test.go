@@ -323,6 +323,32 @@ func TestSaveThatPanics(t *testing.T) {
 	assert.JSONEq(t, `{"n": 1, "ok": true}`, b.Get("/").Body.String())
 }
 
+// TestContextOfACommitThatPanicked: gin gives it to the next request, which may be a stranger's.
+func TestContextOfACommitThatPanicked(t *testing.T) {
+	s := kittest.NewBackend()
+	r := gin.New()
+	r.Use(gin.RecoveryWithWriter(io.Discard), sessionkit.Sessions(kittest.StoreOver(s), sessionkit.Config{
+		OnEvent: func(c *gin.Context, e sessionkit.Event) {
+			if e.Kind == sessionkit.EventSignedIn {
+				kittest.Increment(c) // which is saved at the very end
+				s.Before = func(string) { panic("oops") }
+			}
+		},
+	}))
+	r.POST("/login", kittest.SignIn("42"))
+	r.GET("/", kittest.Whoami)
+	w := httptest.NewRecorder()
+	c := gin.CreateTestContextOnly(w, r)
+	c.Request = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", nil)
+	r.HandleContext(c)
+	require.NotNil(t, s.Before, "nobody has signed in")
+	s.Before = nil
+	w.Body.Reset()
+	c.Request = httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.HandleContext(c)
+	assert.NotContains(t, w.Body.String(), "42")
+}
+
 // untilGone is a backend whose reads last until the client has gone.
 type untilGone struct {
 	store.Backend
