@@ -8,7 +8,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit/internal/keeper"
-	"github.com/gin-sessionkit/sessionkit/internal/turn"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -17,13 +16,13 @@ import (
 func (q *request) updateValue(c *gin.Context, name string, f func(text string) (string, error)) error {
 	inTurn := false
 	for try := 0; ; try++ {
-		before, t, err := q.textToUpdate(c, name)
+		before, id, err := q.textToUpdate(c, name)
 		if err != nil {
 			return err
 		}
-		if t != nil && !inTurn && (try > 0 || t.Busy()) && q.inTurn.CompareAndSwap(false, true) {
+		if id != "" && !inTurn && (try > 0 || q.kit.turns.Busy(id)) && q.inTurn.CompareAndSwap(false, true) {
 			inTurn = true
-			pass := t.Take(q.r.Context())
+			pass := q.kit.turns.Take(q.r.Context(), id)
 			defer func() {
 				pass()
 				q.inTurn.Store(false)
@@ -44,22 +43,19 @@ func (q *request) updateValue(c *gin.Context, name string, f func(text string) (
 // value meanwhile: in a goroutine, or in f.
 const mostRetries = 100
 
-// textToUpdate returns the text of a value, "" if there is none, and the turn of its
-// session, nil if that is not stored yet.
-func (q *request) textToUpdate(c *gin.Context, name string) (string, *turn.Turn, error) {
+// textToUpdate returns the text of a value, "" if there is none, and the ID of its
+// session, "" if that is not stored yet.
+func (q *request) textToUpdate(c *gin.Context, name string) (text, id string, err error) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
 	if q.loadErr != nil {
 		q.unreadable("Update")
-		return "", nil, q.loadErr
+		return "", "", q.loadErr
 	}
 	q.syncView()
-	text, _ := q.session.Text(name)
-	if q.session.ID() == "" {
-		return text, nil, nil
-	}
-	return text, q.kit.turns.Of(q.session.ID()), nil
+	text, _ = q.session.Text(name)
+	return text, q.session.ID(), nil
 }
 
 // swapValue puts a text in place of another one. It reports false if that does not
