@@ -215,9 +215,14 @@ func (q *request) save(header bool) error {
 func (q *request) create(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		if plan.Act == session.Replace && !q.session.SigningIn() && !q.handle.NeedsCookie() {
-			err = errors.Join(err, q.endStored())
+			err = errors.Join(err, q.endOld(), q.endStored())
 		}
 		return err
+	}
+	if plan.Act == session.Replace || q.session.SigningIn() {
+		if err := q.endOld(); err != nil {
+			return err
+		}
 	}
 	a := q.attempt()
 	a.SignIn = q.session.Details()
@@ -246,6 +251,11 @@ func (q *request) create(plan session.Plan, header bool) error {
 func (q *request) rotate(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
+	}
+	if q.session.SigningIn() {
+		if err := q.endOld(); err != nil {
+			return err
+		}
 	}
 	var attempt signin.Attempt
 	if plan.Attempt {
@@ -380,6 +390,9 @@ func (q *request) end(header bool) error {
 		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
+	}
+	if err := q.endOld(); err != nil {
+		return err
 	}
 	if err := q.endStored(); err != nil {
 		return err

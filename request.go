@@ -468,11 +468,12 @@ var (
 	errUnreadable  = errors.New("the session could not be read")
 )
 
-// adopted is what an old cookie named.
+// adopted is what old cookies named.
 type adopted struct {
-	kitstore.Mover
+	kitstore.Mover // of the request's session; nil: it has none from there
 
-	token string // of the session, if it had moved before
+	token      string            // of the session, if it had moved before
+	dropOthers func(http.Header) // has the browser drop the cookies of what endOld has ended; nil: nothing
 }
 
 // tokens returns what the request brings for a session of this name: those that may
@@ -530,7 +531,7 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		q.tell(Event{Kind: EventExpired, User: record.User})
 		return false
 	}
-	q.adopted = &adopted{old.(kitstore.Mover), token}
+	q.adopted = &adopted{Mover: old.(kitstore.Mover), token: token}
 	if token != "" { // it has moved, and the browser does not know that yet
 		return q.open(token, fresh, why)
 	}
@@ -557,9 +558,39 @@ func (q *request) retire() {
 	if q.adopted == nil {
 		return
 	}
-	if q.session.ID() == "" || q.comesBack() {
+	if q.adopted.dropOthers != nil {
+		q.adopted.dropOthers(q.writer.Header())
+	}
+	if q.adopted.Mover != nil && (q.session.ID() == "" || q.comesBack()) {
 		q.adopted.Retire(q.writer.Header())
 	}
+}
+
+// endOld ends what old cookies of the request open beside its session, which ends or is
+// replaced. A process that knows the old store alone may have begun such a session, or
+// brought one back that has moved: without the cookie of this one, the browser would be
+// signed in by it.
+func (q *request) endOld() error {
+	if q.kit.successor == nil || q.kit.ownMoves || q.bearer { // then one cookie names both
+		return nil
+	}
+	why := store.SignedOut
+	if q.session.SigningIn() {
+		why = store.Replaced
+	}
+	ended, drop, err := q.kit.successor.EndOld(keeper.Committing(q.r), q.r, q.kit.Name, q.session.ID(), why)
+	for _, s := range ended {
+		if s.User != "" {
+			q.tell(Event{Kind: EventSignedOut, User: s.User, SessionID: s.ID})
+		}
+	}
+	if drop != nil {
+		if q.adopted == nil {
+			q.adopted = new(adopted)
+		}
+		q.adopted.dropOthers = drop
+	}
+	return err
 }
 
 // moved reports whether the old cookie has led to the session, of which the browser has

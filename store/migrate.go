@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -38,6 +39,9 @@ import (
 // the others' changes go where it is; a session that ended, before its move or
 // after, is not brought back by a request that was under way, nor by a copy of the
 // old cookie. What has not moved yet is not among the user's sessions.
+//
+// A process that has the old store alone may begin a session in a browser whose session has
+// moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both.
 //
 // A moved session lives at least as long as it had left in the old store, and its
 // cookie outlives the browser for that long. After that, and for new sessions, the
@@ -128,28 +132,91 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 			break
 		}
 		o := &moving{m: m, cookie: token, id: markID(token), name: name, isOwn: own}
-		moved, err := o.lookUp(r.Context())
-		if err != nil || o.token != "" {
+		if found, err := o.find(r); found || err != nil {
 			return o, err
-		}
-		if !moved {
-			found, err := o.read(r)
-			if !found && err == nil { // another request may just have moved it
-				_, err = o.lookUp(r.Context())
-				found = o.token != ""
-			}
-			if found && o.token == "" && err == nil {
-				found, err = o.stands(r, name)
-			}
-			if found || err != nil {
-				return o, err
-			}
 		}
 		if o.record.Ended != "" {
 			ended = o
 		}
 	}
 	return ended, nil
+}
+
+// find reports whether the old cookie opens a session, in the new store or in the old one.
+func (o *moving) find(r *http.Request) (bool, error) {
+	moved, err := o.lookUp(r.Context())
+	if moved || err != nil {
+		return o.token != "", err
+	}
+	found, err := o.read(r)
+	if !found && err == nil { // another request may just have moved it
+		_, err = o.lookUp(r.Context())
+		found = o.token != ""
+	}
+	if found && o.token == "" && err == nil {
+		found, err = o.stands(r, o.name)
+	}
+	return found, err
+}
+
+// EndOld is that of kitstore.Successor.
+func (k migratingKit) EndOld(
+	ctx context.Context, r *http.Request, name, id string, why Ending,
+) (ended []Session, retire func(http.Header), err error) {
+	olds, err := k.m.endOld(r.WithContext(ctx), name, id, why)
+	for _, o := range olds {
+		ended = append(ended, Session{ID: o.id, Name: name, User: o.record.User})
+	}
+	if len(olds) > 0 {
+		retire = func(header http.Header) { retireAll(header, olds) }
+	}
+	return ended, retire, err
+}
+
+func retireAll(header http.Header, olds []*moving) {
+	for _, o := range olds {
+		o.Retire(header)
+	}
+}
+
+// endOld ends each session that an old cookie of the request opens, and returns those
+// that it ended. The one that has an ID is left out: the caller has it. What cannot be decoded
+// opens nothing.
+func (m *migrating) endOld(r *http.Request, name, id string, why Ending) (ended []*moving, err error) {
+	for i, cookie := range r.CookiesNamed(m.oldName) {
+		if i == maxCookies {
+			break
+		}
+		o := &moving{m: m, cookie: cookie.Value, id: markID(cookie.Value), name: name}
+		if o.id == id {
+			continue
+		}
+		found, err := o.find(r)
+		if found && err == nil {
+			found, err = o.endBeside(r, id, why)
+		}
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			return ended, err
+		}
+		if found {
+			ended = append(ended, o)
+		}
+	}
+	return ended, nil
+}
+
+// endBeside ends the session where it is, unless it has an ID, and reports whether there was
+// one to end.
+func (o *moving) endBeside(r *http.Request, id string, why Ending) (bool, error) {
+	if o.token == "" {
+		return o.End(r.Context(), r, why)
+	}
+	moved, record, found, err := o.m.open(r.Context(), o.name, o.token, true)
+	if !found || !record.live() || moved == id || err != nil {
+		return false, err
+	}
+	o.id, o.record = moved, record
+	return o.m.endSession(r.Context(), moved, record, why)
 }
 
 // lookUp finds out whether the session has moved or ended, and if so under which
@@ -299,12 +366,22 @@ func (m *migrating) New(r *http.Request, name string) (*gsessions.Session, error
 }
 
 // Save is [Store.Save]. It has the browser drop the old cookie of a session that
-// moves or ends.
+// moves or ends, and ends what else an old cookie opens with it.
 func (m *migrating) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
-	o := heldIn(r)[session].old
-	if err := m.Store.Save(r, w, session); err != nil || o == nil {
+	was := heldIn(r)[session]
+	var beside []*moving
+	if session.Options.MaxAge < 0 {
+		var err error
+		if beside, err = m.endOld(r, session.Name(), was.id, SignedOut); err != nil {
+			return err
+		}
+	}
+	if err := m.Store.Save(r, w, session); err != nil {
 		return err
 	}
-	o.Retire(w.Header())
+	retireAll(w.Header(), beside)
+	if was.old != nil {
+		was.old.Retire(w.Header())
+	}
 	return nil
 }

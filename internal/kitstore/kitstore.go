@@ -85,6 +85,11 @@ type Successor interface {
 	// why. If it moves own sessions, tokens are looked for in place of cookies.
 	Adopt(r *http.Request, name string, tokens []string) (id, token string, record store.Record, old any, err error)
 
+	// EndOld ends each session that an old cookie of the request opens, but for the one that
+	// has an ID, and returns those that it ended, also with an error. If there are any, retire
+	// has the browser drop their cookies.
+	EndOld(ctx context.Context, r *http.Request, name, id string, why store.Ending) (ended []store.Session, retire func(http.Header), err error)
+
 	// MovesOwn reports whether the other store is one of this module, and has sessions
 	// that package sessionkit has made under this name.
 	MovesOwn(name string) bool

@@ -1,0 +1,280 @@
+package ginstores_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
+	ginmemstore "github.com/gin-contrib/sessions/memstore"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// twoNodes is a site of which one node has the old application still, and another one
+// the new one. One browser is sent to either.
+type twoNodes struct {
+	old   *gin.Engine
+	after *kittest.Site
+	b     *kittest.Browser
+}
+
+func newTwoNodes(t *testing.T, from, to sessions.Store) *twoNodes {
+	t.Helper()
+	n := &twoNodes{old: oldSite(from), after: moveSite(from, to)}
+	n.after.On("/everywhere", func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutEverywhere(c)) })
+	n.after.On("/clear", func(c *gin.Context) { sessions.Default(c).Clear() })
+	n.after.On("/late-logout", func(c *gin.Context) {
+		c.String(http.StatusOK, "sent")
+		sessionkit.Logout(c)
+	})
+	n.b = kittest.NewBrowser(t, n.old)
+	return n
+}
+
+func (n *twoNodes) atOld(path string) string {
+	n.b.Handler = n.old
+	return n.b.Get(path).Body.String()
+}
+
+func (n *twoNodes) atNew(path string) string {
+	n.b.Handler = n.after
+	return n.b.Get(path).Body.String()
+}
+
+// beside has the browser signed in at the new node as 43, and beside that as 42 with a
+// cookie that an old node has set.
+func (n *twoNodes) beside(t *testing.T) {
+	t.Helper()
+	n.atNew("/other")
+	n.atOld("/login")
+	require.Equal(t, "43", n.atNew("/"))
+	require.Len(t, n.b.Cookies, 2)
+}
+
+// TestMigrateSignOutBesideAnOldNode: a sign-out is one also for a session that an old node
+// has begun beside the one that has moved, which is not seen until then.
+func TestMigrateSignOutBesideAnOldNode(t *testing.T) {
+	for _, path := range []string{"/logout", "/goodbye", "/everywhere", "/clear"} {
+		t.Run(path, func(t *testing.T) {
+			eachMove(t, func(t *testing.T, from, to sessions.Store) {
+				n := newTwoNodes(t, from, to)
+				n.beside(t)
+				copied := n.b.Fork()
+				n.after.Heard()
+				n.atNew(path)
+				assert.NotContains(t, n.b.Cookies, oldCookie)
+				assert.Empty(t, n.atNew("/"))
+				assert.Empty(t, copied.Get("/").Body.String(), "nor does a copy of the cookies open anything")
+				if !strings.Contains(t.Name(), "/cookie_to") {
+					copied.Handler = n.old
+					assert.Equal(t, "null", copied.Get("/").Body.String(), "nor at the old node")
+				}
+				users := make(map[string]int)
+				for _, e := range n.after.Heard() {
+					if e.Kind == sessionkit.EventSignedOut {
+						users[e.User]++
+					}
+				}
+				assert.Equal(t, map[string]int{"42": 1, "43": 1}, users)
+				assert.Empty(t, n.after.Errors())
+			})
+		})
+	}
+}
+
+// TestMigrateSignOutAfterAnOldNodeBroughtItBack: a request that was under way at an old node
+// while the session moved stores it again, with a cookie of another second.
+func TestMigrateSignOutAfterAnOldNodeBroughtItBack(t *testing.T) {
+	for name, newFrom := range map[string]func() sessions.Store{
+		"cookie":   func() sessions.Store { return gincookie.NewStore(kittest.TestSecret) },
+		"memstore": func() sessions.Store { return ginmemstore.NewStore(kittest.TestSecret) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from, to := newFrom(), memstore.New()
+				n := newTwoNodes(t, from, to)
+				h := heldRoute{make(chan struct{}), make(chan struct{})}
+				n.old.GET("/slow", func(c *gin.Context) {
+					session := sessions.Default(c)
+					session.Set("slow", true)
+					close(h.loaded)
+					<-h.goOn
+					assert.NoError(t, session.Save())
+				})
+				n.atOld("/login")
+				slow := n.b.Fork()
+				h.during(slow, "/slow", func() {
+					require.Equal(t, "42", n.atNew("/"))
+					require.NotContains(t, n.b.Cookies, oldCookie)
+					time.Sleep(2 * time.Second)
+				})
+				n.b.Cookies[oldCookie] = slow.Cookies[oldCookie] // it is one browser
+				require.Equal(t, "42", n.atNew("/"))
+				n.atNew("/logout")
+				assert.Empty(t, n.b.Cookies)
+				assert.Empty(t, n.atNew("/"))
+				assert.Empty(t, slow.At(n.after).Get("/").Body.String(), "a copy of the cookie opens nothing")
+				require.NoError(t, to.Close())
+			})
+		})
+	}
+}
+
+// TestMigrateSignInBesideAnOldNode: nor does a sign-in leave the browser with one that comes
+// up once the new session is over.
+func TestMigrateSignInBesideAnOldNode(t *testing.T) {
+	for _, before := range []string{"/increment", "/other"} { // a visitor's session, and that of a user
+		eachMove(t, func(t *testing.T, from, to sessions.Store) {
+			n := newTwoNodes(t, from, to)
+			n.atNew(before)
+			n.atOld("/login")
+			copied := n.b.Fork()
+			n.b.Handler = n.after
+			assert.Len(t, kittest.SetCookies(n.b.Get("/other")), 2)
+			assert.NotContains(t, n.b.Cookies, oldCookie)
+			assert.Equal(t, "43", n.atNew("/"))
+			delete(copied.Cookies, kittest.SessionCookie)
+			assert.Empty(t, copied.At(n.after).Get("/").Body.String())
+			assert.Empty(t, n.after.Errors())
+		})
+	}
+}
+
+// TestMigrateSignOutOfWhatHasMovedBeside: an old cookie whose session another request has
+// moved opens that one, which is therefore ended as well.
+func TestMigrateSignOutOfWhatHasMovedBeside(t *testing.T) {
+	n := newTwoNodes(t, ginmemstore.NewStore(kittest.TestSecret), memstore.New())
+	n.beside(t)
+	other := n.b.Fork()
+	delete(other.Cookies, kittest.SessionCookie)
+	other = other.At(n.after)
+	require.Equal(t, "42", other.Get("/").Body.String())
+	require.Equal(t, "43", n.atNew("/"))
+	n.atNew("/logout")
+	assert.Empty(t, n.atNew("/"))
+	assert.Empty(t, other.Get("/").Body.String())
+	assert.Empty(t, n.after.Errors())
+}
+
+// TestMigrateSignOutThatFailsBeside: a sign-out that cannot end both ends none, and says so.
+func TestMigrateSignOutThatFailsBeside(t *testing.T) {
+	from, back := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}, kittest.NewBackend()
+	n := newTwoNodes(t, from, kittest.StoreOver(back))
+	n.beside(t)
+	for title, breaks := range map[string]func(){
+		"the old store cannot be read":   func() { from.failNew = kittest.ErrDown },
+		"the old store does not end it":  func() { from.failed = kittest.ErrDown },
+		"the old store panics":           func() { from.panics = "down" },
+		"the new one takes no mark":      func() { back.Failing(kittest.ErrDown, "create") },
+		"the new one does not end it":    func() { back.Failing(kittest.ErrDown, "end") },
+		"the new one cannot read a mark": func() { back.Failing(kittest.ErrDown, "load") },
+	} {
+		for _, path := range []string{"/logout", "/late-logout"} {
+			n.b.Handler = n.after
+			fork := n.b.Fork()
+			breaks()
+			w := fork.Get(path)
+			if path == "/logout" {
+				assert.Equal(t, http.StatusServiceUnavailable, w.Code, title)
+			}
+			assert.Empty(t, kittest.SetCookies(w), title)
+			assert.NotEmpty(t, n.after.Errors(), title)
+			from.failNew, from.failed, from.panics = nil, nil, nil
+			back.Failing(nil)
+			assert.Equal(t, "43", n.atNew("/"), title)
+		}
+	}
+	assert.Len(t, n.b.Cookies, 2)
+	n.atNew("/late-logout")
+	assert.Len(t, n.b.Cookies, 2, "it is too late to have the browser drop them")
+	assert.Empty(t, n.atNew("/"))
+	assert.Empty(t, n.after.Errors())
+}
+
+// TestMigrateCorruptBeside: what cannot be decoded opens nothing, so it keeps nobody from
+// signing out.
+func TestMigrateCorruptBeside(t *testing.T) {
+	from := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}
+	n := newTwoNodes(t, from, memstore.New())
+	n.beside(t)
+	from.failNew = errors.New("gob: duplicate type received")
+	n.b.Handler = n.after
+	assert.Equal(t, http.StatusOK, n.b.Get("/logout").Code)
+	assert.Empty(t, n.atNew("/"))
+}
+
+// TestMigrateBesideCostsNothing: the old store is asked by what signs in or out with an old
+// cookie, and by nothing else.
+func TestMigrateBesideCostsNothing(t *testing.T) {
+	from, back := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}, kittest.NewBackend()
+	n := newTwoNodes(t, from, kittest.StoreOver(back))
+	n.beside(t)
+	from.news = 0
+	n.atNew("/")
+	n.atNew("/increment")
+	n.atNew("/renew")
+	assert.Zero(t, from.news)
+	delete(n.b.Cookies, oldCookie)
+	back.Called()
+	n.atNew("/logout")
+	assert.Zero(t, from.news)
+	assert.Equal(t, []string{"load", "end"}, back.Called())
+}
+
+// TestMigrateOwnSignOutBesideAnOldNode: of two stores of this module one cookie names the
+// session in either, so that there is one.
+func TestMigrateOwnSignOutBesideAnOldNode(t *testing.T) {
+	m := newOwnMove(t, sessionkit.Config{})
+	b := m.visitor(t, "/login")
+	slow := b.Request(http.MethodGet, "/increment")
+	b.Handler = m.after
+	require.Equal(t, "42", b.Get("/").Body.String())
+	b.Handler = m.before
+	b.Do(slow) // it was under way at the old node
+	assert.Empty(t, b.Get("/").Body.String())
+	b.Get("/login43")
+	b.Handler = m.after
+	assert.Equal(t, "43", b.Get("/").Body.String())
+	b.Get("/logout")
+	assert.Empty(t, b.Cookies)
+	assert.Empty(t, b.Get("/").Body.String())
+}
+
+// TestMigratePlainSignOutBesideAnOldNode: the same without the middleware of this module.
+func TestMigratePlainSignOutBesideAnOldNode(t *testing.T) {
+	from := ginmemstore.NewStore(kittest.TestSecret)
+	after := gin.New()
+	after.Use(sessions.Sessions("web", store.Migrate(from, memstore.New(), oldCookie)))
+	after.GET("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessions.Default(c).Get("user_id")) })
+	after.GET("/login", func(c *gin.Context) {
+		sessions.Default(c).Set("user_id", 43)
+		assert.NoError(t, sessions.Default(c).Save())
+	})
+	after.GET("/logout", func(c *gin.Context) {
+		sessions.Default(c).Options(sessions.Options{MaxAge: -1})
+		assert.NoError(t, sessions.Default(c).Save())
+	})
+	b := kittest.NewBrowser(t, after)
+	b.Get("/login")
+	b.Handler = oldSite(from)
+	b.Get("/login")
+	copied := b.Fork()
+	b.Handler = after
+	assert.Equal(t, "43", b.Get("/").Body.String())
+	b.Get("/logout")
+	assert.Empty(t, b.Cookies)
+	assert.Equal(t, "null", b.Get("/").Body.String())
+	assert.Equal(t, "null", copied.Get("/").Body.String())
+	assert.Equal(t, "null", copied.At(after).Get("/").Body.String())
+}
