@@ -61,6 +61,7 @@ func (q *request) conclude(header bool) {
 		q.setCookie()
 		q.retire()
 	}
+	q.reportLeft()
 	if w := q.watched; w != nil && w.begin != nil && !q.closed && q.writer.Failed == nil && q.session.ID() != "" {
 		w.begin(q.kit.keeper.Watch(q.r, q.kept())) // from here on the session gets no other ID by this request
 	}

@@ -566,6 +566,16 @@ func (q *request) retire() {
 	}
 }
 
+// reportLeft tells of values that could not move with the session.
+func (q *request) reportLeft() {
+	if q.adopted == nil || q.adopted.Mover == nil {
+		return
+	}
+	if err := q.adopted.Left(); err != nil {
+		q.report(fmt.Errorf("sessionkit: saving the session: %w", err))
+	}
+}
+
 // endOld ends what old cookies of the request open beside its session, which ends or is
 // replaced. A process that knows the old store alone may have begun such a session, or
 // brought one back that has moved: without the cookie of this one, the browser would be

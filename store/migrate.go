@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/gin-contrib/sessions"
@@ -28,7 +29,12 @@ import (
 //	r.Use(sessionkit.Sessions(s))
 //
 // All values move as they are, so that typed keys and sessions.Default(c) read
-// them. user returns who is signed in according to the values, "" for nobody. A
+// them. One that cannot, as its type was not given to gob.Register, is reported to
+// Config.OnError by its name when the session moves without it. An old store on a server
+// then keeps what it has, as the only copy, until that expires. The old cookie no longer
+// opens it here.
+//
+// user returns who is signed in according to the values, "" for nobody. A
 // moved session is signed in as that user, and does not count as a recent sign-in.
 // After the move user goes on to decide, as Config.UserOf of package sessionkit does:
 // the application may keep signing in and out by its own values. Without user only
@@ -278,7 +284,7 @@ func (o *moving) read(r *http.Request) (bool, error) {
 		o.record = movedRecord(known, user, o.m.user != nil)
 		return true, nil
 	}
-	o.record = oldRecord(session.Values, user)
+	o.record, o.unmoved = oldRecord(session.Values, user)
 	o.record.Values = value.Apply(o.record.Values, leftOf(o.cookie, session), nil)
 	return true, nil
 }
@@ -382,6 +388,9 @@ func (m *migrating) Save(r *http.Request, w http.ResponseWriter, session *gsessi
 	retireAll(w.Header(), beside)
 	if was.old != nil {
 		was.old.Retire(w.Header())
+		if err := was.old.Left(); err != nil {
+			slog.WarnContext(r.Context(), err.Error())
+		}
 	}
 	return nil
 }

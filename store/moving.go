@@ -31,6 +31,9 @@ type moving struct {
 	ownID   string // there
 	own     Record
 	retired []string
+
+	unmoved error // names the values that cannot move; nil: all can
+	moved   bool  // by this
 }
 
 // Format implements [fmt.Formatter], so that no verb prints the secrets.
@@ -39,21 +42,28 @@ func (o *moving) Format(f fmt.State, _ rune) {
 }
 
 // oldRecord returns the record of a session of another store. A value that has no
-// text is left out: it takes none of the others down.
-func oldRecord(values map[any]any, user string) Record {
+// text is left out, so that it takes none of the others down, and unmoved names it.
+func oldRecord(values map[any]any, user string) (r Record, unmoved error) {
 	now := time.Now()
-	r := Record{User: user, Created: now, Seen: now, Expires: now.Add(plainLifetime), Values: make(map[string]string, len(values))}
+	r = Record{User: user, Created: now, Seen: now, Expires: now.Add(plainLifetime), Values: make(map[string]string, len(values))}
+	var errs []error
 	for key, v := range values {
-		name, nameErr := value.Name(key)
-		text, err := value.Encode(v)
-		if nameErr == nil && err == nil {
-			r.Values[name] = text
+		name, err := value.Name(key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
 		}
+		text, err := value.Encode(v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("value of %q: %w", name, err))
+			continue
+		}
+		r.Values[name] = text
 	}
 	if user != "" {
 		r = r.withSignIn(signin.SignIn{Line: rand.Text(), Values: true}) // nobody knows when
 	}
-	return r
+	return r, errors.Join(errs...)
 }
 
 // movedRecord returns the record of a session of which the old store knows more than
@@ -305,11 +315,22 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 		undoErr := o.m.remove(ctx, id)
 		return false, errors.Join(err, undoErr)
 	}
+	o.moved = true
 	return true, nil
 }
 
-// put puts a mark in place of the old session and removes that. It reports false if
-// there is a mark already, or the old session has ended.
+// Left names the values that the session could not take along when this moved it. It is nil
+// if there are none.
+func (o *moving) Left() error {
+	if !o.moved || o.unmoved == nil {
+		return nil
+	}
+	return fmt.Errorf("store: moving a session: it is left in the old store for what cannot be moved: %T: %w", o.m.from, o.unmoved)
+}
+
+// put puts a mark in place of the old session and removes that, unless values of it cannot
+// move: what is there is the only copy. It reports false if there is a mark already, or the
+// old session has ended.
 func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, error) {
 	created, err := o.create(ctx, mark)
 	if err != nil {
@@ -317,6 +338,10 @@ func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, err
 	}
 	if !created {
 		return false, nil
+	}
+	if mark.ID != "" && o.unmoved != nil {
+		o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
+		return true, nil
 	}
 	if err := o.retire(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
@@ -368,18 +393,23 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 		return fmt.Errorf("store: ending a session of the old store: %w", err)
 	}
 	clear(o.session.Values)
-	options := gsessions.Options{Path: "/"}
-	if o.session.Options != nil {
-		options = *o.session.Options
-	}
-	options.MaxAge = -1
-	o.session.Options = &options
+	o.session.Options = o.dropped()
 	header := headerOnly{}
 	if err := o.m.from.Save(o.only(r).WithContext(ctx), header, o.session); err != nil && !ended {
 		return fmt.Errorf("store: ending a session of the old store: %T: %w", o.m.from, err)
 	}
 	o.retired = header.Header()["Set-Cookie"]
 	return nil
+}
+
+// dropped returns the options of the old cookie with which the browser drops it.
+func (o *moving) dropped() *gsessions.Options {
+	options := gsessions.Options{Path: "/"}
+	if o.session.Options != nil {
+		options = *o.session.Options
+	}
+	options.MaxAge = -1
+	return &options
 }
 
 // endKnown ends the session in the old store, and reports whether there was one. known is

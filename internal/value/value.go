@@ -8,6 +8,7 @@
 //	"text"  true  42          a string, a bool, an int
 //	["int64",7]               another basic kind, its name in front
 //	["json",{"Name":"tea"}]   a value that the middleware encoded: see [JSON]
+//	["any",{"tea":[1,null]}]  a map[string]any or a []any of what encoding/json decodes
 //	["gob","…"]               anything else, if its type was given to gob.Register
 //	["js",7.5]                what a program in JavaScript keeps: see [EncodeJS]
 package value
@@ -19,7 +20,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,6 +75,16 @@ func Encode(v any) (string, error) {
 			return "", err
 		}
 		return Tagged("time", string(text)), nil
+	case map[string]any:
+		if isTree(v, 0) {
+			return encodeTree(v)
+		}
+	case []any:
+		text, err := encodeGob(v) // as earlier versions read it
+		if err != nil && isTree(v, 0) {
+			return encodeTree(v)
+		}
+		return text, err
 	}
 	return encodeGob(v)
 }
@@ -106,6 +119,58 @@ func encodeJSON(j JSON) (string, error) {
 		return inBase64("json64", []byte(j)), nil
 	}
 	return text, nil
+}
+
+// deepestTree is less than how deep encoding/json decodes, which counts what is around it.
+const deepestTree = 9000
+
+// isTree reports whether v is of what encoding/json decodes into an any, and comes back as it
+// was. Gob takes no such map unless the application has registered its type.
+func isTree(v any, depth int) bool {
+	switch v := v.(type) {
+	case nil, bool:
+		return true
+	case string:
+		return utf8.ValidString(v)
+	case float64:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	case map[string]any:
+		if v == nil || depth == deepestTree {
+			return false
+		}
+		for key, element := range v {
+			if !utf8.ValidString(key) || !isTree(element, depth+1) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		return v != nil && depth < deepestTree && !slices.ContainsFunc(v, func(element any) bool { return !isTree(element, depth+1) })
+	}
+	return false
+}
+
+func encodeTree(v any) (string, error) {
+	j, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	if bytes.Contains(j, []byte(`\u0000`)) {
+		return inBase64("any64", j), nil
+	}
+	return `["any",` + string(j) + "]", nil
+}
+
+func decodeTree(j []byte) (any, error) {
+	var v any
+	if err := json.Unmarshal(j, &v); err != nil {
+		return nil, errMalformed
+	}
+	switch v.(type) {
+	case map[string]any, []any:
+		return v, nil
+	}
+	return nil, errMalformed
 }
 
 func encodeGob(v any) (string, error) {
@@ -218,6 +283,8 @@ func Decode(text string) (any, error) {
 		return JSON(parts[1]), nil
 	case tag == "js":
 		return decodeJS(string(parts[1]))
+	case tag == "any":
+		return decodeTree(parts[1])
 	case json.Unmarshal(parts[1], &payload) != nil:
 		return nil, errMalformed
 	}
@@ -265,6 +332,8 @@ func decodeTagged(tag, payload string) (any, error) {
 			return nil, errMalformed
 		}
 		return JSON(b), nil
+	case "any64":
+		return decodeTree(b)
 	case "gob":
 		return decodeGob(b)
 	}

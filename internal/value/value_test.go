@@ -47,6 +47,12 @@ var texts = []struct {
 	{nil, `["nil"]`},
 	{value.JSON(`{"a":1}`), `["json",{"a":1}]`},
 	{value.JSON(`"\u0000"`), `["json64","Ilx1MDAwMCI="]`},
+	{map[string]any{}, `["any",{}]`},
+	{map[string]any{"tea": 2.0, "a": nil, "b": []any{}}, `["any",{"a":null,"b":[],"tea":2}]`},
+	{map[string]any{"": map[string]any{"<": []any{true, nil, "日本", -0.5, 1e300}}}, `["any",{"":{"\u003c":[true,null,"日本",-0.5,1e+300]}}]`},
+	{map[string]any{"\x00": `\`}, `["any64","eyJcdTAwMDAiOiJcXCJ9"]`},
+	{[]any{map[string]any{}}, `["any",[{}]]`},
+	{[]any{map[string]any{"name": "tea"}, []any{nil, "\x00"}}, `["any64","W3sibmFtZSI6InRlYSJ9LFtudWxsLCJcdTAwMDAiXV0="]`},
 }
 
 func TestTexts(t *testing.T) {
@@ -126,7 +132,7 @@ func TestSpacedTexts(t *testing.T) {
 var malformed = []string{
 	"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
 	`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
-	`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["js"]`, `["js",1e999]`, `["js",`, `["js",x]`, `["js",1,2]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
+	`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["js"]`, `["js",1e999]`, `["js",`, `["js",x]`, `["js",1,2]`, `["any"]`, `["any",1]`, `["any",null]`, `["any","x"]`, `["any",[1e999]]`, `["any",{}, 1]`, `["any64","eA=="]`, `["any64","MQ=="]`, `["any64",[]]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
 }
 
 func TestMalformedTexts(t *testing.T) {
@@ -154,6 +160,38 @@ func TestGob(t *testing.T) {
 	require.Error(t, err)
 	_, err = value.Encode(value.JSON("{"))
 	require.Error(t, err)
+}
+
+// TestTrees: of maps and lists of any, only what comes back as it was is encoded.
+func TestTrees(t *testing.T) {
+	loop := map[string]any{}
+	loop["loop"] = []any{loop}
+	deep := any("deep")
+	for range 20_000 {
+		deep = map[string]any{"": deep}
+	}
+	for name, v := range map[string]any{
+		"a number that JSON has not": map[string]any{"a": math.NaN()}, "bytes that are no text": map[string]any{"a": "\xff"},
+		"a key of such": map[string]any{"\xff": 1.0}, "another type": map[string]any{"a": 1}, "a nil list": map[string]any{"a": []any(nil)},
+		"a nil map": []any{map[string]any(nil)}, "of itself": loop, "too deep": deep,
+	} {
+		_, err := value.Encode(v)
+		require.ErrorContains(t, err, "gob.Register", name)
+	}
+	deep = nil
+	for range 9000 {
+		deep = map[string]any{"": deep}
+	}
+	text, err := value.Encode(deep)
+	require.NoError(t, err)
+	got, err := value.Decode(text)
+	require.NoError(t, err)
+	assert.Equal(t, deep, got)
+
+	text, err = value.Encode([]any{"a", 1.0, nil})
+	require.NoError(t, err)
+	assert.Regexp(t, `^\["gob",`, text, "as it always was")
+	assert.True(t, value.Equal(`["any",["a",1,null]]`, []any{"a", 1.0, nil}))
 }
 
 func TestNames(t *testing.T) {
@@ -211,7 +249,7 @@ func decodeSeeds() (seeds []string) {
 	for _, test := range jsTexts {
 		seeds = append(seeds, value.EncodeJS(test.raw))
 	}
-	for _, v := range []any{[]string{"a"}, []any{"a", 1}, []int{1, 2}, map[string]string{"a": "b"}} {
+	for _, v := range []any{[]string{"a"}, []any{"a", 1}, []int{1, 2}, map[string]string{"a": "b"}, []any{nil}} {
 		text, _ := value.Encode(v) // what does not encode is one seed less
 		seeds = append(seeds, text)
 	}

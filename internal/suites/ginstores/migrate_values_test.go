@@ -1,0 +1,177 @@
+package ginstores_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"github.com/boj/redistore"
+	"github.com/gin-contrib/sessions"
+	ginmemstore "github.com/gin-contrib/sessions/memstore"
+	ginredis "github.com/gin-contrib/sessions/redis"
+	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// newJSONRedis returns gin-contrib's store over Redis, with records in JSON.
+func newJSONRedis(t *testing.T) sessions.Store {
+	t.Helper()
+	s, err := ginredis.NewStore(2, "tcp", testserver.Redis(t).Address, "", "", kittest.TestSecret)
+	require.NoError(t, err)
+	rediStore, err := ginredis.GetRedisStore(s)
+	require.NoError(t, err)
+	rediStore.SetSerializer(redistore.JSONSerializer{})
+	return s
+}
+
+var jsonValues = map[string]any{
+	"cart":   map[string]any{"tea": 2.0, "gift": nil, "lines": []any{map[string]any{"name": "tea"}, nil}},
+	"list":   []any{map[string]any{"name": "tea\x00"}, true, "x"},
+	"names":  []any{"a", nil},
+	"number": 7.5,
+	"none":   nil,
+}
+
+// TestMigrateJSON: maps and lists as encoding/json decodes them move like all values.
+func TestMigrateJSON(t *testing.T) {
+	from := newJSONRedis(t)
+	old := gin.New()
+	old.Use(sessions.Sessions(oldCookie, from))
+	old.GET("/set", func(c *gin.Context) {
+		for name, v := range jsonValues {
+			sessions.Default(c).Set(name, v)
+		}
+		assert.NoError(t, sessions.Default(c).Save())
+	})
+	b := kittest.NewBrowser(t, old)
+	require.Equal(t, http.StatusOK, b.Get("/set").Code)
+	before := b.Fork()
+
+	after := moveSite(from, memstore.New())
+	after.On("/same", func(c *gin.Context) {
+		for name, v := range jsonValues {
+			assert.Equal(t, v, sessions.Default(c).Get(name), name)
+		}
+	})
+	cart := sessionkit.NewKey[map[string]any]("cart")
+	after.On("/typed", func(c *gin.Context) {
+		v, ok := cart.Get(c)
+		assert.True(t, ok)
+		assert.Equal(t, jsonValues["cart"], v)
+	})
+	b.Handler = after
+	assert.Len(t, kittest.SetCookies(b.Get("/same")), 2, "it moves")
+	assert.Empty(t, kittest.SetCookies(b.Get("/same")))
+	b.Get("/typed")
+	assert.Empty(t, after.Errors())
+	assert.Empty(t, oldValues(t, from, before), "the old store has it no more")
+}
+
+// TestJSONStore: the middleware over a store of that kind keeps them as well.
+func TestJSONStore(t *testing.T) {
+	a := kittest.NewSite(newJSONRedis(t), sessionkit.Config{})
+	a.On("/set", func(c *gin.Context) { sessions.Default(c).Set("cart", jsonValues["cart"]) })
+	a.On("/same", func(c *gin.Context) { assert.Equal(t, jsonValues["cart"], sessions.Default(c).Get("cart")) })
+	b := kittest.NewBrowser(t, a)
+	assert.Equal(t, http.StatusOK, b.Get("/set").Code)
+	b.Get("/same")
+	assert.Empty(t, a.Errors())
+}
+
+// oldValues returns what the old cookie of a browser opens in the old store.
+func oldValues(t *testing.T, from sessions.Store, b *kittest.Browser) map[any]any {
+	t.Helper()
+	session, err := from.New(b.Request(http.MethodGet, "/"), oldCookie)
+	require.NoError(t, err)
+	return session.Values
+}
+
+// oddOld is an old store that keeps a value of which nobody has told gob.
+type oddOld struct{ sessions.Store }
+
+type odd struct{ N int }
+
+func (s oddOld) New(r *http.Request, name string) (*gsessions.Session, error) {
+	session, err := s.Store.New(r, name)
+	if !session.IsNew {
+		session.Values["odd"], session.Values[odd{}] = odd{7}, 1
+	}
+	return session, err
+}
+
+// TestMigrateOfWhatCannotMove: the session moves without it, which is reported once, and the
+// only copy is left where it is.
+func TestMigrateOfWhatCannotMove(t *testing.T) {
+	for _, path := range []string{"/", "/increment", "/renew", "/login"} {
+		t.Run(path, func(t *testing.T) {
+			from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+			after := moveSite(oddOld{from}, to)
+			before := visited(t, from, "/visit", "/login")
+			b := before.At(after)
+			assert.Less(t, b.Get(path).Code, http.StatusMultipleChoices)
+			errs := after.Errors()
+			require.Len(t, errs, 1)
+			require.ErrorContains(t, errs[0], `value of "odd": ginstores_test.odd can be stored only`)
+			require.ErrorContains(t, errs[0], `key of type ginstores_test.odd`)
+			assert.NotContains(t, errs[0].Error(), before.Cookies[oldCookie])
+			assert.NotContains(t, b.Cookies, oldCookie)
+			assert.Equal(t, "42", b.Get("/").Body.String())
+			assert.Contains(t, b.Get("/values").Body.String(), `"name":"Ada"`)
+			assert.Equal(t, "Ada", oldValues(t, from, before)["name"], "it stays in the old store")
+			b.Get("/logout")
+			assert.Empty(t, b.Get("/").Body.String())
+			assert.Empty(t, before.At(after).Get("/").Body.String(), "from where nothing brings it back")
+			assert.Empty(t, after.Errors())
+		})
+	}
+	for _, path := range []string{"/logout", "/other"} { // what ends is not kept
+		from := ginmemstore.NewStore(kittest.TestSecret)
+		after := moveSite(oddOld{from}, memstore.New())
+		before := visited(t, from, "/visit", "/login")
+		before.At(after).Get(path)
+		assert.Empty(t, after.Errors(), path)
+		assert.Empty(t, oldValues(t, from, before), path)
+	}
+}
+
+// TestMigrateOfWhatCannotMoveFails: a move that fails reports no value.
+func TestMigrateOfWhatCannotMoveFails(t *testing.T) {
+	from, back := ginmemstore.NewStore(kittest.TestSecret), kittest.NewBackend()
+	after := moveSite(oddOld{from}, kittest.StoreOver(back))
+	b := visited(t, from, "/login").At(after)
+	back.Failing(kittest.ErrDown, "create")
+	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/increment").Code)
+	back.Failing(nil)
+	for _, err := range after.Errors() {
+		assert.NotContains(t, err.Error(), "odd")
+	}
+	assert.Equal(t, http.StatusNoContent, b.Get("/increment").Code)
+	assert.Len(t, after.Errors(), 1)
+}
+
+// TestMigratePlainOfWhatCannotMove: without the middleware of this module it is logged.
+func TestMigratePlainOfWhatCannotMove(t *testing.T) {
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(slog.New(slog.DiscardHandler))
+	from := ginmemstore.NewStore(kittest.TestSecret)
+	after := gin.New()
+	after.Use(sessions.Sessions("web", store.Migrate(oddOld{from}, memstore.New(), oldCookie)))
+	after.GET("/", func(c *gin.Context) {
+		sessions.Default(c).Set("n", 1)
+		assert.NoError(t, sessions.Default(c).Save())
+	})
+	before := visited(t, from, "/visit")
+	before.At(after).Get("/")
+	assert.Contains(t, log.String(), "ginstores_test.odd can be stored only")
+	assert.Equal(t, "Ada", oldValues(t, from, before)["name"])
+}
