@@ -50,7 +50,9 @@ import (
 // moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both.
 //
 // A moved session lives at least as long as it had left in the old store, and its
-// cookie outlives the browser for that long. After that, and for new sessions, the
+// cookie outlives the browser for that long. The MaxAge in the Options of from says how
+// long that is, so set it to the longest that any session was given: gin-contrib's stores do
+// not tell what a session was given itself. After that, and for new sessions, the
 // deadlines are those of the Config. On a connection over which the new cookie is not
 // known to come back, such as plain HTTP, the old cookie stays and goes on opening the
 // session; reading it does not move it then.

@@ -330,6 +330,23 @@ func TestPlainHTTPWithoutTheOption(t *testing.T) {
 	}
 }
 
+// TestRememberedStayRemembered: whoever asked the old program to be remembered keeps the
+// days that are left, also if that is longer than its other sessions live.
+func TestRememberedStayRemembered(t *testing.T) {
+	t.Parallel()
+	m := newMove(t, "redis", connections[0])
+	for _, stop := range []string{"step1", "after"} {
+		m.now = "before"
+		b, person := m.browser(), m.person()
+		require.Less(t, b.post("/login", "id", person, "password", "opensesame", "remember", "on").status, 400)
+		m.now = stop
+		require.Equal(t, person, m.who(b))
+		cookie := b.client.Jar.(*jar).cookies["localhost session"]
+		require.NotNil(t, cookie, stop)
+		assert.InDelta(t, 30*24*60*60, cookie.MaxAge, 60, stop)
+	}
+}
+
 // TestAPIWithKeys: the API beside the site answers programs and pages of other origins
 // as before, and never by the session.
 func TestAPIWithKeys(t *testing.T) {

@@ -47,7 +47,8 @@ func sessionStore() sessions.Store {
 	if err != nil {
 		log.Fatal(err)
 	}
-	old.Options(sessions.Options{Path: "/", MaxAge: 7 * 24 * 60 * 60, HttpOnly: true})
+	// The longest that any of them was given: the store does not tell which one was given how much.
+	old.Options(sessions.Options{Path: "/", MaxAge: 30 * 24 * 60 * 60, HttpOnly: true})
 	return store.Migrate(old, now, "shop", oldUser)
 }
 

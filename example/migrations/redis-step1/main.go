@@ -32,7 +32,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	old.Options(sessions.Options{Path: "/", MaxAge: 7 * 24 * 60 * 60, HttpOnly: true}) // as it was: so long do old sessions live
+	// The longest that any of them was given: the store does not tell which one was given how much.
+	old.Options(sessions.Options{Path: "/", MaxAge: 30 * 24 * 60 * 60, HttpOnly: true})
 	now, err := redisstore.Open("redis://" + os.Getenv("REDIS"))
 	if err != nil {
 		log.Fatal(err)

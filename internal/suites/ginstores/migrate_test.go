@@ -564,6 +564,41 @@ func TestMigrateDeadlines(t *testing.T) {
 	eachAge(30*day, 7*day, 0, 27*day, 30*day, "VisitorFor does not cut it short")
 }
 
+// TestMigrateRemembered: a session whose own MaxAge is longer than that of the store keeps
+// its life if the store that it moves from has the longest.
+func TestMigrateRemembered(t *testing.T) {
+	const day = 24 * time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+		from.Options(sessions.Options{MaxAge: int((7 * day).Seconds()), Path: "/"})
+		old := oldSite(from)
+		old.GET("/remember", func(c *gin.Context) {
+			session := sessions.Default(c)
+			session.Options(sessions.Options{MaxAge: int((30 * day).Seconds()), Path: "/"})
+			session.Set("user_id", 42)
+			assert.NoError(t, session.Save())
+		})
+		before := kittest.NewBrowser(t, old)
+		before.Get("/remember")
+		time.Sleep(10 * day)
+		require.Equal(t, "42", before.Get("/").Body.String())
+
+		from.Options(sessions.Options{MaxAge: int((30 * day).Seconds()), Path: "/"})
+		after := moveSite(from, to, sessionkit.Config{VisitorFor: 7 * day})
+		b := before.At(after)
+		w := b.Get("/account")
+		require.Equal(t, http.StatusOK, w.Code)
+		for _, c := range kittest.SetCookies(w) {
+			if c.Name == kittest.SessionCookie {
+				assert.InDelta(t, (20 * day).Seconds(), c.MaxAge, 1)
+			}
+		}
+		time.Sleep(20*day - time.Minute)
+		assert.Equal(t, http.StatusOK, b.Get("/account").Code)
+		require.NoError(t, to.Close())
+	})
+}
+
 func TestMigrateDone(t *testing.T) {
 	for title, test := range map[string]struct {
 		meanwhile []string
