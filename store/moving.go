@@ -341,7 +341,7 @@ func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, err
 	}
 	if mark.ID != "" && o.unmoved != nil {
 		o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
-		return true, nil
+		return true, nil //nolint:nilerr // unmoved is told by Left
 	}
 	if err := o.retire(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
