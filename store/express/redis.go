@@ -222,7 +222,10 @@ local function scan()
     local behind = past(i)
     local name = string.sub(doc, i, behind - 1)
     local plain = string.sub(name, 2, -2)
-    if string.find(name, '\\', 1, true) then plain = cjson.decode('[' .. name .. ']')[1] end
+    if string.find(name, '\\', 1, true) then
+      local known, list = pcall(cjson.decode, '[' .. name .. ']')
+      plain = known and list[1] or {} -- half a surrogate: like no other name
+    end
     local from = string.match(doc, '^%s*:%s*()', behind)
     i = stop(from)
     local at = place[plain] or #names + 1
