@@ -53,9 +53,12 @@ import (
 // cookie outlives the browser for that long. The MaxAge in the Options of from says how
 // long that is, so set it to the longest that any session was given: gin-contrib's stores do
 // not tell what a session was given itself. After that, and for new sessions, the
-// deadlines are those of the Config. On a connection over which the new cookie is not
-// known to come back, such as plain HTTP, the old cookie stays and goes on opening the
-// session; reading it does not move it then.
+// deadlines are those of the Config. A session of store/express that Login has not signed
+// in keeps its deadline after each use, and its cookie outlives the browser if it did there.
+//
+// On a connection over which the new cookie is not known to come back, such as plain
+// HTTP, the old cookie stays and goes on opening the session; reading it does not move it
+// then.
 //
 // If from is a store of this module that sessionkit has used, oldName is the Config.Name
 // and user is left out. Then all that is known of a session moves: who is signed in and

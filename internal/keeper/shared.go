@@ -21,14 +21,15 @@ type shared struct {
 	policy *session.Policy
 }
 
-// Load ends what it finds past its deadlines: the other program does not know them,
-// and would keep the session alive.
+// Load ends a session whose sign-in has ended: the other program does not know of that, and
+// would keep it alive. One that seems to be unused for too long stays: what is known of its
+// use is what the other program lets know.
 func (s shared) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
 	id, record, found, err := s.store.Load(r.Context(), cookie)
 	if err != nil || !found {
 		return Kept{}, err
 	}
-	if record.User != "" && !s.policy.Live(&record, time.Now()) {
+	if s.policy.Over(&record, time.Now()) {
 		if _, err := s.store.End(Committing(r), cookie); err != nil { //nolint:contextcheck // a client that goes away does not stop it half-way
 			return Kept{}, fmt.Errorf("ending an expired session: %w", err)
 		}

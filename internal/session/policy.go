@@ -56,6 +56,8 @@ func (p *Policy) life(user string, in signin.SignIn, maxAge, until string) life 
 		return life{lifetime: age, persistent: true}
 	case age > 0:
 		return life{idle: age, persistent: true}
+	case age < 0 && !signedIn:
+		return life{idle: -age}
 	case signedIn && in.Remembered:
 		return life{idle: in.Idle, lifetime: orElse(in.Lifetime, p.Remember), persistent: true}
 	case signedIn:
@@ -149,6 +151,17 @@ func (p *Policy) Live(r *store.Record, now time.Time) bool {
 	}
 	in := signInOf(r)
 	return now.Before(p.lifeOf(r, in).expires(r, in, r.Seen))
+}
+
+// Over reports whether somebody has signed in so long ago that the sign-in has ended, in use or
+// not.
+func (p *Policy) Over(r *store.Record, now time.Time) bool {
+	in := signInOf(r)
+	if r.User == "" || in.Values {
+		return false
+	}
+	end := p.lifeOf(r, in).ends(r, in)
+	return !end.IsZero() && !now.Before(end) || !in.Ends.IsZero() && !now.Before(in.Ends)
 }
 
 // Adopt gives a record that comes from another store the times of one that begins

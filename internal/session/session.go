@@ -153,7 +153,8 @@ func (s *Session) EndVisit() {
 func (s *Session) LiveFor(seconds int) bool {
 	s.lifeSet = true
 	if seconds == 0 {
-		return s.Remove(value.MaxAge)
+		text, _ := s.values.text(value.MaxAge)
+		return !strings.HasPrefix(text, "-") && s.Remove(value.MaxAge) // 0 is until the browser closes
 	}
 	text, _ := value.Encode(min(seconds, int(MaxCookieAge/time.Second)))
 	return s.Put(value.MaxAge, text)

@@ -16,8 +16,12 @@ const OwnPrefix = "_kit:"
 // The names of values that say how long a session lives, in place of the
 // configuration.
 const (
-	MaxAge = OwnPrefix + "max_age" // seconds, after its last use or, if somebody is signed in, after the sign-in
-	Until  = OwnPrefix + "until"   // Unix seconds: at least until then
+	// MaxAge is in seconds, after its last use or, if somebody is signed in, after the
+	// sign-in. Below 0 it is as many after its last use, unless somebody is signed in, and the
+	// cookie ends with the browser: so it is in a session that another program has begun.
+	MaxAge = OwnPrefix + "max_age"
+
+	Until = OwnPrefix + "until" // Unix seconds: at least until then
 )
 
 // CookieDue is the name of a value that is there if the browser is to get its cookie again,

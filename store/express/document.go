@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
@@ -37,7 +38,8 @@ const (
 	textName = value.OwnPrefix + "text"
 
 	// lifeName is the name of a value that is not stored: how long the session lives
-	// after its last use, in seconds, as the document says.
+	// after its last use, and its cookie, as the document says, in the form of
+	// [value.MaxAge].
 	lifeName = value.OwnPrefix + "life"
 )
 
@@ -57,7 +59,11 @@ type cookieMember struct {
 // ownMember is the value of ownName.
 type ownMember struct {
 	User    string    `json:"user,omitempty"` // who has signed in on this side
+	ID      string    `json:"id,omitempty"`   // public, of the session in which they have; "": it was not noted
 	Created time.Time `json:"created,omitzero"`
+
+	// copied means that it was in another session, the values of which Node has copied.
+	copied bool
 }
 
 // maxDepth bounds how deep a document is nested: what the JSON decoder of Redis takes.
@@ -104,6 +110,10 @@ func tooDeep[T []byte | string](text T) bool {
 	return false
 }
 
+// isPersistent reports whether the cookie outlives the browser. Node says that it does not
+// by req.session.cookie.expires = false or null, whatever its configuration has.
+func (d document) isPersistent() bool { return d.cookie.OriginalMaxAge != nil }
+
 // life returns how long the session lives after its last use.
 func (d document) life(c Config) time.Duration {
 	if d.cookie.OriginalMaxAge != nil {
@@ -131,10 +141,20 @@ func (d document) record(c Config, left time.Duration) store.Record {
 	if !signin.IsUser(r.User) {
 		r.User = ""
 	}
-	r.Values[lifeName] = value.EncodeInt(int(life / time.Second))
+	age := int(life / time.Second)
+	if !d.isPersistent() {
+		age = -age
+		delete(r.Values, value.MaxAge) // Node has said so since
+	}
+	r.Values[lifeName] = value.EncodeInt(age)
 	in := signin.Of(r.Values)
-	own := r.User != "" && r.User == d.own.User && !in.Shown().IsZero()
+	own := r.User != "" && r.User == d.own.User && !d.isStale(c, r.User) && !in.Shown().IsZero()
 	if own && !in.Values { // by Login of this side
+		if in.Shown().Sub(r.Seen) > late {
+			// Node has given it less time than its cookie says. It was used since then, and only
+			// Node knows when.
+			r.Seen = later(in.Shown(), now.Add(-late))
+		}
 		if !in.Ends.IsZero() && in.Ends.Before(r.Expires) {
 			r.Expires = in.Ends
 		}
@@ -148,10 +168,23 @@ func (d document) record(c Config, left time.Duration) store.Record {
 	} else {
 		delete(r.Values, signin.Name)
 	}
-	if _, set := r.Values[value.MaxAge]; !set && life != c.life() {
-		r.Values[value.MaxAge] = value.EncodeInt(int(life / time.Second))
+	if _, set := r.Values[value.MaxAge]; !set && (life != c.life() || d.isPersistent() != (c.Cookie.MaxAge > 0)) {
+		r.Values[value.MaxAge] = r.Values[lifeName]
 	}
 	return r
+}
+
+// isStale reports whether the sign-in that this side has noted is over by what Node has
+// done: user is who is signed in now. Without Config.User, Node signs nobody in.
+func (d document) isStale(c Config, user string) bool {
+	return c.User.Name != "" && d.own.User != "" && (d.own.User != user || d.own.copied)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // texts returns the values, each as its text.
@@ -230,7 +263,7 @@ func newEdit(set map[string]string, drop []string) (edit, error) {
 	var e edit
 	var errs []error
 	for name, text := range set {
-		if name == lifeName {
+		if name == lifeName || name == value.MaxAge && closes(text) { // which the document says by its cookie
 			continue
 		}
 		raw, err := memberOf(name, text)
@@ -313,7 +346,7 @@ func rawOfText(text string) (string, error) {
 // errNoForm is the error of a value that JSON has no form for.
 var errNoForm = errors.New("JSON has no form for it")
 
-var errRounded = errors.New("JavaScript rounds integers beyond 2^53: use a string, or the tag `json:\",string\"` in a struct")
+var errRounded = errors.New("JavaScript rounds this integer, which is beyond 2^53: use a string, or the tag `json:\",string\"` in a struct")
 
 // rawOf returns the JSON of a value that sessions.Default(c) has, also with errRounded.
 func rawOf(v any) (string, error) {
@@ -321,11 +354,19 @@ func rawOf(v any) (string, error) {
 	case nil:
 		return "null", nil
 	case value.JSON:
+		if !utf8.ValidString(string(v)) {
+			return "", errNoForm
+		}
 		if rounds(string(v)) {
 			return string(v), errRounded
 		}
 		return string(v), nil
-	case string, bool:
+	case string:
+		if !utf8.ValidString(v) {
+			return "", errNoForm
+		}
+		return marshal(v)
+	case bool:
 		return marshal(v)
 	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, uintptr:
 		raw := fmt.Sprint(v)
@@ -350,9 +391,9 @@ func rawFloat(f float64, bits int) (string, error) {
 	return strconv.FormatFloat(f, 'g', -1, bits), nil
 }
 
-// rounds reports whether a JSON text holds an integer that JavaScript cannot keep.
+// rounds reports whether a JSON text holds an integer that JavaScript writes as another
+// one, or with an exponent.
 func rounds(raw string) bool {
-	const most = 1<<53 - 1 // Number.MAX_SAFE_INTEGER
 	d := json.NewDecoder(strings.NewReader(raw))
 	d.UseNumber()
 	for {
@@ -364,7 +405,8 @@ func rounds(raw string) bool {
 		if !ok || strings.ContainsAny(n.String(), ".eE") {
 			continue
 		}
-		if i, err := n.Int64(); err != nil || i > most || i < -most {
+		f, err := n.Float64()
+		if err != nil || math.Abs(f) >= 1e21 || strconv.FormatFloat(f, 'f', -1, 64) != n.String() {
 			return true
 		}
 	}
@@ -384,13 +426,22 @@ func (c Config) newCookie(r store.Record, https bool) cookieMember {
 	return m
 }
 
+// closes reports whether the text of [value.MaxAge] says that the cookie ends with the
+// browser.
+func closes(maxAge string) bool { return strings.HasPrefix(maxAge, "-") }
+
+// late is how much later the use of a session may be recorded.
+const late = time.Minute
+
 // ageOf returns the maxAge of a record's cookie, 0 if it has none: its own, or that of
 // the configuration, unless a sign-in lasts longer.
 func (c Config) ageOf(r store.Record) time.Duration {
-	if seconds, ok := value.Int(r.Values[value.MaxAge]); ok && seconds > 0 {
+	switch seconds, _ := value.Int(r.Values[value.MaxAge]); {
+	case seconds > 0:
 		return time.Duration(seconds) * time.Second
+	case seconds < 0:
+		c.Cookie.MaxAge = 0
 	}
-	const late = time.Minute // the use of a session may be recorded so much later
 	if needs := r.Expires.Sub(r.Seen); needs > c.life()+late {
 		return ceil(needs)
 	}
@@ -402,7 +453,7 @@ func (c Config) lifeOf(r store.Record) time.Duration {
 	if age := c.ageOf(r); age > 0 {
 		return ceil(age)
 	}
-	return c.life()
+	return ceil(c.TTL)
 }
 
 func sameSite(s http.SameSite) string {

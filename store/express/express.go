@@ -41,17 +41,33 @@
 // Node lets a session live for its cookie's maxAge, or for the store's ttl, after its
 // last use, as the TTL in the store says. Both sides renew it, this one once a minute.
 // A session that was signed in by Login on this side also has the IdleTimeout and the
-// Lifetime of sessionkit.Config. They are judged when this side next sees the session,
-// and if they have passed, it is removed; Node does not know them.
+// Lifetime of sessionkit.Config. They are checked when this side next sees the session;
+// Node does not know them. If its Lifetime has passed, the session is removed. If its
+// IdleTimeout has passed, nobody is signed in on this side and the session stays, because
+// how long it was unused is only inferred from the TTL.
+//
+// So if Node gives a session another TTL than its maxAge or the ttl says, as by
+// req.session.cookie.maxAge in a request that changes nothing else, the IdleTimeout does
+// not hold. Use on this side sets the TTL to what the session says of its cookie.
+//
+// A sign-in by Login ends here when Node signs out, signs somebody else in, or gives the
+// session a new ID. If Node signs out by deleting the value and signs the same user in to the
+// same session, and this side does not see the session in between, the Lifetime of the
+// first sign-in goes on.
+//
+// If Node has set req.session.cookie.expires to false or null, the cookie ends with the
+// browser on this side as well, whatever Config.Cookie says.
 //
 // # Values
 //
 // Names that exist on every JavaScript object or on express-session's, such as id,
 // cookie, save and constructor, are lost in Node, so they are refused here. Integers
-// beyond 2^53, which JavaScript rounds, are refused as well: use a string, or the tag
+// beyond 2^53 that JavaScript rounds are refused as well: use a string, or the tag
 // `json:",string"`. Values that JSON has no form for, such as []byte set by
-// sessions.Default(c), are objects with a member _kit:text in Node. The middleware's own
-// values, such as flash messages, have names that begin with _kit:, and Node keeps them.
+// sessions.Default(c) and strings that are not UTF-8, are objects with a member _kit:text
+// in Node. In a struct or list, encoding/json replaces bytes that are not UTF-8, as over
+// every store. The middleware's own values, such as flash messages, have names that begin
+// with _kit:, and Node keeps them.
 package express
 
 import (

@@ -96,14 +96,18 @@ func (k kit) End(ctx context.Context, cookie string) (bool, error) {
 }
 
 // Record is for store.Migrate: it returns what the store knows of a session that it
-// has opened, how long it lives if it is not used, and whether that is known.
+// has opened, with how long it lives after each use, and whether that is known.
 func (k kit) Record(session *gsessions.Session) (r store.Record, ok bool) {
 	o, ok := session.Store().(*opened)
 	if !ok || o.sid == "" {
 		return store.Record{}, false
 	}
 	r = o.record
+	life := r.Values[lifeName]
 	r.Values = value.Apply(r.Values, nil, []string{lifeName})
+	if _, set := r.Values[value.MaxAge]; !set && (r.User == "" || signin.Of(r.Values).Values) {
+		r.Values[value.MaxAge] = life // not by Login, whose deadlines stand in it
+	}
 	return r, true
 }
 
@@ -134,16 +138,31 @@ func (s *Store) load(ctx context.Context, sid string) (store.Record, bool, error
 	if err != nil {
 		return store.Record{}, false, wrap("loading a session", err)
 	}
+	d.own.copied = d.own.ID != "" && d.own.ID != publicID(sid)
 	r := d.record(s.config, left)
 	r.Name = s.config.Cookie.Name
+	if d.isStale(s.config, r.User) {
+		s.forget(ctx, sid, d)
+	}
 	return r, true, nil
+}
+
+// forget drops what a document says of a sign-in by this side that is over, so that nobody
+// takes it for a later one of the same user. If that fails, the next load tries again.
+func (s *Store) forget(ctx context.Context, sid string, d document) {
+	name := s.config.User.Name
+	_, _ = s.backend.change(ctx, sid, edit{
+		drop: []string{ownName, signin.Name},
+		only: &member{name, string(d.members[name])}, // Node may just sign somebody in
+	})
 }
 
 // create stores a new session and returns its ID.
 func (s *Store) create(ctx context.Context, r store.Record, https bool) (string, error) {
+	sid := newID()
 	e, err := newEdit(r.Values, nil)
 	if err == nil {
-		err = s.sign(&e, r, r.User != "")
+		err = s.sign(&e, sid, r, r.User != "")
 	}
 	if err != nil {
 		return "", wrap("creating a session", err)
@@ -158,16 +177,16 @@ func (s *Store) create(ctx context.Context, r store.Record, https bool) (string,
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	sid := newID()
 	return sid, wrap("creating a session", s.backend.create(ctx, sid, text, s.config.lifeOf(r)))
 }
 
-// sign adds to an edit who is signed in. signedIn means that this is news.
-func (s *Store) sign(e *edit, r store.Record, signedIn bool) error {
+// sign adds to an edit who is signed in to the session of an ID. signedIn means that this
+// is news.
+func (s *Store) sign(e *edit, sid string, r store.Record, signedIn bool) error {
 	if r.User == "" {
 		return nil
 	}
-	if err := e.put(ownName, ownMember{User: r.User, Created: r.Created.Round(0)}); err != nil {
+	if err := e.put(ownName, ownMember{User: r.User, ID: publicID(sid), Created: r.Created.Round(0)}); err != nil {
 		return err
 	}
 	name := s.config.User.Name
@@ -237,7 +256,7 @@ func (s *Store) lifeNow(held, r store.Record) time.Duration {
 	if !ok || r.Values[value.MaxAge] != held.Values[value.MaxAge] {
 		return s.config.lifeOf(r)
 	}
-	return time.Duration(seconds) * time.Second
+	return time.Duration(max(seconds, -seconds)) * time.Second
 }
 
 func (s *Store) rotate(
@@ -247,9 +266,10 @@ func (s *Store) rotate(
 	if signedIn && !signin.Of(next.Values).Values { // by Login
 		next = keepAge(held, next, drop)
 	}
+	newSID = newID()
 	e, err := newEdit(next.Values, drop)
 	if err == nil {
-		err = s.sign(&e, next, signedIn)
+		err = s.sign(&e, newSID, next, signedIn)
 	}
 	if err != nil {
 		return "", false, wrap(doing, err)
@@ -266,17 +286,22 @@ func (s *Store) rotate(
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	newSID = newID()
 	found, err = s.backend.move(ctx, sid, newSID, e)
 	return newSID, found, wrap(doing, err)
 }
 
 // keepAge returns next with the maxAge of the session that it comes from, unless that is
 // dropped. It may stand in what Node says of the cookie, which does not count for a
-// sign-in by Login.
+// sign-in by Login. A cookie that ends with the browser goes on doing so.
 func keepAge(held, next store.Record, drop []string) store.Record {
 	age := held.Values[value.MaxAge]
-	if age != "" && next.Values[value.MaxAge] == "" && !slices.Contains(drop, value.MaxAge) {
+	if slices.Contains(drop, value.MaxAge) {
+		age = ""
+	}
+	if life := held.Values[lifeName]; closes(life) {
+		age = life
+	}
+	if age != "" && next.Values[value.MaxAge] == "" {
 		next.Values = value.With(next.Values, value.MaxAge, age)
 	}
 	return next

@@ -82,6 +82,8 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 		if found && time.Now().Before(record.Expires) {
 			o.sid, o.record = sid, record
 			session.ID, session.IsNew = publicID(sid), false
+			seconds, _ := value.Int(record.Values[lifeName])
+			session.Options.MaxAge = max(0, seconds)
 			value.Unpack(record.Values, session.Values)
 			break
 		}

@@ -230,6 +230,10 @@ func TestCookieIsSentAgain(t *testing.T) {
 			}
 		})
 	}
+	m.write(t, "z", `{"cookie":{"originalMaxAge":86400000}}`) // as long as the ttl
+	res := inside(t, m.store(express.Config{Secrets: secrets}), seal(secrets, "z"), read)
+	require.Len(t, res.Cookies(), 1)
+	assert.Positive(t, res.Cookies()[0].MaxAge, "Node has said so of this session")
 	visitor := seal(secrets, "y")
 	m.write(t, "y", `{"cookie":{"originalMaxAge":null}}`)
 	s = m.store(express.Config{Secrets: secrets})

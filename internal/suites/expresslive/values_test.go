@@ -2,6 +2,7 @@ package expresslive_test
 
 import (
 	"encoding/json"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store/express"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // An answer is a response, and what OnError was called with as its header Errors.
@@ -29,6 +32,13 @@ func (a answer) Cookies() []*http.Cookie { return a.cookies }
 // inside runs a handler in the session of a cookie.
 func inside(t *testing.T, s sessions.Store, cookie string, f func(c *gin.Context)) answer {
 	t.Helper()
+	return insideAt(t, "/", s, cookie, f)
+}
+
+// insideAt is inside at an address. The cookies of sessionkit's own stores come back to
+// http://localhost/.
+func insideAt(t *testing.T, address string, s sessions.Store, cookie string, f func(c *gin.Context)) answer {
+	t.Helper()
 	r := gin.New()
 	var errs []error
 	r.Use(sessionkit.Sessions(s, sessionkit.Config{OnError: func(_ *gin.Context, err error) { errs = append(errs, err) }}))
@@ -37,7 +47,7 @@ func inside(t *testing.T, s sessions.Store, cookie string, f func(c *gin.Context
 		c.Status(http.StatusOK)
 	})
 	w := httptest.NewRecorder()
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	if cookie != "" {
 		req.Header.Set("Cookie", "connect.sid="+cookie)
 	}
@@ -242,10 +252,13 @@ func TestRefusedValues(t *testing.T) {
 		for _, name := range of(nil).Lost() {
 			refused("Node would lose it", func(c *gin.Context) { sessions.Default(c).Set(name, 1) })
 		}
-		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, 1<<53) })
-		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, -1<<53) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, 1<<53+1) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, -1<<53-1) })
 		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[uint64]("n").Set(c, 1<<63) })
-		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[order]("n").Set(c, order{ID: 1 << 53}) })
+		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[order]("n").Set(c, order{ID: 1<<53 + 1}) })
+		refused("2^53", func(c *gin.Context) {
+			sessionkit.NewKey[*big.Int]("n").Set(c, new(big.Int).Exp(big.NewInt(10), big.NewInt(21), nil))
+		}) // 1e+21 in Node
 		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[[]uint64]("n").Set(c, []uint64{1, 1 << 60}) })
 		deep := any(1)
 		for range 1000 {
@@ -253,6 +266,87 @@ func TestRefusedValues(t *testing.T) {
 		}
 		refused("nested deeper", func(c *gin.Context) { sessionkit.NewKey[any]("n").Set(c, deep) })
 	})
+}
+
+// TestLargeNumbers: what JavaScript keeps as it is comes back as it was, whichever type it has.
+func TestLargeNumbers(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/node/set", "name", "order", "value", `{"id":1,"total":100000000000000000}`)
+		res := inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+			key := sessionkit.NewKey[order]("order")
+			o, ok := key.Get(c)
+			assert.True(t, ok)
+			o.ID, o.Total = 1<<53, 2*o.Total
+			key.Set(c, o)
+			sessionkit.NewKey[[]float64]("floats").Set(c, []float64{1 << 60, -1e20, 123456789012345678})
+			sessionkit.NewKey[int64]("n").Set(c, -1<<60)
+		})
+		assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "2^60 is 1152921504606847000 in JavaScript, which is another integer")
+		res = inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+			sessionkit.NewKey[order]("order").Set(c, order{ID: 1 << 53, Total: 2e17})
+			sessionkit.NewKey[[]float64]("floats").Set(c, []float64{1 << 60, -1e20, 123456789012345678})
+		})
+		assert.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+		for range 2 {
+			inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+				is(t, c, "order", order{ID: 1 << 53, Total: 2e17})
+				is(t, c, "floats", []float64{1 << 60, -1e20, 123456789012345678})
+			})
+			b.get("/node/set", "name", "a", "value", `1`) // Node writes all of them
+		}
+	})
+}
+
+// TestTextThatIsNoUTF8: bytes that JSON has no form for come back, and Node keeps them.
+func TestTextThatIsNoUTF8(t *testing.T) {
+	const text = "\xff\x80ab"
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/node/set", "name", "a", "value", `1`)
+		res := inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+			sessionkit.NewKey[string]("text").Set(c, text)
+			sessionkit.NewKey[name]("name").Set(c, text)
+			sessions.Default(c).Set("plain", text)
+			sessions.Default(c).Set("json", value.JSON(`["`+text+`"]`))
+		})
+		assert.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+		b.get("/node/set", "name", "a", "value", `2`)
+		inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+			is(t, c, "a", 2)
+			is(t, c, "text", text)
+			is(t, c, "name", name(text))
+			assert.Equal(t, text, sessions.Default(c).Get("plain"))
+			assert.Equal(t, value.JSON(`["`+text+`"]`), sessions.Default(c).Get("json"))
+		})
+		assert.Contains(t, b.get("/node/get", "name", "text"), "_kit:text")
+
+		own := memstore.New()
+		defer func() { assert.NoError(t, own.Close()) }()
+		for _, s := range []sessions.Store{newStore(m), own} { // inside of a value encoding/json replaces them
+			inside(t, s, b.cookie(), func(c *gin.Context) {
+				list := sessionkit.NewKey[[]string]("list")
+				list.Set(c, []string{text})
+				got, _ := list.Get(c)
+				assert.Equal(t, []string{"\ufffd\ufffdab"}, got)
+			})
+		}
+	})
+}
+
+// TestNameWithHalfASurrogate: a name that JSON cannot decode is in the way of no change.
+// PostgreSQL cannot change such a session.
+func TestNameWithHalfASurrogate(t *testing.T) {
+	m := newRedis(t)
+	m.write(t, "x", `{"cookie":{},"\ud800":1,"\\ud800":2,"a":"\ud83d","\ud800":3}`)
+	res := inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) {
+		counter.Set(c, 1)
+		sessionkit.NewKey[int](`\ud800`).Set(c, 4)
+	})
+	assert.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+	assert.Equal(t, `{"cookie":{},"\ud800":1,"\\ud800":4,"a":"\ud83d","\ud800":3,"counter":1}`, m.read(t, "x"))
 }
 
 // TestLostNames: the list is that of Node.
@@ -348,8 +442,8 @@ func TestUserWithALargeNumber(t *testing.T) {
 	})
 }
 
-// TestDeadlines: a sign-in of this side has the deadlines of this side, whatever Node
-// does with the session. One of Node has those of Node.
+// TestDeadlines: a sign-in of this side has the deadlines of this side, as long as Node leaves
+// it the user and the ID. One of Node has those of Node.
 func TestDeadlines(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
 		at := func(ago time.Duration) string {
@@ -363,6 +457,7 @@ func TestDeadlines(t *testing.T) {
 			{"in use", `{"cookie":{"originalMaxAge":3600000},` + at(23*time.Hour) + `}`, "ada"},
 			{"past its lifetime", `{"cookie":{"originalMaxAge":3600000},` + at(25*time.Hour) + `}`, ""},
 			{"past its idle timeout", `{"cookie":{"originalMaxAge":86400000},` + at(23*time.Hour) + `}`, ""}, // an hour is left of a day
+			{"shortened by Node", `{"cookie":{"originalMaxAge":86400000},` + at(2*time.Hour) + `}`, "ada"},   // a day that it never had since
 			{"of Node", `{"cookie":{"originalMaxAge":86400000},"userId":"ada"}`, "ada"},
 			{"of Node, for long", `{"cookie":{"originalMaxAge":864000000,"expires":"2001-01-01T00:00:00.000Z"},"userId":"ada"}`, "ada"},
 			{"another user by Node", `{"cookie":{"originalMaxAge":3600000},` + strings.Replace(at(25*time.Hour), `"userId":"ada"`, `"userId":"bob"`, 1) + `}`, "bob"},
@@ -374,8 +469,11 @@ func TestDeadlines(t *testing.T) {
 					user, _ := sessionkit.User(c)
 					assert.Equal(t, test.user, user)
 				})
-				if strings.HasPrefix(test.name, "past") {
+				switch test.name {
+				case "past its lifetime":
 					assert.Empty(t, m.read(t, "x"), "and Node does not keep it")
+				case "past its idle timeout":
+					assert.Equal(t, test.text, m.read(t, "x"), "that it was not used is not certain")
 				}
 			})
 		}

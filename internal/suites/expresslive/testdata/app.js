@@ -55,6 +55,7 @@ async function main() {
     req.session.regenerate((err) => {
       if (err) return next(err);
       Object.assign(req.session, kept, { userId: req.query.user });
+      if (req.query.remember === 'no') req.session.cookie.expires = false; // as the README of express-session says
       req.session.save((err) => (err ? next(err) : res.json('ok')));
     });
   });
