@@ -96,6 +96,13 @@ type Config struct {
 	// and are safe to let through because they lose their cookies: neither the session
 	// nor a handler sees any, and no session cookie is set. The cookies are gone for the
 	// rest of the request, also for a Sessions of another Name in front of this one.
+	//
+	// A request with an Authorization of a scheme that browsers answer by themselves
+	// (Basic, Digest, Negotiate, NTLM) is checked as any other: from a page of another
+	// origin it needs TrustedOrigins, and programs, which send neither Origin nor
+	// Sec-Fetch-Site, pass. What else comes with a browser's requests unasked, such as a
+	// client certificate or an address on an allow-list, is the application's affair: do
+	// not rely on that alone here.
 	CookielessRoutes []string
 
 	// TokenHeader lets clients without cookies, such as mobile apps and scripts,

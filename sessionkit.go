@@ -356,7 +356,7 @@ func (q *request) checkOrigin() error {
 		q.cookieless = true
 	}
 	_, q.bearer = client.Token(q.kit.TokenHeader, q.r)
-	if (q.bearer || q.cookieless) && len(q.r.Header["Cookie"]) == 0 {
+	if (q.bearer || q.cookieless && !client.SentByBrowser(q.r)) && len(q.r.Header["Cookie"]) == 0 {
 		return nil // no browser has added anything that the sender need not know
 	}
 	r := q.r

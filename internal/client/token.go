@@ -45,6 +45,21 @@ func Token(header string, r *http.Request) (string, bool) {
 	return value, true
 }
 
+// SentByBrowser reports whether a request has credentials that browsers add by themselves,
+// as they add cookies, also to what another site has them send: of the schemes that
+// they ask their users for, or answer with the user's sign-in to the machine.
+func SentByBrowser(r *http.Request) bool {
+	for _, line := range r.Header[authorization] {
+		scheme, _, _ := strings.Cut(line, " ")
+		for _, known := range []string{"Basic", "Digest", "Negotiate", "NTLM"} {
+			if strings.EqualFold(scheme, known) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // SendToken gives a client without cookies its token, in the form in which it is to be
 // sent.
 func SendToken(header string, response http.Header, secret string) {
