@@ -379,7 +379,7 @@ func (q *request) runInside(f func(*gin.Context)) {
 func (q *request) refuseOrigin(cause error) {
 	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins, or have the proxy keep Host if it is this site's own "+
 		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error): %w",
-		q.r.Method, config.Shorten(q.r.Header.Get("Origin"), 200), cause)
+		config.Shorten(q.r.Method, 20), config.Shorten(q.r.Header.Get("Origin"), 200), cause)
 	q.c.Abort()
 	q.refusing = true
 	q.answer(q.c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))

@@ -82,6 +82,19 @@ func TestAttackCrossSiteRequest(t *testing.T) {
 	})
 }
 
+// TestAttackLongLogLine: what a refused request says of itself makes no long line in the log.
+func TestAttackLongLogLine(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.NoRoute(kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	long := strings.Repeat("X", 1_000_000)
+	w := b.Do(b.Request(long, "/"+long, "Origin", "https://"+long, "Sec-Fetch-Site", "cross-site", "Referer", "https://"+long))
+	assert.Equal(t, http.StatusForbidden, w.Code)
+	errs := a.Errors()
+	require.Len(t, errs, 1)
+	assert.Less(t, len(errs[0].Error()), 1_000)
+}
+
 func TestAttackOpenRedirect(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.Any("/in", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/fallback")) })
