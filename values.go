@@ -140,7 +140,9 @@ func (k Key[T]) delete(q *request) {
 //
 // When Update returns, the result is stored. It is what every later reader sees, and
 // a panic of the handler does not undo it. f may be called several times, and should
-// do nothing but compute; what it returns is not changed afterwards.
+// do nothing but compute; what it returns is not changed afterwards. Other requests may be
+// waiting for f, so f waits for nothing: what it needs of the request, such as a field of
+// the form, is read before Update.
 //
 // If there is no stored session yet, or this request begins a new one, f is called
 // once, on this request's own value, and the result is saved before the response goes

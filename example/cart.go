@@ -75,8 +75,9 @@ func withItem(items []item, name string) []item {
 }
 
 func removeFromCart(c *gin.Context) {
+	name := c.PostForm("item") // read before Update, whose function must not wait for the client
 	_, err := cart.Update(c, func(items []item) []item {
-		return slices.DeleteFunc(items, func(i item) bool { return i.Name == c.PostForm("item") })
+		return slices.DeleteFunc(items, func(i item) bool { return i.Name == name })
 	})
 	if err != nil {
 		refuse(c, http.StatusServiceUnavailable, "Your cart could not be changed. Please try again in a moment.")

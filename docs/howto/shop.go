@@ -17,7 +17,8 @@ func Shop(store sessions.Store, order func(user string, items []string) error) *
 	r.Use(sessionkit.Sessions(store, sessionkit.Config{VisitorFor: 30 * 24 * time.Hour})) // carts outlive the browser
 
 	r.POST("/cart", func(c *gin.Context) {
-		add := func(items []string) []string { return append(items, c.PostForm("item")) }
+		item := c.PostForm("item") // before Update: the body of a slow client takes its time
+		add := func(items []string) []string { return append(items, item) }
 		if _, err := Cart.Update(c, add); err != nil { // two tabs at the same time: both items are in
 			c.AbortWithStatus(http.StatusServiceUnavailable)
 			return

@@ -101,7 +101,8 @@ func addToCart(c *gin.Context) {
 		c.String(http.StatusBadRequest, "how many?")
 		return
 	}
-	_, err = cart.Update(c, func(lines []Line) []Line { return append(lines, Line{c.PostForm("item"), amount}) })
+	line := Line{c.PostForm("item"), amount}
+	_, err = cart.Update(c, func(lines []Line) []Line { return append(lines, line) })
 	if err != nil {
 		c.AbortWithStatus(http.StatusServiceUnavailable)
 		return

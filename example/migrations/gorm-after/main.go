@@ -87,7 +87,8 @@ func me(c *gin.Context) {
 }
 
 func addNote(c *gin.Context) {
-	_, err := notes.Update(c, func(all []string) []string { return append(all, c.PostForm("text")) })
+	text := c.PostForm("text")
+	_, err := notes.Update(c, func(all []string) []string { return append(all, text) })
 	if err != nil {
 		c.AbortWithStatus(http.StatusServiceUnavailable)
 		return
