@@ -49,10 +49,14 @@ type Config struct {
 	// Default: 0, IdleTimeout and Lifetime apply, and the cookie ends with the browser.
 	VisitorFor time.Duration
 
-	// Domain lets subdomains see the cookie. Default: "", this host alone.
+	// Domain lets subdomains see the cookie. Default: "", this host alone. With a Domain,
+	// each subdomain can also put a session of its own in place of the user's.
 	Domain string
 
-	// Path is the part of the site that sees the cookie. Default: "/".
+	// Path is the part of the site that sees the cookie. Default: "/". With another one,
+	// the cookie has no __Host- prefix, and each subdomain of the same domain can put a
+	// session of its own in place of the user's, as with Domain; scripts of the other
+	// paths are not kept out. To tell two applications of a host apart, use Name.
 	Path string
 
 	// SameSite is the cookie's SameSite attribute. Default: Lax. With Strict, browsers do

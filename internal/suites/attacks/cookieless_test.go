@@ -1,16 +1,13 @@
 package attacks_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/gin-gonic/gin"
@@ -19,7 +16,6 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
-	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -81,7 +77,6 @@ func TestAttackCredentialsOfTheBrowser(t *testing.T) {
 // TestAttackCredentialsInChromium: a user who has given the browser a name and a
 // password visits another site, whose page posts a form.
 func TestAttackCredentialsInChromium(t *testing.T) {
-	testserver.Chromium(t)
 	a, ran := newJobs()
 	seen := make(chan string, 10) // what a POST brought
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,18 +92,7 @@ func TestAttackCredentialsInChromium(t *testing.T) {
 	}))
 	t.Cleanup(evil.Close)
 
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.DisableGPU)
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
-	}
-	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	ctx, closeTab := chromedp.NewContext(ctx)
-	t.Cleanup(closeTab)
-	require.NoError(t, chromedp.Do(ctx)) // without a deadline: it is the browser's own context
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-
+	ctx := newChromium(t)
 	u, err := url.Parse(jobs)
 	require.NoError(t, err)
 	u.User = url.UserPassword("u", "p")
