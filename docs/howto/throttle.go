@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +16,8 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 )
 
-// Throttle counts attempts by browser, by address and by account, in this process.
+// Throttle counts attempts by browser, by network and by account, in this process. It
+// keeps its keys for some minutes, so they must be short.
 type Throttle struct {
 	mu     sync.Mutex
 	limits map[string]*rate.Limiter
@@ -48,13 +51,31 @@ var known = sessionkit.NewCookie[knownBrowser]("known", sessionkit.CookieOptions
 	MaxAge: 365 * 24 * time.Hour, Protection: sessionkit.Signed, // by Config.Secrets
 })
 
+// network returns what one customer of a provider has: an address of IPv4, or a /64 of
+// IPv6 with its 2^64 addresses.
+func network(ip string) string {
+	address, err := netip.ParseAddr(ip)
+	if err != nil {
+		return "" // all of these together
+	}
+	address = address.Unmap().WithZone("")
+	if address.Is4() {
+		return address.String()
+	}
+	return netip.PrefixFrom(address, 64).Masked().String()
+}
+
 // ThrottledLogin adds a sign-in that is throttled. It needs Config.Secrets.
 func ThrottledLogin(r gin.IRouter, throttle *Throttle, check func(user, password string) bool) {
 	r.POST("/login", func(c *gin.Context) {
-		user := c.PostForm("user")
+		user := strings.ToLower(strings.TrimSpace(c.PostForm("user"))) // one account, one name
+		if len(user) > 255 {                                           // nobody's, and it would be kept for minutes
+			c.AbortWithStatus(http.StatusBadRequest)
+			return
+		}
 		browser, err := known.Get(c)
 		allowed := err == nil && browser.User == user && throttle.Allow("browser "+browser.ID) // counts for itself: nobody else can use it up
-		if !allowed && (!throttle.Allow("address "+c.ClientIP()) || !throttle.Allow("user "+user)) {
+		if !allowed && (!throttle.Allow("network "+network(c.ClientIP())) || !throttle.Allow("user "+user)) {
 			c.Header("Retry-After", "60")
 			c.AbortWithStatus(http.StatusTooManyRequests)
 			return

@@ -1,8 +1,10 @@
 package howto_test
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,10 +84,7 @@ func TestThrottleLocksNobodyOut(t *testing.T) {
 			return password == "right"
 		})
 		post := func(client *sessionkittest.Client, address, user, password string) int {
-			q := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(form("user", user, "password", password).Encode()))
-			q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			q.RemoteAddr = address + ":1234"
-			return client.Do(q).Code
+			return signInFrom(client, address, user, password).Code
 		}
 		ada, eve := sessionkittest.Visitor(t, r), sessionkittest.Visitor(t, r)
 		assert.Equal(t, http.StatusSeeOther, post(ada, "192.0.2.1", "ada", "right"))
@@ -105,4 +104,97 @@ func TestThrottleLocksNobodyOut(t *testing.T) {
 		}
 		assert.Less(t, guesses, 90, "a stolen cookie is no way around it")
 	})
+}
+
+// signInFrom posts a sign-in from an address.
+func signInFrom(client *sessionkittest.Client, address, user, password string) *httptest.ResponseRecorder {
+	q := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(form("user", user, "password", password).Encode()))
+	q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	q.RemoteAddr = net.JoinHostPort(address, "1234")
+	return client.Do(q)
+}
+
+// TestThrottleCountsAccounts: the accounts are in a database that compares names as
+// MySQL does by default. Each spelling of a name is one account's.
+func TestThrottleCountsAccounts(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), secrets))
+	guesses := 0
+	howto.ThrottledLogin(r, new(howto.Throttle), func(user, password string) bool {
+		if !strings.EqualFold(strings.TrimRight(user, " "), "ada") {
+			return false
+		}
+		guesses++
+		return password == "right"
+	})
+	for i, name := range []string{"ada", "Ada", "ADA", "aDa", "ada ", "ada  ", " ada", "Ada\t", "ada\u00a0", "adA \r\n"} {
+		for range 5 {
+			signInFrom(sessionkittest.Visitor(t, r), "192.0.2."+strconv.Itoa(i), name, "wrong")
+		}
+	}
+	assert.Equal(t, 5, guesses)
+
+	r = gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), secrets))
+	howto.ThrottledLogin(r, new(howto.Throttle), func(_, password string) bool { return password == "right" })
+	ada := sessionkittest.Visitor(t, r)
+	assert.Equal(t, http.StatusSeeOther, signInFrom(ada, "192.0.2.1", "ADA ", "right").Code)
+	assert.Equal(t, "ada", ada.Session().User, "one account is one user")
+	for range 20 {
+		signInFrom(sessionkittest.Visitor(t, r), "192.0.2.1", "ada", "wrong")
+	}
+	assert.Equal(t, http.StatusSeeOther, signInFrom(ada, "192.0.2.1", "Ada", "right").Code, "her browser is known, whatever she types")
+}
+
+// TestThrottleCountsNetworks: a customer of a provider has 2^64 addresses of IPv6.
+func TestThrottleCountsNetworks(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), secrets))
+	howto.ThrottledLogin(r, new(howto.Throttle), func(string, string) bool { return false })
+	tried, names := map[string]int{}, 0
+	for i := range 20 {
+		for network, address := range map[string]string{
+			"a /64":       "2001:db8:1:1:" + strconv.Itoa(i) + "::1",
+			"another /64": "2001:db8:1:2::" + strconv.Itoa(i),
+			"IPv4":        "192.0.2." + strconv.Itoa(i),
+		} {
+			names++
+			if signInFrom(sessionkittest.Visitor(t, r), address, strconv.Itoa(names), "wrong").Code == http.StatusUnauthorized {
+				tried[network]++
+			}
+		}
+	}
+	assert.Equal(t, map[string]int{"a /64": 5, "another /64": 5, "IPv4": 20}, tried)
+}
+
+// TestThrottleKeepsLittle: what a form has too much of stays nowhere.
+func TestThrottleKeepsLittle(t *testing.T) {
+	const size = 4 << 20 // two of them are in a form that is read
+	for name, user := range map[string]string{"a long name": strings.Repeat("u", size), "blanks": "u" + strings.Repeat(" ", size), "another field": "u"} {
+		r := gin.New()
+		r.Use(sessionkit.Sessions(memstore.New(), secrets))
+		throttle := new(howto.Throttle)
+		howto.ThrottledLogin(r, throttle, func(string, string) bool { return false })
+		before := heap()
+		for i := range 20 {
+			w := signInFrom(sessionkittest.Visitor(t, r), "192.0.2."+strconv.Itoa(i), strconv.Itoa(i)+user, strings.Repeat("p", size))
+			if name == "a long name" {
+				assert.Equal(t, http.StatusBadRequest, w.Code)
+			} else {
+				assert.Equal(t, http.StatusUnauthorized, w.Code)
+			}
+		}
+		assert.Less(t, heap()-before, int64(4*size), name) // of 20 requests
+		runtime.KeepAlive(throttle)
+	}
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	for range 3 {
+		runtime.GC() // more than once, for what pools keep
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
