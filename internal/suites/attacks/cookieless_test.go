@@ -30,7 +30,7 @@ func newJobs() (*kittest.Site, *atomic.Int64) {
 		}
 		c.String(http.StatusOK, "ran %d", ran.Load())
 	})
-	a.POST("/jobs/hook", func(c *gin.Context) { ran.Add(1) })
+	a.POST("/jobs/hook", func(*gin.Context) { ran.Add(1) })
 	return a, ran
 }
 

@@ -37,7 +37,7 @@ func TestAttackSiblingInChromium(t *testing.T) {
 			a.GET("/app/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
 			a.GET("/app/me", kittest.Whoami)
 			w := httptest.NewRecorder()
-			a.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://www.example.com/app/login?user=mallory", nil))
+			a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://www.example.com/app/login?user=mallory", nil))
 			hers, _, _ := strings.Cut(w.Header().Get("Set-Cookie"), ";")
 			site := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if strings.HasPrefix(r.Host, "evil.") {
