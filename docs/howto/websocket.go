@@ -71,6 +71,7 @@ func Live(r gin.IRouter, feed Feed) {
 			return // Upgrade has answered
 		}
 		defer func() { _ = conn.Close() }()
+		conn.SetReadLimit(64 << 10) // there is none otherwise
 		ended := sessionkit.Done(c)
 		go func() {
 			<-ended // or the handler has returned
@@ -80,10 +81,7 @@ func Live(r gin.IRouter, feed Feed) {
 		}()
 		for {
 			_, m, err := conn.ReadMessage()
-			if err != nil {
-				return
-			}
-			if err := conn.WriteMessage(gorilla.TextMessage, append([]byte(user+": "), m...)); err != nil {
+			if err != nil || conn.WriteMessage(gorilla.TextMessage, append([]byte(user+": "), m...)) != nil {
 				return
 			}
 		}

@@ -207,3 +207,36 @@ func TestLiveWebSockets(t *testing.T) {
 		}
 	})
 }
+
+// TestLiveReadLimits: a client that sends a message without an end does not fill the
+// memory.
+func TestLiveReadLimits(t *testing.T) {
+	s := newLiveSite(t)
+	dial := func(path string) *gorilla.Conn {
+		dialer := gorilla.Dialer{Jar: s.client.Jar}
+		conn, res, err := dialer.DialContext(t.Context(), "ws://"+s.address+path, nil)
+		require.NoError(t, err)
+		_ = res.Body.Close()
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	conn := dial("/gorilla")
+	require.NoError(t, conn.WriteMessage(gorilla.BinaryMessage, make([]byte, 64<<10)))
+	_, echo, err := conn.ReadMessage()
+	require.NoError(t, err)
+	assert.Len(t, echo, len("42: ")+64<<10)
+	require.NoError(t, conn.WriteMessage(gorilla.BinaryMessage, make([]byte, 64<<10+1)))
+	_, _, err = conn.ReadMessage()
+	assert.True(t, gorilla.IsCloseError(err, gorilla.CloseMessageTooBig), err)
+
+	for _, path := range []string{"/gorilla", "/coder"} { // the latter reads no message at all
+		before := heap()
+		message, err := dial(path).NextWriter(gorilla.BinaryMessage)
+		require.NoError(t, err)
+		chunk := make([]byte, 1<<20)
+		for sent := 0; err == nil && sent < 64<<20; sent += len(chunk) {
+			_, err = message.Write(chunk)
+		}
+		assert.Less(t, heap()-before, int64(16<<20), path)
+	}
+}
