@@ -21,16 +21,22 @@ func Behalf(c *gin.Context, isAgent func(user string) bool) (customer, agent str
 	return user, ""
 }
 
-// Support adds what lets agents act for customers.
-func Support(r gin.IRouter, isAgent func(user string) bool, log *slog.Logger) {
+// Support adds what lets agents act for customers. isCustomer is false for whoever has
+// rights of their own, such as agents and administrators, and for users that do not exist.
+func Support(r gin.IRouter, isAgent, isCustomer func(user string) bool, log *slog.Logger) {
 	agents := sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login", Check: func(c *gin.Context) bool {
 		user, ok := sessionkit.User(c)
 		return ok && isAgent(user)
 	}})
 	r.POST("/act", agents, func(c *gin.Context) {
-		actingFor.Set(c, c.PostForm("customer"))
+		agent, _ := sessionkit.User(c)
+		customer := c.PostForm("customer")
+		if !isCustomer(customer) { // nobody, or somebody with rights of their own
+			c.AbortWithStatus(http.StatusForbidden)
+			return
+		}
+		actingFor.Set(c, customer)
 		sessionkit.Renew(c) // a change of privilege
-		customer, agent := Behalf(c, isAgent)
 		log.InfoContext(c, "begins to act", "customer", customer, "agent", agent)
 		c.Redirect(http.StatusSeeOther, "/account")
 	})

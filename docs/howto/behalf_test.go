@@ -19,13 +19,15 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
+func isCustomer(user string) bool { return user == "alice" || user == "bob" }
+
 func TestBehalf(t *testing.T) {
 	store := memstore.New()
 	r := gin.New()
 	r.Use(sessionkit.Sessions(store, sessionkit.Config{MaxSessions: 1}))
 	log := new(syncBuffer)
 	isAgent := func(user string) bool { return user == "agent" }
-	howto.Support(r, isAgent, slog.New(slog.NewTextHandler(log, nil)))
+	howto.Support(r, isAgent, isCustomer, slog.New(slog.NewTextHandler(log, nil)))
 	r.GET("/account", func(c *gin.Context) {
 		customer, agent := howto.Behalf(c, isAgent)
 		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
@@ -66,7 +68,7 @@ func TestBehalfOfNoAgent(t *testing.T) {
 	isAgent := func(user string) bool { return agents[user] }
 	r := gin.New()
 	r.Use(sessionkit.Sessions(memstore.New()))
-	howto.Support(r, isAgent, slog.New(slog.DiscardHandler))
+	howto.Support(r, isAgent, isCustomer, slog.New(slog.DiscardHandler))
 	r.GET("/account", func(c *gin.Context) {
 		customer, agent := howto.Behalf(c, isAgent)
 		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
@@ -83,6 +85,27 @@ func TestBehalfOfNoAgent(t *testing.T) {
 	assert.Equal(t, "/login?reason=not-signed-in", sessionkittest.Visitor(t, r).Post("/act/end", nil).Header().Get("Location"))
 }
 
+// TestBehalfOfNoCustomer: the form may name anybody.
+func TestBehalfOfNoCustomer(t *testing.T) {
+	isAgent := func(user string) bool { return user == "agent" || user == "other" }
+	log := new(syncBuffer)
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	howto.Support(r, isAgent, isCustomer, slog.New(slog.NewTextHandler(log, nil)))
+	r.GET("/account", func(c *gin.Context) {
+		customer, agent := howto.Behalf(c, isAgent)
+		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
+	})
+	agent := sessionkittest.As(t, r, "agent")
+	before := agent.Session().ID
+	for _, nobody := range []string{"root", "", "other", "agent", "no such user"} {
+		assert.Equal(t, http.StatusForbidden, agent.Post("/act", form("customer", nobody)).Code, nobody)
+		assert.Equal(t, `account of agent, agent ""`, agent.Get("/account").Body.String(), nobody)
+	}
+	assert.Equal(t, before, agent.Session().ID)
+	assert.Empty(t, log.String())
+}
+
 // TestBehalfByADoubleClick: the second click comes after the new session ID was stored,
 // and before the browser has it.
 func TestBehalfByADoubleClick(t *testing.T) {
@@ -91,7 +114,7 @@ func TestBehalfByADoubleClick(t *testing.T) {
 	isAgent := func(user string) bool { return user == "agent" }
 	r := gin.New()
 	r.Use(sessionkit.Sessions(memstore.New()))
-	howto.Support(r, isAgent, slog.New(slog.DiscardHandler))
+	howto.Support(r, isAgent, isCustomer, slog.New(slog.DiscardHandler))
 	r.GET("/signed-in", func(c *gin.Context) { sessionkit.Login(c, "agent") })
 	r.GET("/", html("<!doctype html><title>Support</title>"+string(page)))
 	r.GET("/login", html("<!doctype html><title>Sign in</title><p>Please sign in</p>"))
