@@ -64,12 +64,21 @@ func (j *journal) watch(c *gin.Context) {
 		return
 	}
 	e := entry{
-		At: time.Now(), Method: c.Request.Method, Path: c.Request.URL.Path, Status: c.Writer.Status(),
+		At: time.Now(), Method: kept(c.Request.Method, 20), Path: kept(c.Request.URL.Path, 200), Status: c.Writer.Status(),
 		Events: events, Cookies: cookies,
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.note(e, sessionOf(c.Request))
+}
+
+// kept returns a copy of at most limit bytes of a text that a client has chosen. Even a
+// short one may be a part of the whole request, which it would keep in memory.
+func kept(text string, limit int) string {
+	if len(text) <= limit {
+		return strings.Clone(text)
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "…" // the cut may have halved a character
 }
 
 // note adds an entry to the trail of the session that the request came with, and
@@ -176,7 +185,7 @@ func sentCookies(header http.Header) []sentCookie {
 	for _, line := range lines {
 		pair, attributes, _ := strings.Cut(line, "; ")
 		name, value, _ := strings.Cut(pair, "=")
-		list = append(list, sentCookie{Name: name, Value: shown(name, value), Attributes: attributes})
+		list = append(list, sentCookie{Name: strings.Clone(name), Value: shown(name, value), Attributes: strings.Clone(attributes)})
 	}
 	return list
 }

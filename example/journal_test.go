@@ -1,12 +1,19 @@
 package main_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	main "github.com/gin-sessionkit/sessionkit/example"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 func TestEventsOfASession(t *testing.T) {
@@ -63,4 +70,49 @@ func TestEventsAreForgotten(t *testing.T) {
 		b.another().post("/cart", "item", "tea")
 	}
 	assert.Contains(t, b.get("/events").body, "Nothing yet")
+}
+
+// TestEventsOfLongRequests: anybody may send a megabyte with each of many requests, and the
+// journal keeps little of it.
+func TestEventsOfLongRequests(t *testing.T) {
+	server := httptest.NewServer(main.NewServer(memstore.New(), sessionkit.Config{}).Handler)
+	t.Cleanup(server.Close)
+	cookie := &http.Cookie{Name: "session", Value: strings.Repeat("A", 43)} // of no session, but with a journal
+	send := func(method, path string) string {
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+		require.NoError(t, err)
+		r.AddCookie(cookie)
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return string(body)
+	}
+	const size = 400_000
+	before := heap()
+	for range 5 {
+		cookie.Value = cookie.Value[1:] + "B"
+		for range 10 {
+			send(http.MethodGet, "/"+strings.Repeat("ä", size/6))
+			send("M"+strings.Repeat("X", size), "/")
+		}
+	}
+	assert.Less(t, heap()-before, int64(20*size), "of 100 requests")
+	runtime.KeepAlive(server)
+
+	page := send(http.MethodGet, "/events")
+	assert.Contains(t, page, "expired", "its cookie has opened no session")
+	assert.Contains(t, page, "GET /"+strings.Repeat("ä", 99)+"…<", "99 runes of two bytes, and the slash")
+	assert.Contains(t, page, "M"+strings.Repeat("X", 19)+"… /<")
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	for range 3 {
+		runtime.GC() // more than once, for what pools keep
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
