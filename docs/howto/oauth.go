@@ -56,7 +56,10 @@ func (p *Provider) Routes(r gin.IRouter) {
 		c.Redirect(http.StatusSeeOther, p.OAuth2.AuthCodeURL(in.State, options...))
 	})
 	r.GET("/auth/callback", func(c *gin.Context) {
-		in, ok := pending.Take(c)
+		in, ok := pending.Get(c)
+		if ok && c.Query("state") == in.State { // a link of another site, with any state, ends no sign-in
+			in, ok = pending.Take(c)
+		}
 		if !ok || c.Query("state") != in.State {
 			c.String(http.StatusBadRequest, "This sign-in was not begun here, or is over. Please try again.")
 			return

@@ -222,8 +222,11 @@ func TestSignInAtProviderRefusals(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, finish(newClient(), code, state), "no state at all")
 
 	code, state = begin(ada)
-	assert.Equal(t, http.StatusSeeOther, finish(ada, code, state))
+	assert.Equal(t, http.StatusBadRequest, finish(ada, code, "x"), "a link of another site")
+	assert.Equal(t, http.StatusBadRequest, finish(ada, code, ""))
+	assert.Equal(t, http.StatusSeeOther, finish(ada, code, state), "which has ended no sign-in")
 	assert.Equal(t, http.StatusBadRequest, finish(ada, code, state), "once more")
+	assert.Equal(t, http.StatusBadRequest, finish(ada, code, ""), "and no state is not one")
 
 	_, state = begin(ada)
 	stolen, _ := begin(mallory)
