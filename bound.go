@@ -148,13 +148,14 @@ func (q *request) skipped() bool {
 
 // refusesDevice reports whether a session that was read from the store is not opened, for
 // it is bound to a device that the request does not prove.
-func (q *request) refusesDevice(k *keeper.Kept, now time.Time) bool {
-	return q.kit.bound != nil && !q.provesDevice(k, now) && !q.refuseUnbound(*k)
+func (q *request) refusesDevice(k *keeper.Kept) bool {
+	return q.kit.bound != nil && !q.provesDevice(k) && !q.refuseUnbound(*k)
 }
 
 // provesDevice reports whether a request may open a session as far as its binding is
-// concerned.
-func (q *request) provesDevice(k *keeper.Kept, now time.Time) bool {
+// concerned. It counts what the browser had when it sent the request: the handler may have
+// read a long body before it asks.
+func (q *request) provesDevice(k *keeper.Kept) bool {
 	text := k.Record.Values[dbsc.Name]
 	if text == "" || q.serving {
 		return true
@@ -163,7 +164,8 @@ func (q *request) provesDevice(k *keeper.Kept, now time.Time) bool {
 	if !ok {
 		return false
 	}
-	q.proved, q.stale = q.readBound(b, now)
+	arrival := q.arrival()
+	q.proved, q.stale = q.readBound(b, arrival)
 	_, used := k.Record.Values[dbsc.NameUsed]
 	switch {
 	case q.proved:
@@ -175,11 +177,15 @@ func (q *request) provesDevice(k *keeper.Kept, now time.Time) bool {
 	case !used: // the answer to the registration may have been lost, and the browser knows nothing of it
 		return true
 	}
-	return now.Sub(b.Since) < boundGrace
+	return arrival.Sub(b.Since) < boundGrace
 }
 
-// readBound looks for the bound cookie.
-func (q *request) readBound(b dbsc.Binding, now time.Time) (proved, came bool) {
+// arrival returns when the request arrived. It is reckoned back from now, so that a step of
+// the clock, or a machine that was suspended, since the program began is no part of it.
+func (q *request) arrival() time.Time { return time.Now().Add(q.began - time.Since(started)) }
+
+// readBound looks for a bound cookie that counted at a time.
+func (q *request) readBound(b dbsc.Binding, at time.Time) (proved, came bool) {
 	if q.bearer {
 		return false, false // whose cookies do not count
 	}
@@ -188,7 +194,7 @@ func (q *request) readBound(b dbsc.Binding, now time.Time) (proved, came bool) {
 		if tried++; tried > cookie.MaxTried {
 			break
 		}
-		if b.Accepts(text, now) {
+		if b.Accepts(text, at) {
 			return true, false
 		}
 		came = true

@@ -219,7 +219,7 @@ func (q *request) followAgain(before keeper.Kept) {
 		q.loadErr = fmt.Errorf("sessionkit: loading the session: %w", err)
 		q.report(q.loadErr)
 		return
-	case found && q.kit.policy.Live(&k.Record, now) && !q.refusesDevice(&k, now):
+	case found && q.kit.policy.Live(&k.Record, now) && !q.refusesDevice(&k):
 		q.start(&k, q.kit.policy.Due(&k.Record, now))
 	}
 	q.loadErr = nil
@@ -326,7 +326,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
 	default:
-		if q.kit.bound != nil && !q.provesDevice(&k, now) {
+		if q.kit.bound != nil && !q.provesDevice(&k) {
 			if !fresh { // what a cache has may be older than the bound cookie
 				return q.open(secret, true, why)
 			}
@@ -539,7 +539,7 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		q.kit.policy.Adopt(&record, now)
 	}
 	k := keeper.Adopted(id, record, q.adopted.Mover)
-	if q.refusesDevice(&k, now) {
+	if q.refusesDevice(&k) {
 		q.adopted, why.gone = nil, nil
 		return false
 	}

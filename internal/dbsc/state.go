@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/value"
@@ -52,8 +51,8 @@ type Cookie struct {
 	Until time.Time `json:"until"`
 }
 
-// maxCookies is how many bound cookies count at a time. Each has cost a signature, of
-// which Chromium makes six in nine minutes.
+// maxCookies is how many bound cookies are kept. Each has cost a signature, of which
+// Chromium makes six in nine minutes.
 const maxCookies = 6
 
 // A Binding is what a session keeps of the device that it is bound to.
@@ -64,9 +63,10 @@ type Binding struct {
 	Proved time.Time `json:"proved"` // the last proof
 	Ticket Ticket    `json:"ticket"` // what the next proof is to sign
 
-	// Cookies are the bound cookies that count, the latest first. The ones before are
-	// good for as long as they would have been: requests run in parallel with a refresh,
-	// and the answer to one may be lost.
+	// Cookies are the last bound cookies, the latest first. The ones before are good for
+	// as long as they would have been: requests run in parallel with a refresh, and the
+	// answer to one may be lost. Those that have expired stay for requests that arrived
+	// before that, and have yet to ask for their session.
 	Cookies []Cookie `json:"cookies"`
 }
 
@@ -80,17 +80,16 @@ func (b *Binding) Prove(now, until time.Time) (cookie string) {
 	cookie = rand.Text() + rand.Text() // 256 random bits
 	b.Proved = now.UTC().Truncate(time.Millisecond)
 	b.Ticket = Ticket{}
-	kept := slices.DeleteFunc(slices.Clone(b.Cookies), func(c Cookie) bool { return !now.Before(c.Until) })
-	b.Cookies = append([]Cookie{{hash(cookie), until.UTC().Truncate(time.Second)}}, kept...)
+	b.Cookies = append([]Cookie{{hash(cookie), until.UTC().Truncate(time.Second)}}, b.Cookies...)
 	b.Cookies = b.Cookies[:min(len(b.Cookies), maxCookies)]
 	return cookie
 }
 
-// Accepts reports whether a value is that of a bound cookie that counts.
-func (b *Binding) Accepts(cookie string, now time.Time) bool {
+// Accepts reports whether a value is that of a bound cookie that counted at a time.
+func (b *Binding) Accepts(cookie string, at time.Time) bool {
 	h := []byte(hash(cookie))
 	for _, c := range b.Cookies {
-		if now.Before(c.Until) && subtle.ConstantTimeCompare([]byte(c.Hash), h) == 1 {
+		if at.Before(c.Until) && subtle.ConstantTimeCompare([]byte(c.Hash), h) == 1 {
 			return true
 		}
 	}

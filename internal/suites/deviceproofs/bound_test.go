@@ -1291,3 +1291,50 @@ func TestBoundRefreshIsNoUse(t *testing.T) {
 		assert.Equal(t, "the server said so", d.ended)
 	})
 }
+
+// TestBoundSlowRequest: it counts what the browser had when it sent a request, however late
+// the session is asked for: a handler may have to read a body first. A copy is good for no
+// longer by that.
+func TestBoundSlowRequest(t *testing.T) {
+	for _, policy := range []sessionkit.UnboundPolicy{sessionkit.RefuseUnbound, sessionkit.EndUnbound} {
+		inBubble(t, sessionkit.Config{Unbound: policy}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+			body := func(c *gin.Context) {
+				takes, _ := time.ParseDuration(c.Query("takes"))
+				time.Sleep(takes)
+			}
+			a.POST("/upload", body, sessionkit.RequireSession(), kittest.Whoami)
+			upload := func(b *kittest.Browser, takes time.Duration) <-chan string {
+				done := make(chan string, 1)
+				b = b.Fork() // it has the cookies of now
+				go func() { done <- b.Post("/upload?takes="+takes.String(), nil).Body.String() }()
+				time.Sleep(time.Second)
+				return done
+			}
+			d := newDevice(t, a)
+			m := registration.FindStringSubmatch(d.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+			done := upload(d.Browser, time.Minute)
+			d.register(m[1], m[2])
+			d.pass(1)
+			assert.Equal(t, "42", <-done, "it was sent before the browser had the bound cookie")
+
+			time.Sleep(time.Until(d.until) - 121*time.Second) // too early for a refresh
+			done = upload(d.Browser, 3*time.Minute)
+			assert.Equal(t, "42", <-done)
+			assert.Zero(t, d.refreshes)
+
+			d.get("/")
+			done = upload(d.Browser, 12*time.Minute)
+			d.pass(12)
+			assert.Equal(t, "42", <-done, "%d refreshes ago", d.refreshes)
+			assert.NotContains(t, a.Kinds(), sessionkit.EventUnbound)
+
+			thief := d.copied()
+			time.Sleep(3 * time.Minute)
+			d.pass(2)
+			for _, takes := range []time.Duration{0, time.Minute} {
+				assert.NotEqual(t, "42", <-upload(thief, takes))
+			}
+			assert.Equal(t, sessionkit.EventUnbound, a.Kinds()[0])
+		})
+	}
+}
