@@ -246,16 +246,24 @@ func (q *request) offerBinding() {
 		return
 	}
 	if text, _ := q.session.Text(dbsc.Name); text != "" {
-		if !q.told {
+		if !q.told && !q.neverUsed(text) {
 			return // it is bound
 		}
-		q.remove(dbsc.Name) // this browser has lost the key, and ReportUnbound has let it in
+		q.remove(dbsc.Name) // this browser has lost the key, and ReportUnbound has let it in, or never knew of it
 		q.remove(dbsc.NameUsed)
 	}
 	o := dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
 	q.put(dbsc.NameOffer, o.Text())
 	q.session.MayBeBound()
 	q.offer = &o
+}
+
+// neverUsed reports whether no bound cookie of a binding has come, though there was time: the
+// answer to the registration was lost, so the session is as good as one that is not bound.
+func (q *request) neverUsed(binding string) bool {
+	_, used := q.session.Text(dbsc.NameUsed)
+	b, ok := dbsc.BindingOf(binding)
+	return ok && !used && !q.proved && q.arrival().Sub(b.Since) >= boundGrace
 }
 
 // sendOffer offers registration, with the cookie of the session that was signed in.

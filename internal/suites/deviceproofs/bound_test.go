@@ -596,6 +596,36 @@ func TestBoundLostAnswer(t *testing.T) {
 	})
 }
 
+// TestBoundLostRegistration: as long as no bound cookie has come, the binding is nobody's:
+// the next sign-in has the browser bind the session anew.
+func TestBoundLostRegistration(t *testing.T) {
+	for _, path := range []string{"/login", "/confirm"} {
+		inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+			d, e := newDevice(t, a), newDevice(t, a)
+			m := registration.FindStringSubmatch(e.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+			e.register(m[1], m[2])
+			time.Sleep(time.Minute)
+			assert.Empty(t, e.Post(path, nil).Header().Get("Secure-Session-Registration"), "it is the first that has the bound cookie")
+			a.Heard()
+
+			m = registration.FindStringSubmatch(d.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+			first := dbsctest.NewES256(t)
+			assert.Equal(t, http.StatusOK, d.copied().Do(d.Request(http.MethodPost, m[1], "Secure-Session-Response", first.Registration(m[2]))).Code)
+			assert.Empty(t, d.Post(path, nil).Header().Get("Secure-Session-Registration"), "the answer may be under way")
+			time.Sleep(time.Minute)
+			d.post(path)
+			assert.NotEmpty(t, d.id)
+			d.pass(10)
+			assert.NotZero(t, d.refreshes)
+			assert.Equal(t, []sessionkit.EventKind{"created", "signed-in", "bound"}, a.Kinds()[:3])
+			thief := d.copied()
+			delete(thief.Cookies, boundCookie)
+			assert.Empty(t, thief.Get("/").Body.String())
+			assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.Kinds())
+		})
+	}
+}
+
 // TestBoundHostileProofs: whatever comes, it is refused with the answer that keeps the
 // binding, and changes nothing.
 func TestBoundHostileProofs(t *testing.T) {
