@@ -335,7 +335,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 			}
 		}
 		q.left = nil // of another cookie of the same name
-		q.start(&k, q.kit.policy.Due(&k.Record, now))
+		q.start(&k, q.due(&k, now))
 		return true
 	}
 	return false
@@ -385,6 +385,12 @@ func (q *request) start(k *keeper.Kept, due bool) {
 	q.handle = k.Handle
 	q.refreshView()
 	q.agree()
+}
+
+// due reports whether the use of a stored session is to be recorded: once a minute, and with
+// the cookie that another response could not send.
+func (q *request) due(k *keeper.Kept, now time.Time) bool {
+	return q.kit.policy.Due(&k.Record, now) || q.kit.policy.OwesCookie(&k.Record) && !q.writer.Begun()
 }
 
 // prefetch reports whether nobody sees the response yet: it is no use of the session.

@@ -666,6 +666,65 @@ func TestVisitorWhoStays(t *testing.T) {
 	}
 }
 
+// TestVisitorAfterAnotherUse: nor does it if other requests, whose responses can send no cookie,
+// record each use a moment before a page does.
+func TestVisitorAfterAnotherUse(t *testing.T) {
+	for name, page := range map[string]gin.HandlerFunc{"get": kittest.ShowCount, "set": kittest.Increment, "update": func(c *gin.Context) {
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+	}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				backend := kittest.NewBackend()
+				a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{VisitorFor: 2 * time.Hour})
+				a.On("/begin", kittest.Increment)
+				a.On("/late", func(c *gin.Context) {
+					c.Writer.WriteHeaderNow()
+					kittest.Increment(c)
+				})
+				a.On("/late-read", func(c *gin.Context) { c.Writer.WriteHeaderNow() }, kittest.ShowCount)
+				a.On("/page", page)
+				a.On("/count", kittest.ShowCount)
+				a.POST("/login", kittest.SignIn("42"))
+				b := kittest.NewBrowser(t, a)
+				var ends time.Time
+				sent := 0
+				get := func(path string, headers ...string) {
+					for _, c := range kittest.SetCookies(b.Get(path, headers...)) {
+						ends = time.Now().Add(time.Duration(c.MaxAge) * time.Second)
+						sent++
+					}
+				}
+				get("/begin")
+				for range 40 {
+					time.Sleep(96 * time.Minute) // 15 times a day
+					get("/late")
+					time.Sleep(time.Second)
+					before := sent
+					get("/count", "Sec-Purpose", "prefetch")
+					require.Equal(t, before, sent, "nobody has seen that yet")
+					get("/page")
+					require.True(t, time.Now().Before(ends), "the browser has dropped the cookie")
+				}
+				assert.Equal(t, 3, sent, "it is sent once a day")
+
+				for range 5 {
+					time.Sleep(96 * time.Minute)
+					get("/late") // of a new day
+				}
+				backend.Called()
+				get("/late-read")
+				assert.Equal(t, []string{"load"}, backend.Called(), "it can send no cookie either")
+				b.Post("/login", nil)
+				backend.Called()
+				get("/count")
+				get("/count")
+				assert.Equal(t, []string{"load", "load"}, backend.Called(), "a cookie that ends with the browser need not be sent")
+			})
+		})
+	}
+}
+
 // TestVisitors: a visitor's session outlives the browser, and makes nobody's sign-in
 // longer.
 func TestVisitors(t *testing.T) {

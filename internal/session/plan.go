@@ -177,7 +177,7 @@ func (s *Session) CookieSent(c store.Change, sent bool) store.Change {
 	switch {
 	case sent && due:
 		c.Delete = append(slices.Clip(c.Delete), value.CookieDue)
-	case !sent && !due && !s.Policy.Rolling:
+	case !sent && !due:
 		c.Set = value.With(c.Set, value.CookieDue, "1")
 	}
 	return c

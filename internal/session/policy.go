@@ -139,6 +139,12 @@ func (p *Policy) Due(r *store.Record, now time.Time) bool {
 	return unrecorded >= p.lifeOf(r, signInOf(r)).seenEvery()
 }
 
+// OwesCookie reports whether the browser is to get the cookie of a stored session again.
+func (p *Policy) OwesCookie(r *store.Record) bool {
+	_, due := r.Values[value.CookieDue]
+	return due && p.lifeOf(r, signInOf(r)).endless()
+}
+
 // Live reports whether a stored session has not expired. The record says when it
 // does; the Policy, which may have become stricter since, is checked as well, once a
 // minute.

@@ -25,7 +25,7 @@ const (
 )
 
 // CookieDue is the name of a value that is there if the browser is to get its cookie again,
-// which the last response that recorded a use on a new day could not send.
+// which a response could not send that recorded a use.
 const CookieDue = OwnPrefix + "cookie_due"
 
 // keyPrefix begins the name of a value whose key is not a string, or is one that

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store/express"
 )
 
@@ -228,6 +229,14 @@ func TestCookieIsSentAgain(t *testing.T) {
 					assert.Empty(t, inside(t, s, cookie, use).Cookies(), "use was recorded just now")
 				}
 			}
+			m.write(t, sid, m.read(t, sid))
+			assert.Empty(t, inside(t, s, cookie, func(c *gin.Context) {
+				c.Writer.WriteHeaderNow()
+				write(c)
+			}).Cookies(), "the header has gone out")
+			assert.Len(t, inside(t, s, cookie, read).Cookies(), 1, "use was recorded just now, and no cookie was sent")
+			assert.Empty(t, inside(t, s, cookie, read).Cookies())
+			assert.NotContains(t, m.read(t, sid), value.CookieDue)
 		})
 	}
 	m.write(t, "z", `{"cookie":{"originalMaxAge":86400000}}`) // as long as the ttl
