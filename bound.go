@@ -571,15 +571,21 @@ func (q *request) refreshDevice(c *gin.Context, k keeper.Kept) verdict {
 	}
 	p, proofErr := q.proof(c, q.kit.bound.refresh)
 	var v verdict
-	err := q.changeBinding(k, dbsc.Name, func(values map[string]string) (change store.Change, err error) {
-		b, ok := dbsc.BindingOf(values[dbsc.Name])
-		if !ok || b.ID != id {
-			v = ended
+	var err error
+	for _, most := range []int{dbsc.MaxCookies, 2, 1} { // of the bound cookies that are kept, if the session has room for no more
+		err = q.changeBinding(k, dbsc.Name, func(values map[string]string) (change store.Change, err error) {
+			b, ok := dbsc.BindingOf(values[dbsc.Name])
+			if !ok || b.ID != id {
+				v = ended
+				return change, nil
+			}
+			v, change = q.judgeRefresh(b, p, &proofErr, most)
 			return change, nil
+		})
+		if !errors.Is(err, store.ErrTooLarge) {
+			break
 		}
-		v, change = q.judgeRefresh(b, p, &proofErr)
-		return change, nil
-	})
+	}
 	switch {
 	case errors.Is(err, store.ErrEnded):
 		return ended
@@ -596,8 +602,9 @@ func (q *request) refreshDevice(c *gin.Context, k keeper.Kept) verdict {
 // once more, if they have not got the answer to it.
 var errUnknownChallenge = errors.New("the challenge is not the one that stands")
 
-// judgeRefresh judges a proof, and returns the answer to it and what changes with it.
-func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error) (v verdict, change store.Change) {
+// judgeRefresh judges a proof, and returns the answer to it and what changes with it. most is
+// how many bound cookies are kept.
+func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error, most int) (v verdict, change store.Change) {
 	now, lifetime := time.Now(), q.kit.bound.lifetime
 	if *proofErr == nil {
 		*proofErr = p.By(b.Key)
@@ -616,6 +623,7 @@ func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error) (v
 			return v, change
 		}
 	}
+	b.Cookies = b.Cookies[:min(len(b.Cookies), most)]
 	b.Ticket = dbsc.NewTicket(now.Add(lifetime + time.Minute)) // for the next one, so that it takes one round trip
 	v.challenge = dbsc.Challenge(b.Ticket.Challenge, b.ID)
 	return v, store.Change{Set: map[string]string{dbsc.Name: b.Text()}}

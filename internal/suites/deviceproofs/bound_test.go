@@ -626,6 +626,43 @@ func TestBoundLostRegistration(t *testing.T) {
 	}
 }
 
+// TestBoundNearMaxBytes: a session that has no room for the bound cookies that were is refreshed
+// all the same.
+func TestBoundNearMaxBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.New(memstore.NewBackend(), store.Config{Timeout: -1, MaxBytes: 16 << 10})
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		a := newBoundSite(t, s, sessionkit.Config{})
+		large := sessionkit.NewKey[string]("large")
+		n := 0
+		a.On("/fill", func(c *gin.Context) { large.Set(c, strings.Repeat("x", n)) })
+		fill := func(d *device) {
+			for n = 16 << 10; d.Get("/fill").Code != http.StatusOK; {
+				n -= 10
+			}
+			a.Errors()
+		}
+		d := newDevice(t, a)
+		d.post("/login")
+		d.raw("/dbsc/refresh", "", d.id)
+		fill(d) // beside one bound cookie, and a challenge
+		for range 5 {
+			time.Sleep(6 * time.Minute)
+			assert.Equal(t, "42", d.get("/").Body.String())
+		}
+		assert.Empty(t, a.Errors())
+
+		d = newDevice(t, a)
+		d.post("/login")
+		d.pass(4)
+		fill(d) // beside two of them, of which the one before is needed while the browser refreshes
+		d.pass(30)
+		assert.GreaterOrEqual(t, d.refreshes, 8)
+		assert.Equal(t, d.refreshes+1, d.trips)
+		assert.Empty(t, a.Errors())
+	})
+}
+
 // TestBoundHostileProofs: whatever comes, it is refused with the answer that keeps the
 // binding, and changes nothing.
 func TestBoundHostileProofs(t *testing.T) {
