@@ -390,15 +390,18 @@ func (q *request) oldProof(within time.Duration, now time.Time) bool {
 func (q *request) servesBinding() bool {
 	b, c, r := q.kit.bound, q.c, q.r
 	b.place(q)
-	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/register") && !strings.HasSuffix(r.URL.Path, "/refresh") {
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	if r.Method != http.MethodPost || !strings.HasSuffix(path, "/register") && !strings.HasSuffix(path, "/refresh") {
 		return false
 	}
 	return b.is(c, b.register) || b.is(c, b.refresh)
 }
 
 // is reports whether the path of a request is one of the binder's, here or in the browser.
+// A slash at its end is gin's, which redirects before any middleware runs if there is a
+// route such as "POST /:a/:b/" (Engine.RedirectTrailingSlash).
 func (b *binder) is(c *gin.Context, path string) bool {
-	return c.Request.URL.Path == path || address.BrowserPath(c) == path
+	return strings.TrimSuffix(c.Request.URL.Path, "/") == path || strings.TrimSuffix(address.BrowserPath(c), "/") == path
 }
 
 // place finds out, at the first request, whether the browser's own requests get here: they

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -315,6 +316,23 @@ func TestChromium(t *testing.T) {
 	b.signIn()
 	b.lose()
 	assert.Equal(t, "alice", b.me().User)
+	b.flawless()
+}
+
+// TestChromiumRedirected: gin redirects the browser's own requests to the path with a slash if
+// there is such a route, and the browser follows.
+func TestChromiumRedirected(t *testing.T) {
+	testserver.Slow(t)
+	a, site := newSite(t)
+	a.POST("/:a/:b/", func(c *gin.Context) { c.AbortWithStatus(http.StatusTooManyRequests) })
+	b := newChromium(t, site)
+	b.signIn()
+	for range 2 {
+		b.lose()
+		assert.Equal(t, "alice", b.me().User)
+	}
+	assert.Equal(t, 3, a.count("POST /dbsc/refresh/"))
+	assert.Zero(t, a.count("POST /dbsc/refresh"))
 	b.flawless()
 }
 

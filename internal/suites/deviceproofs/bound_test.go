@@ -1028,7 +1028,7 @@ func TestBoundConfig(t *testing.T) {
 }
 
 // TestBoundPlace: the browser's requests reach the middleware on the engine, whatever else
-// stands there; on a group they do if it has the routes, and else that is said.
+// stands there, also by a redirect to the path with a slash; on a group they do if it has the routes, and else that is said.
 func TestBoundPlace(t *testing.T) {
 	login := func(t *testing.T, handler http.Handler, path string) *device {
 		d := newDevice(t, handler)
@@ -1051,6 +1051,20 @@ func TestBoundPlace(t *testing.T) {
 	engine.NoRoute(refuse)
 	assert.NotEmpty(t, login(t, engine, "/login").id)
 	assert.NotEmpty(t, login(t, http.StripPrefix("/app", stripped(t, config)), "/app/login").id, "the browser's address counts")
+	assert.Empty(t, errs)
+
+	engine = gin.New()
+	engine.Use(sessionkit.Sessions(memory(t), config))
+	engine.POST("/login", kittest.SignIn("42"))
+	engine.POST("/:a/:b/:c/", refuse)
+	d := newDevice(t, engine)
+	m := registration.FindStringSubmatch(d.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+	require.Equal(t, http.StatusTemporaryRedirect, d.raw(m[1], "", "").Code, "gin answers before any middleware")
+	d.register(m[1]+"/", m[2])
+	require.NotEmpty(t, d.id)
+	d.refreshURL += "/"
+	assert.Empty(t, d.refresh())
+	assert.Equal(t, 1, d.refreshes)
 	assert.Empty(t, errs)
 
 	for range 2 {
