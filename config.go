@@ -126,7 +126,8 @@ type Config struct {
 	// that (Device Bound Session Credentials, https://www.w3.org/TR/dbsc-1/): it makes a
 	// key that cannot leave the device, and from then on a request needs a second cookie,
 	// which lives for BoundFor and is renewed only by a signature of that key. A copy of
-	// the cookies is good for those minutes and no longer.
+	// the cookies is good for requests that arrive within those minutes, and for none after
+	// that. A stream that such a request has opened goes on until it ends.
 	//
 	// A sign-in over HTTPS offers it, by a header that other browsers ignore: their
 	// sessions, and those of clients with TokenHeader, are as they would be without. The

@@ -336,6 +336,27 @@ func TestChromiumRedirected(t *testing.T) {
 	b.flawless()
 }
 
+// TestChromiumStreams: the browser refreshes before it opens a WebSocket or an EventSource.
+func TestChromiumStreams(t *testing.T) {
+	testserver.Slow(t)
+	a, site := newSite(t)
+	came := make(chan error, 2)
+	a.GET("/stream", func(c *gin.Context) {
+		_, err := c.Cookie(boundCookie)
+		came <- err
+		c.Status(http.StatusBadRequest)
+	})
+	b := newChromium(t, site)
+	b.signIn()
+	for n, open := range []string{"new WebSocket(location.origin.replace('https', 'wss') + '/stream')", "new EventSource('/stream')"} {
+		b.lose()
+		js[string](b, "new Promise(done => { "+open+".onerror = () => done('') })")
+		assert.NoError(t, <-came, open)
+		assert.Equal(t, n+1, b.number("refresh: Refreshed"), "%q", b.heard())
+	}
+	b.flawless()
+}
+
 // TestChromiumCopy: both cookies in another profile are good as long as the bound cookie
 // is, and the first browser goes on.
 func TestChromiumCopy(t *testing.T) {
