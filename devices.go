@@ -122,7 +122,11 @@ func (q *request) revokeOthers(ctx context.Context, force bool) error {
 	if q.session.SigningIn() {
 		a.SignIn = &in
 	}
-	ended, after, err := q.kit.directory.RevokeOthers(ctx, user, q.kit.Name, q.session.ID(), in, a, force)
+	id := q.session.ID()
+	if q.handle.ToMove() {
+		id = "" // it is the old store's
+	}
+	ended, after, err := q.kit.directory.RevokeOthers(ctx, user, q.kit.Name, id, in, a, force)
 	for _, s := range ended {
 		q.tell(Event{Kind: EventRevoked, User: s.User, SessionID: s.ID})
 	}

@@ -254,7 +254,8 @@ func (s *Store) revokeAll(
 // revokeOthers ends all sessions of a user under a name but the one with the given
 // ID and sign-in. The error is [ErrEnded], and nothing is ended, if that one was ended
 // itself, unless force is set. If a has a SignIn, that one is not stored yet: it must not
-// have been overtaken since the attempt began.
+// have been overtaken since the attempt began. If id is "", it has yet to move here from
+// another store, and only its sign-in counts.
 //
 // after is the attempt of a sign-in that follows in the same request: it is later than
 // this, but if a was overtaken by what others have ended, so is after.
@@ -272,10 +273,14 @@ func (s *Store) revokeOthers(
 		if late, err = s.overtaken(ctx, user, name, b, in, a); err != nil || force {
 			return err
 		}
-		if a.SignIn != nil && late || a.SignIn == nil && b.ends(in) {
-			return ErrEnded
+		ended := a.SignIn != nil && late || a.SignIn == nil && b.ends(in)
+		if !ended && a.SignIn == nil && id != "" { // it may have been ended alone
+			ended, err = s.endedAlone(ctx, user, id, in)
 		}
-		return nil
+		if ended && err == nil {
+			err = ErrEnded
+		}
+		return err
 	}
 	spare := func(other, line string) bool { return other == id || line != "" && line == in.Line }
 	ended, own.Epoch, err = s.revokeAll(ctx, user, name, check, spare, []string{in.Line})
@@ -283,6 +288,22 @@ func (s *Store) revokeOthers(
 		a.Noted, a.Epoch = true, b.epoch()
 	}
 	return ended, a, err
+}
+
+// endedAlone reports whether a session of user, which was loaded under id, has been ended
+// since, under that ID or one that it was given later. One that has expired was not.
+func (s *Store) endedAlone(ctx context.Context, user, id string, in signin.SignIn) (bool, error) {
+	r, found, err := s.load(ctx, id, true)
+	switch {
+	case err != nil || found && r.Ended == "":
+		return false, err
+	case found && r.Ended != Renewed:
+		return true, nil
+	case found && in.Line == "": // nothing leads to its other ID
+		return false, nil
+	}
+	now, _, err := s.find(ctx, user, in.Line)
+	return now == "", err
 }
 
 // trim ends the oldest sign-ins of user under a name until limit of them live, and

@@ -66,7 +66,8 @@ type Directory interface {
 	// RevokeOthers ends all but the one with the given ID and sign-in, and returns
 	// those that it ended, and the attempt of a sign-in that follows in the same request.
 	// The error is [store.ErrEnded], and nothing is ended, if that one was ended itself,
-	// unless force is set: if a has a SignIn it is not stored yet, and is judged by a.
+	// unless force is set: if a has a SignIn it is not stored yet, and is judged by a. The ID
+	// is "" if it has yet to move from another store.
 	RevokeOthers(
 		ctx context.Context, user, name, id string, in signin.SignIn, a signin.Attempt, force bool,
 	) (ended []store.Session, after signin.Attempt, err error)

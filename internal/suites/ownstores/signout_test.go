@@ -211,6 +211,52 @@ func TestSignInAfterARevocation(t *testing.T) {
 	})
 }
 
+// TestLogoutOthersOfAnEndedSession: a request whose session is ended while it runs ends no
+// other, as a thief's who changes the password while the user revokes that device. One whose
+// session goes on, under whatever ID, does.
+func TestLogoutOthersOfAnEndedSession(t *testing.T) {
+	each(t, func(t *testing.T, p pair) {
+		for name, test := range map[string]struct {
+			meanwhile func(own, other *browser)
+			ended     bool
+		}{
+			"revoked by the other":    {func(own, other *browser) { other.post("/revoke?id=" + own.id()) }, true},
+			"revoked by the store":    {func(own, _ *browser) { require.NoError(t, p[1].Revoke(t.Context(), "42", own.id())) }, true},
+			"signed out":              {func(own, _ *browser) { own.post("/logout") }, true},
+			"another user":            {func(own, _ *browser) { own.post("/login?user=43") }, true},
+			"renewed, and signed out": {func(own, _ *browser) { own.post("/renew"); own.post("/logout") }, true},
+			"renewed, and revoked": {func(own, other *browser) {
+				own.post("/renew")
+				other.post("/revoke?id=" + own.id())
+			}, true},
+			"renewed twice":      {func(own, _ *browser) { own.post("/renew"); own.post("/confirm") }, false},
+			"the same user":      {func(own, _ *browser) { own.post("/login?user=42") }, false},
+			"the others, before": {func(own, _ *browser) { own.post("/others") }, false},
+			"nothing":            {func(*browser, *browser) {}, false},
+		} {
+			t.Run(name, func(t *testing.T) {
+				nodes := two(t, p, sessionkit.Config{})
+				own, other := nodes[0].browser().signIn("42"), nodes[1].browser().signIn("42")
+				w := own.at(nodes[0]).underWay("/others", "before", true, func() { test.meanwhile(own.at(nodes[1]), other) })
+				if !test.ended {
+					assert.Equal(t, http.StatusOK, w.Code, nodes[0].errors())
+					dead(t, nodes, other.cookie, "it is one of the others")
+				} else {
+					assert.Equal(t, http.StatusTeapot, w.Code)
+					errs := nodes[0].errors()
+					require.NotEmpty(t, errs)
+					require.ErrorIs(t, errs[0], store.ErrEnded)
+					assert.Equal(t, "42", other.get("/"))
+					other.post("/renew")
+					assert.Equal(t, "42", other.get("/"), "no boundary ends it either")
+				}
+				_, err := p[0].RevokeAll(t.Context(), "42")
+				require.NoError(t, err)
+			})
+		}
+	})
+}
+
 // TestRenewalUnderWay: a session that was ended gets no new ID from a request that
 // had read it before.
 func TestRenewalUnderWay(t *testing.T) {
