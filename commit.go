@@ -215,7 +215,7 @@ func (q *request) save(header bool) error {
 // the new one, that is a sign-out, which is carried out also if no cookie can be sent.
 func (q *request) create(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
-		if plan.Act == session.Replace && !q.session.SigningIn() && !q.handle.NeedsCookie() {
+		if plan.Act == session.Replace && !q.session.SigningIn() && !q.handle.IsCookie() {
 			err = errors.Join(err, q.endOld(), q.endStored())
 		}
 		return err
@@ -387,11 +387,15 @@ func (q *request) updateRenewed(change store.Change) error {
 
 // end ends the session, and nothing follows it.
 func (q *request) end(header bool) error {
-	if q.handle.NeedsCookie() {
+	if q.handle.IsCookie() {
 		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
 	}
+	return q.endNow()
+}
+
+func (q *request) endNow() error {
 	if err := q.endOld(); err != nil {
 		return err
 	}

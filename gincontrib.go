@@ -88,6 +88,7 @@ func (g *ginSession) Clear() {
 			life := q.session.SaidOfLife() // which Clear of gin-contrib leaves as well
 			q.signOut()
 			q.session.Leave(life)
+			q.endIfBegun()
 		}
 	})
 }
@@ -132,6 +133,7 @@ func (g *ginSession) Options(o sessions.Options) {
 		q := (*request)(g)
 		if view.Options = o.ToGorillaOptions(); o.MaxAge < 0 {
 			q.signOut()
+			q.endIfBegun()
 		} else if q.session.LiveFor(o.MaxAge) {
 			q.changed()
 		}

@@ -198,6 +198,11 @@ func (q *request) note(user string, n *note) {
 // of that one cannot be sent any more, because the client is gone or the response has
 // begun, what was set is lost, which Config.OnError is told, and the session ends all the
 // same.
+//
+// Once the response has begun, as in a stream, Logout ends the session at once, whatever the
+// handler does after that, and [Done] is closed. If the store fails, [Err] and Config.OnError
+// tell it, and it is tried again when the handler returns. Over the cookie store of
+// gin-contrib nothing can end it then, which OnError is told when the handler returns.
 func Logout(c *gin.Context) {
 	q := requestOf(c, "Logout")
 	q.lock()
@@ -207,6 +212,24 @@ func Logout(c *gin.Context) {
 		return
 	}
 	q.signOut()
+	q.endIfBegun()
+}
+
+// endIfBegun carries out a sign-out at once if the response has begun: the commit may be hours
+// away, and has nothing to add. If it fails, the commit tries again.
+func (q *request) endIfBegun() {
+	if !q.writer.Begun() || q.writer.Failed != nil || q.closed || !q.session.Ending() || q.handle.IsCookie() {
+		return
+	}
+	if err := q.endNow(); err != nil {
+		q.saveErr = fmt.Errorf("sessionkit: ending the session: %w", err)
+		q.report(q.saveErr)
+		return
+	}
+	if q.watched == nil {
+		q.watched = watchLater()
+	}
+	go q.watched.stop() // which may wait for a store, and others wait for the lock
 }
 
 func (q *request) signOut() {

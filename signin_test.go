@@ -141,6 +141,93 @@ func TestDoneOfANewSession(t *testing.T) {
 	}
 }
 
+// TestSignOutInAStream: what comes after it does not undo it, and one that fails is tried again
+// when the handler returns.
+func TestSignOutInAStream(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, after gin.HandlerFunc
+		fails         bool // to end the session, at first
+		errs          []string
+	}{
+		"nothing else":    {},
+		"then a panic":    {after: func(*gin.Context) { panic("oops") }},
+		"then a value":    {after: kittest.Increment, errs: []string{"before writing"}},
+		"a failure":       {fails: true, errs: []string{"down"}},
+		"then a new user": {after: kittest.SignIn("43"), errs: []string{"before writing"}},
+		"after an update that failed": {before: func(c *gin.Context) {
+			_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+			assert.ErrorIs(t, err, kittest.ErrDown)
+		}, errs: []string{"down"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := kittest.NewBackend()
+			s := kittest.StoreOver(backend)
+			a := kittest.NewSite(s, sessionkit.Config{}, gin.RecoveryWithWriter(io.Discard))
+			a.On("/login", kittest.SignIn("42"), kittest.Increment)
+			a.On("/stream", func(c *gin.Context) {
+				c.Writer.Flush()
+				ended := sessionkit.Done(c)
+				if test.before != nil {
+					backend.Failing(kittest.ErrDown, "update")
+					test.before(c)
+					backend.Failing(nil)
+				}
+				if test.fails {
+					backend.Failing(kittest.ErrDown, "end")
+					sessionkit.Logout(c)
+					backend.Failing(nil)
+					require.ErrorIs(t, sessionkit.Err(c), kittest.ErrDown)
+					assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+					return
+				}
+				sessionkit.Logout(c)
+				kittest.AwaitEnd(t, ended)
+				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+				if test.after != nil {
+					test.after(c)
+				}
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			b.Get("/stream")
+			assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			assert.Empty(t, kittest.UserSessions(t, s, "43"))
+			errs := a.Errors()
+			require.Len(t, errs, len(test.errs))
+			for i, err := range errs {
+				assert.ErrorContains(t, err, test.errs[i])
+			}
+		})
+	}
+}
+
+// TestEverywhereInAStream ends the current session too, at once, as Revoke of its own ID does.
+func TestEverywhereInAStream(t *testing.T) {
+	for name, end := range map[string]func(c *gin.Context) error{
+		"LogoutEverywhere": sessionkit.LogoutEverywhere,
+		"Revoke":           func(c *gin.Context) error { return sessionkit.Revoke(c, sessionkit.Current(c).ID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			a := kittest.NewSite(s, sessionkit.Config{})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/stream", func(c *gin.Context) {
+				c.Writer.Flush()
+				ended := sessionkit.Done(c)
+				assert.NoError(t, end(c))
+				kittest.AwaitEnd(t, ended)
+				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			a.Heard()
+			b.Get("/stream")
+			assert.Equal(t, []sessionkit.EventKind{sessionkit.EventSignedOut}, a.Kinds())
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
+
 // TestDoneIsShared: one read a second for all streams of a session, and none
 // after the last one has ended.
 func TestDoneIsShared(t *testing.T) {

@@ -73,8 +73,11 @@ func (h Handle) OneByOne() bool { return h.foreign == nil }
 
 // NeedsCookie reports whether a change gives the browser another cookie.
 func (h Handle) NeedsCookie() bool {
-	return h.mover != nil || h.foreign != nil && h.foreign.ID == "" // then the cookie is the session
+	return h.mover != nil || h.IsCookie()
 }
+
+// IsCookie reports whether the cookie is the session, so that the browser alone can end it.
+func (h Handle) IsCookie() bool { return h.foreign != nil && h.foreign.ID == "" }
 
 // Of returns the keeper of a store for sessions of a name, and what else the store can
 // do: its directory of the sessions of a user, and the store that it takes over from.

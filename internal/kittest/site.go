@@ -66,6 +66,16 @@ func Stream(b *Browser, meanwhile func()) string {
 	return <-body
 }
 
+// AwaitEnd waits until Done says that the session has ended.
+func AwaitEnd(tb testing.TB, done <-chan struct{}) {
+	tb.Helper()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		tb.Error("Done does not say that the session has ended")
+	}
+}
+
 // Use has a browser use its session for so long, so often that it is never idle.
 func (b *Browser) Use(d, every time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {

@@ -434,9 +434,8 @@ func TestMigrateFailures(t *testing.T) {
 
 func TestMigrateAfterTheHeader(t *testing.T) {
 	for path, f := range map[string]func(c *gin.Context){
-		"/late-set":    func(c *gin.Context) { kittest.Name.Set(c, "Grace") },
-		"/late-login":  func(c *gin.Context) { sessionkit.Login(c, "42") },
-		"/late-logout": func(c *gin.Context) { sessionkit.Logout(c) },
+		"/late-set":   func(c *gin.Context) { kittest.Name.Set(c, "Grace") },
+		"/late-login": func(c *gin.Context) { sessionkit.Login(c, "42") },
 	} {
 		from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
 		after := moveSite(from, to)
@@ -449,6 +448,36 @@ func TestMigrateAfterTheHeader(t *testing.T) {
 		require.Len(t, after.Errors(), 1, path)
 		assert.Empty(t, kittest.UserSessions(t, to, "42"), "a session whose cookie cannot be sent would be nobody's")
 		assert.Equal(t, "42", b.Get("/account").Body.String(), path)
+	}
+}
+
+// TestMigrateSignOutAfterTheHeader: it needs no cookie, and is carried out at once.
+func TestMigrateSignOutAfterTheHeader(t *testing.T) {
+	for name, signOut := range map[string]gin.HandlerFunc{
+		"Logout":             sessionkit.Logout,
+		"LogoutEverywhere":   func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutEverywhere(c)) },
+		"Logout and a value": func(c *gin.Context) { sessionkit.Logout(c); kittest.Name.Set(c, "Grace") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachMove(t, func(t *testing.T, from, to sessions.Store) {
+				after := moveSite(from, to)
+				b := visited(t, from, "/visit", "/login").At(after)
+				after.On("/late", func(c *gin.Context) {
+					c.String(http.StatusOK, "sent")
+					ended := sessionkit.Done(c)
+					signOut(c)
+					kittest.AwaitEnd(t, ended)
+					assert.Equal(t, http.StatusUnauthorized, b.Get("/account").Code)
+				})
+				assert.Equal(t, http.StatusOK, b.Fork().Get("/late").Code)
+				assert.Equal(t, http.StatusUnauthorized, b.Get("/account").Code)
+				want := 0
+				if name == "Logout and a value" {
+					want = 1 // the new session's cookie cannot be sent
+				}
+				assert.Len(t, after.Errors(), want)
+			})
+		})
 	}
 }
 
