@@ -83,7 +83,8 @@ const (
 // Flash leaves a message for the next request that reads it. It survives any
 // number of redirects until then. If nobody reads them, the latest 100 stay, over a store
 // of gin-contrib the latest 1 KiB: a request that leaves a message drops older ones, but
-// none of its own.
+// none of its own. One that is left once the response has begun, as in a stream, is saved when
+// the handler returns.
 func Flash(c *gin.Context, level Level, text string) {
 	messages.Add(c, FlashMessage{level, text})
 }
@@ -263,7 +264,8 @@ func (q *request) dropOldest(prefix string) {
 
 // Take returns the values, oldest first, and consumes them, in one step: of requests
 // that take at the same time one gets them. One that is not a T is left out. If there
-// are none, or the store fails, nothing changes. As of [Flashes], a prefetch gets none.
+// are none, or the store fails, nothing changes. As of [Flashes], a prefetch gets none. In a
+// stream it finds what has come since the request began, as [Key.Take] does.
 func (k FlashKey[T]) Take(c *gin.Context) []T {
 	q := requestOf(c, "FlashKey.Take")
 	q.lock()

@@ -97,12 +97,15 @@ func (q *request) swapValue(c *gin.Context, name, before, next string, try int) 
 func (q *request) takeValue(name string) string {
 	q.syncView()
 	defer q.refreshView()
-	for {
+	for again := false; ; again = true {
 		text, _ := q.session.Text(name)
-		if text == "" {
-			return ""
-		}
 		_, own := q.session.TextIn(name)
+		if text == "" {
+			if own || again || !q.lookAgain() {
+				return ""
+			}
+			continue
+		}
 		ready, err := q.atOnce()
 		switch {
 		case err != nil:
@@ -130,6 +133,9 @@ func (q *request) takeValue(name string) string {
 func (q *request) takeValues(prefix, latest string) map[string]string {
 	q.syncView()
 	defer q.refreshView()
+	if q.writer.Begun() && len(q.session.WithPrefix(prefix)) == 0 {
+		q.lookAgain()
+	}
 	for range mostRenewals {
 		ready, err := q.atOnce()
 		if err != nil {
@@ -158,6 +164,13 @@ func (q *request) takeValues(prefix, latest string) map[string]string {
 		return texts
 	}
 	return nil
+}
+
+// lookAgain loads the values again once the response has begun: a stream has loaded them when
+// it began, perhaps hours ago. It reports whether it has.
+func (q *request) lookAgain() bool {
+	return q.writer.Begun() && !q.closed && q.session.ID() != "" && !q.session.Ending() &&
+		q.handle.OneByOne() && !q.handle.ToMove() && q.reread()
 }
 
 // reread loads the values again of a session that others have changed. It reports false
@@ -268,8 +281,8 @@ func (q *request) changeOnce(change store.Change) (store.Outcome, error) {
 	return outcome, err
 }
 
-// failedAtOnce notes that the store failed: the response becomes a 503. What is too
-// large is the caller's to handle.
+// failedAtOnce notes that the store failed: the response becomes a 503, unless it has begun.
+// What is too large is the caller's to handle.
 func (q *request) failedAtOnce(err error) error {
 	if err == nil {
 		return nil
@@ -278,6 +291,10 @@ func (q *request) failedAtOnce(err error) error {
 		return err
 	}
 	q.report(fmt.Errorf("sessionkit: changing a value: %w", err))
+	if q.writer.Begun() { // a stream goes on, and what it changes when the store is back is saved
+		q.saveErr = err
+		return err
+	}
 	q.bad, q.reported = errors.Join(q.bad, err), true
 	return err
 }

@@ -61,6 +61,9 @@ func checkName(call, name string) string {
 
 // Get returns the value. ok is false if there is no value, if it is not a T, or if
 // the session could not be read (see [Err]).
+//
+// It is the value that this request has loaded, or set. In a stream, which may have loaded
+// it hours ago, call [Key.GetFrom], [Key.Update] or [Key.Take]: they ask the store.
 func (k Key[T]) Get(c *gin.Context) (v T, ok bool) {
 	q := requestOf(c, "Key.Get")
 	q.lock()
@@ -87,6 +90,10 @@ func (k Key[T]) get(q *request) (v T, ok bool) {
 //
 // The last of several requests wins. But setting the value that this request has loaded is
 // no change, and writes nothing: if another request has changed it since, that stands.
+//
+// Once the response has begun, a change is saved when the handler returns, or not at all if it
+// panics. A stream may return hours later, and would then overwrite what other requests have
+// saved meanwhile: call [Key.Update] there, which stores the value at once.
 func (k Key[T]) Set(c *gin.Context, v T) {
 	q := requestOf(c, "Key.Set")
 	q.lock()
@@ -152,8 +159,8 @@ func (k Key[T]) delete(q *request) {
 //
 // The error is [store.ErrEnded] if the session has ended meanwhile,
 // [store.ErrTooLarge], or why the result does not encode: these are the handler's to
-// answer. Or it is why the store failed: then the response becomes a 503. The value is
-// unchanged, as far as can be known.
+// answer. Or it is why the store failed: then the response becomes a 503, unless it has begun.
+// The value is unchanged, as far as can be known.
 func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 	q := requestOf(c, "Key.Update")
 	var result T
@@ -176,6 +183,9 @@ func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 // that take it at the same time one gets it. ok is false for all others, if there is
 // no value, and if it is not a T. As with [Key.Update], that does not hold over a
 // store of gin-contrib.
+//
+// If this request has loaded no value, there is none, and the store is not asked. Once the
+// response has begun it is, by each call, so that a stream finds what has come since.
 //
 // A prefetch takes the value as any other request does, because it need not be meant
 // for a page: it may be the state of a sign-in at a provider. To show something once,

@@ -18,6 +18,41 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
+// TestTakeOfNothing: before the header it costs nothing. After that the store is asked, and if
+// that fails, what the handler changes once it is back is saved.
+func TestTakeOfNothing(t *testing.T) {
+	backend := kittest.NewBackend()
+	s := kittest.StoreOver(backend)
+	a := kittest.NewSite(s, sessionkit.Config{})
+	flash := sessionkit.NewFlash[string]("flash")
+	a.On("/set", kittest.Increment)
+	a.On("/", kittest.ShowCount)
+	take := func(c *gin.Context) {
+		_, ok := kittest.Name.Take(c)
+		assert.False(t, ok)
+		assert.Empty(t, flash.Take(c))
+	}
+	a.On("/take", func(c *gin.Context) {
+		kittest.Count.Get(c)
+		backend.Called()
+		take(c)
+		assert.Empty(t, backend.Called())
+		c.Writer.Flush()
+		take(c)
+		assert.Equal(t, []string{"load fresh", "load fresh"}, backend.Called())
+		backend.Failing(kittest.ErrDown, "load fresh")
+		take(c)
+		backend.Failing(nil)
+		assert.ErrorIs(t, sessionkit.Err(c), kittest.ErrDown)
+		kittest.Count.Set(c, 9)
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	b.Get("/take")
+	assert.Len(t, a.Errors(), 2, "of two takes")
+	assert.JSONEq(t, `{"n": 9, "ok": true}`, b.Get("/").Body.String())
+}
+
 // TestUpdateWhoseFunctionChangesTheValue: it ends, and what the function returns counts.
 func TestUpdateWhoseFunctionChangesTheValue(t *testing.T) {
 	for name, change := range map[string]func(c *gin.Context, n int){

@@ -216,6 +216,83 @@ func TestTakesAgainstAdds(t *testing.T) {
 	})
 }
 
+// TestTakeInAStream: a stream finds what came after its request began, also if the session has
+// another ID since. It gets each value once, and none that another request has taken.
+func TestTakeInAStream(t *testing.T) {
+	each(t, func(t *testing.T, p pair) {
+		for _, user := range []string{"", "42"} {
+			nodes := counting(t, p, sessionkit.Config{})
+			steps, done := make(chan gin.HandlerFunc), make(chan struct{})
+			nodes[0].GET("/stream", func(c *gin.Context) {
+				c.Writer.Flush()
+				for step := range steps {
+					step(c)
+					done <- struct{}{}
+				}
+			})
+			b := nodes[1].browser()
+			b.post("/visit")
+			if user != "" {
+				b.signIn(user)
+			}
+			code := make(chan int)
+			stream := b.at(nodes[0])
+			go func() { code <- stream.do(http.MethodGet, "/stream").Code }()
+			do := func(step gin.HandlerFunc) { steps <- step; <-done }
+			taken := func() (v string, ok bool) {
+				do(func(c *gin.Context) { v, ok = voucher.Take(c) })
+				return v, ok
+			}
+			flashed := func() (list []string) {
+				do(func(c *gin.Context) { list = vouchers.Take(c) })
+				return list
+			}
+			put := func(value string) {
+				_, err := voucher.UpdateIn(t.Context(), p[1], b.id(), func(string) string { return value })
+				require.NoError(t, err)
+			}
+			_, ok := taken()
+			assert.False(t, ok)
+			for _, value := range []string{"first", "second"} {
+				put(value)
+				got, _ := taken()
+				assert.Equal(t, value, got)
+				_, ok = taken()
+				assert.False(t, ok)
+			}
+			b.post("/voucher?value=flash")
+			assert.Equal(t, []string{"flash"}, flashed())
+			assert.Empty(t, flashed())
+			got, _ := taken()
+			assert.Equal(t, "flash", got)
+
+			put("another's")
+			b.post("/take")
+			_, ok = taken()
+			assert.False(t, ok, "another request has taken it")
+			if user != "" {
+				b.post("/renew")
+				put("renewed")
+				got, _ = taken()
+				assert.Equal(t, "renewed", got)
+			}
+			do(func(c *gin.Context) {
+				_, err := voucher.Update(c, func(string) string { return "own" })
+				assert.NoError(t, err)
+				voucher.Delete(c)
+			})
+			_, ok = taken()
+			assert.False(t, ok, "this request has deleted it")
+
+			b.post("/logout")
+			_, ok = taken()
+			assert.False(t, ok)
+			close(steps)
+			assert.Equal(t, http.StatusOK, <-code)
+		}
+	})
+}
+
 // TestManyUpdatesOverRedis: each of very many gets its turn within the timeout of the
 // store.
 func TestManyUpdatesOverRedis(t *testing.T) {
