@@ -570,6 +570,9 @@ func problemOf(failed error) Problem {
 		return newProblem(http.StatusInternalServerError, "error", "The request could not be carried out.")
 	case errors.Is(failed, errUnreadable):
 		return unavailable("Your session could not be read.")
+	case errors.Is(failed, store.ErrEnded): // whether trying again helps, nobody knows
+		return newProblem(http.StatusServiceUnavailable, string(Unavailable),
+			"Your session was ended or replaced meanwhile, and nothing was saved. Try again, or sign in again.")
 	}
 	return unavailable("Your session could not be saved.")
 }

@@ -228,6 +228,24 @@ func TestEverywhereInAStream(t *testing.T) {
 	}
 }
 
+// TestAnswerAfterTheSessionHasEnded: nobody is told that waiting would help.
+func TestAnswerAfterTheSessionHasEnded(t *testing.T) {
+	s := memstore.New()
+	a := kittest.NewSite(s, sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/set", func(c *gin.Context) {
+		kittest.Increment(c)
+		_, err := s.RevokeAll(c, "42")
+		assert.NoError(t, err)
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	w := b.Get("/set")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Contains(t, w.Body.String(), "or sign in again")
+	assert.NotContains(t, w.Body.String(), "seconds")
+}
+
 // TestDoneIsShared: one read a second for all streams of a session, and none
 // after the last one has ended.
 func TestDoneIsShared(t *testing.T) {
