@@ -168,7 +168,8 @@ type Config struct {
 	// page.
 	ErrorPage func(*gin.Context, Problem)
 
-	// OnEvent is called for every session event, inside the request. Default: none.
+	// OnEvent is called for every session event, inside the request. What the methods of a
+	// store end, such as RevokeAll, has no request and is no event. Default: none.
 	OnEvent func(*gin.Context, Event)
 
 	// OnError is called for every error of a session, inside the request. It should
@@ -193,11 +194,11 @@ type EventKind string
 const (
 	EventCreated     EventKind = "created"      // a session was stored for the first time
 	EventSignedIn    EventKind = "signed-in"    // Login was saved
-	EventRenewed     EventKind = "renewed"      // Renew was saved: a new ID
-	EventSignedOut   EventKind = "signed-out"   // Logout was saved
+	EventRenewed     EventKind = "renewed"      // Renew or Confirm was saved: a new ID
+	EventSignedOut   EventKind = "signed-out"   // a user's session was ended by its own browser: Logout, or a sign-in as somebody else
 	EventExpired     EventKind = "expired"      // a request came for a session that had run out
-	EventRevoked     EventKind = "revoked"      // a session was ended from elsewhere, or by MaxSessions
-	EventRejected    EventKind = "rejected"     // a cookie came that is malformed or names no session
+	EventRevoked     EventKind = "revoked"      // a request ended another session, or MaxSessions or EndUnbound did
+	EventRejected    EventKind = "rejected"     // a cookie came that is malformed, or names no session or one that was signed out
 	EventCrossOrigin EventKind = "cross-origin" // a cross-origin request was refused
 	EventStoreError  EventKind = "store-error"  // the store failed
 )
