@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 // Retention is how long a backend keeps a record after its session has expired or
@@ -53,8 +55,30 @@ type Change struct {
 	// time stands. The zero time leaves them alone.
 	Seen, Expires time.Time
 
+	// MaxBytes bounds what the names and texts of all values take together once the
+	// change is made, in bytes. A change that would exceed it is not made, unless it
+	// leaves them no larger than they are. 0: there is no bound.
+	MaxBytes int
+
 	// If is a condition for the whole change. nil: there is none.
 	If *Condition
+}
+
+// Fits returns nil if a record that has these values has room for the change, as MaxBytes
+// says. Otherwise the error is [ErrTooLarge]. Backends that have the values at hand when
+// they apply a change can leave the judgment to it.
+func (c Change) Fits(values map[string]string) error {
+	return fits(values, c.Set, c.Delete, c.MaxBytes)
+}
+
+func fits(values, set map[string]string, drop []string, most int) error {
+	if most == 0 {
+		return nil
+	}
+	if size, exceeds := value.Exceeds(values, set, drop, most); exceeds {
+		return fmt.Errorf("storing %d bytes in a session, more than MaxBytes = %d: %w", size, most, ErrTooLarge)
+	}
+	return nil
 }
 
 // A Condition holds if a value still has a given text.
@@ -85,7 +109,14 @@ type Move struct {
 	Record Record
 	Drop   []string
 
+	MaxBytes int // bounds the values as [Change].MaxBytes does
+
 	Trace Record // what is left under the old ID: it has ended, and Next is the new one
+}
+
+// Fits is [Change.Fits] for a move of a session that has these values.
+func (m Move) Fits(values map[string]string) error {
+	return fits(values, m.Record.Values, m.Drop, m.MaxBytes)
 }
 
 // A Backend keeps records. [New] makes a session store of one; the package
@@ -122,11 +153,18 @@ type Backend interface {
 	// Update applies a change to a live record, value by value: what other
 	// requests changed stands beside it. If the record is not live, or the
 	// condition does not hold, it changes nothing. It never creates a record.
+	//
+	// The error is [ErrTooLarge] if the record is live, the condition holds, and the
+	// values would exceed Change.MaxBytes together with what stands: see [Change.Fits]. If
+	// the medium stores a value as another text, with spaces for example, either length
+	// counts. A backend that ignores the bound works, but requests at the same time
+	// can then exceed it together.
 	Update(ctx context.Context, id string, c Change) (Outcome, error)
 
 	// Rotate gives a live session a new ID. The old one is dead at once. Rotate
-	// reports false, and changes nothing, if the session is not live. If the
-	// process dies meanwhile, the trace may be missing.
+	// reports false, and changes nothing, if the session is not live. The error is
+	// [ErrTooLarge] if its values would exceed Move.MaxBytes. If the process dies
+	// meanwhile, the trace may be missing.
 	Rotate(ctx context.Context, id string, m Move) (bool, error)
 
 	// End ends those of the sessions that are live, and returns their IDs. What is

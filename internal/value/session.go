@@ -135,5 +135,39 @@ func Apply(texts, set map[string]string, drop []string) map[string]string {
 	return next
 }
 
+// Exceeds reports whether texts that are overlaid with set, less drop, take more than
+// most bytes, their names among them, and more than before. If so, size is how many.
+func Exceeds(texts, set map[string]string, drop []string, most int) (size int, exceeds bool) {
+	grows := 0
+	for name, text := range set {
+		if old, replaced := texts[name]; replaced {
+			grows += len(text) - len(old)
+		} else {
+			grows += len(name) + len(text)
+		}
+	}
+	if grows <= 0 {
+		return 0, false
+	}
+	size = grows
+	for name, text := range texts {
+		size += len(name) + len(text)
+	}
+	if size <= most {
+		return 0, false
+	}
+	gone := make(map[string]struct{}, len(drop))
+	for _, name := range drop {
+		text, there := texts[name]
+		_, replaced := set[name]
+		if _, counted := gone[name]; there && !replaced && !counted {
+			gone[name] = struct{}{}
+			size -= len(name) + len(text)
+			grows -= len(name) + len(text)
+		}
+	}
+	return size, size > most && grows > 0
+}
+
 // IsOwn reports whether the value of a name is sessionkit's own.
 func IsOwn(name string) bool { return strings.HasPrefix(name, OwnPrefix) }
