@@ -363,6 +363,9 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (store.Ou
 	if c.If != nil && r.values[c.If.Name] != c.If.Text {
 		return store.Outcome{Found: true, Conflict: true, Text: r.values[c.If.Name]}, nil
 	}
+	if err := c.Fits(r.values); err != nil {
+		return store.Outcome{}, fmt.Errorf("memstore: changing a session: %w", err)
+	}
 	if len(c.Set) > 0 || len(c.Delete) > 0 {
 		r.values = value.Apply(r.values, c.Set, c.Delete)
 	}
@@ -377,10 +380,10 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (store.Ou
 
 func (b *backend) Rotate(_ context.Context, id string, m store.Move) (bool, error) {
 	b.index(m.Record.User, m.ID)
-	user, found := b.move(id, m)
+	user, found, err := b.move(id, m)
 	if !found {
 		b.tidy(m.Record.User, m.ID)
-		return false, nil
+		return false, err
 	}
 	b.tidy(user, id)
 	return true, nil
@@ -388,7 +391,7 @@ func (b *backend) Rotate(_ context.Context, id string, m store.Move) (bool, erro
 
 // move puts a record under a new ID, between two readings of its user's list but never
 // within one, which would miss it or have it twice. It returns whose it was.
-func (b *backend) move(id string, m store.Move) (user string, found bool) {
+func (b *backend) move(id string, m store.Move) (user string, found bool, err error) {
 	from, to := &b.shards[slot(id)], &b.shards[slot(m.ID)]
 	if user := m.Record.User; user != "" && from.userOf(id) == user { // a sign-in changes whose it is
 		u := b.userShard(user)
@@ -402,13 +405,16 @@ func (b *backend) move(id string, m store.Move) (user string, found bool) {
 	}
 	old := from.records[id]
 	if !old.session(now()) {
-		return "", false
+		return "", false, nil
+	}
+	old.use()
+	if err := m.Fits(old.values); err != nil {
+		return "", false, fmt.Errorf("memstore: renewing a session: %w", err)
 	}
 	from.put(id, pack(m.Trace, packValues(m.Trace.Values, nil, nil)))
 	b.counted("", 1)
-	old.use()
 	to.put(m.ID, pack(m.Record, packValues(old.values, m.Record.Values, m.Drop)))
-	return old.user, true
+	return old.user, true, nil
 }
 
 // lockBoth takes two locks in the order of their slots, which all callers share.
