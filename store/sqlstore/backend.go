@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -82,55 +83,120 @@ func (b *sqlBackend) Update(ctx context.Context, id string, c store.Change) (sto
 func (b *sqlBackend) change(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
 	// The zero time is before all others: the later one stands.
 	seen, expires, now := c.Seen.UnixMilli(), c.Expires.UnixMilli(), time.Now().UnixMilli()
-	var n int64
-	var err error
-	switch {
-	case c.If != nil:
-		return b.changeIf(ctx, *c.If, id, compose(c.Set, c.Delete), seen, expires, id, now)
-	case len(c.Set) == 0 && len(c.Delete) == 0:
-		n, err = b.write(ctx, b.touch, seen, expires, id, now)
-	default:
-		n, err = b.write(ctx, b.update, compose(c.Set, c.Delete), seen, expires, id, now)
+	if len(c.Set) == 0 && len(c.Delete) == 0 && c.If == nil {
+		n, err := b.write(ctx, b.touch, seen, expires, id, now)
+		return store.Outcome{Found: n == 1}, err
+	}
+	patch := compose(c.Set, c.Delete)
+	args := []any{patch, seen, expires, id, now, roomFor(patch, c.MaxBytes)}
+	if c.If != nil {
+		return b.changeIf(ctx, id, c, patch, args...)
+	}
+	n, err := b.write(ctx, b.update, args...)
+	if n == 0 && err == nil && c.MaxBytes > 0 {
+		return b.changeMeasured(ctx, id, c, patch)
 	}
 	return store.Outcome{Found: n == 1}, err
 }
 
-// changeIf runs a change that has a condition. PostgreSQL tells in the same
-// statement what stands; the others are asked for it if the condition fails.
-func (b *sqlBackend) changeIf(ctx context.Context, c store.Condition, id string, args ...any) (store.Outcome, error) {
-	text := sql.NullString{String: shield(c.Text), Valid: c.Text != ""}
-	if b.dialect == PostgreSQL {
-		return b.changeAndTell(ctx, append(args, c.Name, text)...)
+// unbounded is more room than the values of a session take.
+const unbounded = math.MaxInt32
+
+// roomFor returns how long the column of the values may be for a patch to be made without
+// a closer look: names and texts take no more than the JSON that holds them.
+func roomFor(patch string, most int) int64 {
+	if most == 0 {
+		return unbounded
 	}
-	const tries = 100
-	for range tries {
-		n, err := b.write(ctx, b.updateIf, append(args, "$."+quote(c.Name), text)...)
-		if err != nil || n == 1 {
-			return store.Outcome{Found: n == 1}, err
-		}
-		r, found, err := b.Load(ctx, id)
-		switch {
-		case err != nil || !found || r.Ended != "" || r.Kind == "" && !time.Now().Before(r.Expires):
-			return store.Outcome{}, err
-		case r.Values[c.Name] != c.Text:
-			return store.Outcome{Found: true, Conflict: true, Text: r.Values[c.Name]}, nil
-		}
-		// It was another value a moment ago, and is this one again.
-	}
-	return store.Outcome{}, fmt.Errorf("the value of %q has changed and changed back %d times", c.Name, tries)
+	return int64(min(most-len(patch), unbounded))
 }
 
-func (b *sqlBackend) changeAndTell(ctx context.Context, args ...any) (store.Outcome, error) {
+// changeMeasured makes a change that the session may have no room for.
+func (b *sqlBackend) changeMeasured(ctx context.Context, id string, c store.Change, patch string) (outcome store.Outcome, err error) {
+	err = b.measured(ctx, id, func(ctx context.Context, tx *sql.Tx, r store.Record, live bool) error {
+		outcome = store.Outcome{Found: live}
+		if !live {
+			return nil
+		}
+		if c.If != nil && r.Values[c.If.Name] != c.If.Text {
+			outcome.Conflict, outcome.Text = true, r.Values[c.If.Name]
+			return nil
+		}
+		if err := c.Fits(r.Values); err != nil {
+			return err
+		}
+		_, err := tx.StmtContext(ctx, b.update).ExecContext(ctx, //nolint:sqlclosecheck // the transaction closes it
+			patch, c.Seen.UnixMilli(), c.Expires.UnixMilli(), id, time.Now().UnixMilli(), int64(unbounded))
+		return err
+	})
+	return outcome, err
+}
+
+// measured runs what changes a record by how it stands, which nobody else changes
+// meanwhile.
+func (b *sqlBackend) measured(
+	ctx context.Context, id string, run func(ctx context.Context, tx *sql.Tx, r store.Record, live bool) error,
+) error {
+	return b.transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		// It changes nothing but locks the row, or the file of SQLite.
+		never := time.Time{}.UnixMilli()
+		result, err := tx.StmtContext(ctx, b.touch).ExecContext(ctx, never, never, id, time.Now().UnixMilli()) //nolint:sqlclosecheck // the transaction closes it
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return run(ctx, tx, store.Record{}, false)
+		}
+		var row row
+		if err := tx.StmtContext(ctx, b.load).QueryRowContext(ctx, id).Scan(row.columns()...); err != nil { //nolint:sqlclosecheck // the transaction closes it
+			return err
+		}
+		return run(ctx, tx, row.record(), true)
+	})
+}
+
+// changeIf runs a change that has a condition. PostgreSQL tells in the same
+// statement what stands; the others are asked for it if the condition fails.
+func (b *sqlBackend) changeIf(ctx context.Context, id string, c store.Change, patch string, args ...any) (store.Outcome, error) {
+	text := sql.NullString{String: shield(c.If.Text), Valid: c.If.Text != ""}
+	if b.dialect == PostgreSQL {
+		outcome, fits, err := b.changeAndTell(ctx, append(args, c.If.Name, text)...)
+		if err != nil || fits {
+			return outcome, err
+		}
+		return b.changeMeasured(ctx, id, c, patch)
+	}
+	n, err := b.write(ctx, b.updateIf, append(args, "$."+quote(c.If.Name), text)...)
+	if err != nil || n == 1 {
+		return store.Outcome{Found: n == 1}, err
+	}
+	r, found, err := b.Load(ctx, id)
+	switch {
+	case err != nil || !found || r.Ended != "" || r.Kind == "" && !time.Now().Before(r.Expires):
+		return store.Outcome{}, err
+	case r.Values[c.If.Name] != c.If.Text:
+		return store.Outcome{Found: true, Conflict: true, Text: r.Values[c.If.Name]}, nil
+	}
+	// It was another value a moment ago, and is this one again; or the values may be too large.
+	return b.changeMeasured(ctx, id, c, patch)
+}
+
+// changeAndTell reports fits if the outcome is one that does not depend on the size.
+func (b *sqlBackend) changeAndTell(ctx context.Context, args ...any) (outcome store.Outcome, fits bool, err error) {
 	var changed bool
 	var stands sql.NullString
-	err := b.again(ctx, func() error { return b.updateIf.QueryRowContext(ctx, args...).Scan(&changed, &stands) })
-	if errors.Is(err, sql.ErrNoRows) {
-		return store.Outcome{}, nil
+	err = b.again(ctx, func() error { return b.updateIf.QueryRowContext(ctx, args...).Scan(&changed, &fits, &stands) })
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return store.Outcome{}, true, nil
+	case err != nil || changed:
+		return store.Outcome{Found: err == nil}, true, err
 	}
-	if err != nil || changed {
-		return store.Outcome{Found: err == nil}, err
-	}
-	return store.Outcome{Found: true, Conflict: true, Text: unshield(stands.String)}, nil
+	return store.Outcome{Found: true, Conflict: true, Text: unshield(stands.String)}, fits, nil
 }
 
 // Rotate gives the row another primary key. Requests under way that know the old
@@ -140,18 +206,26 @@ func (b *sqlBackend) Rotate(ctx context.Context, id string, m store.Move) (bool,
 		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
 	}
 	r, trace := m.Record, columnsOf(m.Trace)
-	args := []any{
-		compose(r.Values, m.Drop), m.ID, null(r.Name), null(r.User),
-		r.Created.UnixMilli(), since(r), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli(),
+	patch := compose(r.Values, m.Drop)
+	args := func(room int64) []any {
+		return []any{
+			patch, m.ID, null(r.Name), null(r.User),
+			r.Created.UnixMilli(), since(r), r.Seen.UnixMilli(), r.Expires.UnixMilli(), id, time.Now().UnixMilli(), room,
+		}
 	}
-	var found bool
-	var err error
-	if b.dialect == PostgreSQL { // one statement does both
-		var n int64
-		n, err = b.write(ctx, b.rotate, append(args, trace...)...)
-		found = n == 1
-	} else {
-		found, err = b.rotateAndTrace(ctx, args, append([]any{id}, trace...))
+	found, err := b.rotateAndTrace(ctx, args(roomFor(patch, m.MaxBytes)), id, trace)
+	if !found && err == nil && m.MaxBytes > 0 {
+		err = b.measured(ctx, id, func(ctx context.Context, tx *sql.Tx, old store.Record, live bool) error {
+			if found = live && old.Kind == ""; !found {
+				return nil
+			}
+			err := m.Fits(old.Values)
+			if err == nil {
+				found, err = b.rotateIn(ctx, tx, args(unbounded), id, trace)
+			}
+			return err
+		})
+		found = found && err == nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: renewing a session: %w", err)
@@ -159,21 +233,36 @@ func (b *sqlBackend) Rotate(ctx context.Context, id string, m store.Move) (bool,
 	return found, nil
 }
 
-// rotateAndTrace runs the two statements of a rotation in a transaction.
-func (b *sqlBackend) rotateAndTrace(ctx context.Context, rotate, trace []any) (found bool, err error) {
-	err = b.transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		result, err := tx.StmtContext(ctx, b.rotate).ExecContext(ctx, rotate...) //nolint:sqlclosecheck // the transaction closes it
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		if found = n == 1; !found || err != nil {
-			return err
-		}
-		_, err = tx.StmtContext(ctx, b.create).ExecContext(ctx, trace...) //nolint:sqlclosecheck // the transaction closes it
+// rotateAndTrace runs a rotation: one statement of PostgreSQL, two in a transaction of
+// MySQL.
+func (b *sqlBackend) rotateAndTrace(ctx context.Context, rotate []any, id string, trace []any) (found bool, err error) {
+	if b.dialect == PostgreSQL {
+		n, err := b.write(ctx, b.rotate, append(rotate, trace...)...)
+		return n == 1, err
+	}
+	err = b.transaction(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		found, err = b.rotateIn(ctx, tx, rotate, id, trace)
 		return err
 	})
 	return found && err == nil, err
+}
+
+// rotateIn is rotateAndTrace in a transaction.
+func (b *sqlBackend) rotateIn(ctx context.Context, tx *sql.Tx, rotate []any, id string, trace []any) (found bool, err error) {
+	one := b.dialect == PostgreSQL
+	if one {
+		rotate = append(rotate, trace...)
+	}
+	result, err := tx.StmtContext(ctx, b.rotate).ExecContext(ctx, rotate...) //nolint:sqlclosecheck // the transaction closes it
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	if n != 1 || err != nil || one {
+		return n == 1, err
+	}
+	_, err = tx.StmtContext(ctx, b.create).ExecContext(ctx, append([]any{id}, trace...)...) //nolint:sqlclosecheck // the transaction closes it
+	return true, err
 }
 
 // transaction runs what changes several rows.

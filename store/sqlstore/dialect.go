@@ -47,9 +47,10 @@ type grammar struct {
 	output string // after a column that is to be a text
 	signIn string // the values without all but that of the sign-in, as a text
 	taken  string // what INSERT does if the ID is there already
+	length string // of the values, in bytes
 	now    string // the time of the server's clock in Unix microseconds; "": the process has the same
 
-	// stands is whether the value at the path $6 has the text $7, or is not there
+	// stands is whether the value at the path $7 has the text $8, or is not there
 	// if that is NULL. PostgreSQL does without: see changeIf.
 	stands string
 
@@ -69,7 +70,8 @@ func (d Dialect) grammar() (grammar, error) {
 			signIn: "CASE WHEN NOT json_valid(data) THEN data WHEN data -> " + path + " IS NULL THEN '{}'" +
 				" ELSE " + open + " || (data -> " + path + ") || " + end + " END",
 			// Both sides are texts that SQLite has written.
-			stands: "(data -> $6) IS (('[' || $7 || ']') -> '$[0]')",
+			stands: "(data -> $7) IS (('[' || $8 || ']') -> '$[0]')",
+			length: "length(CAST(data AS BLOB))",
 		}, nil
 	case PostgreSQL:
 		value := "data -> '" + store.SignInValue + "'"
@@ -78,6 +80,7 @@ func (d Dialect) grammar() (grammar, error) {
 			quote: `"`, merge: `(data || $1::text::jsonb) - ARRAY(SELECT key FROM jsonb_each($1::text::jsonb) WHERE value = 'null')`,
 			later: "GREATEST", lesser: "LEAST", input: "::text::jsonb", output: "::text", taken: "ON CONFLICT (id) DO NOTHING",
 			signIn: "CASE WHEN " + value + " IS NULL THEN '{}' ELSE " + open + " || (" + value + ")::text || " + end + " END",
+			length: "octet_length(data::text)",
 			now:    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 		}, nil
 	case MySQL:
@@ -92,8 +95,9 @@ func (d Dialect) grammar() (grammar, error) {
 			now: "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
 			// Both sides are texts that the server has written. Compared as what
 			// JSON_EXTRACT returns, MariaDB finds most strings different from themselves.
-			stands: "CAST(CONCAT(JSON_EXTRACT(data, $6)) AS BINARY) <=>" +
-				" CAST(CONCAT(JSON_EXTRACT(CONCAT('[', $7, ']'), '$[0]')) AS BINARY)",
+			stands: "CAST(CONCAT(JSON_EXTRACT(data, $7)) AS BINARY) <=>" +
+				" CAST(CONCAT(JSON_EXTRACT(CONCAT('[', $8, ']'), '$[0]')) AS BINARY)",
+			length:  "LENGTH(data)",
 			touched: ", version = version + 1",
 		}, nil
 	}

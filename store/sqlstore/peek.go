@@ -44,24 +44,54 @@ func (b sqliteBackend) RotateAndPeek(ctx context.Context, id string, m store.Mov
 	if err := checkUser(m.Record.User); err != nil {
 		return false, nil, fmt.Errorf("sqlstore: renewing a session: %w", err)
 	}
-	now := time.Now().UnixMilli()
-	args := append(make([]any, 0, 32), m.ID)
-	args = append(args, columnsOf(m.Record)...)
-	args[len(args)-1] = compose(m.Record.Values, m.Drop)
-	args = append(append(args, id, now), columnsOf(m.Trace)...)
-	moved, texts, err := b.writeAndPeek(ctx, b.rotate, p, append(args, id, now)...)
+	patch := compose(m.Record.Values, m.Drop)
+	args := func(room int64) []any {
+		now := time.Now().UnixMilli()
+		args := append(make([]any, 0, 34), m.ID)
+		args = append(args, columnsOf(m.Record)...)
+		args[len(args)-1] = patch
+		args = append(append(args, id, now, room), columnsOf(m.Trace)...)
+		return append(args, id, now, room)
+	}
+	moved, texts, err := b.writeAndPeek(ctx, b.rotate, p, args(roomFor(patch, m.MaxBytes))...)
+	if !moved && err == nil && m.MaxBytes > 0 {
+		moved, texts, err = b.rotateMeasured(ctx, id, m, p, args(unbounded))
+	}
 	if err != nil {
 		return moved, nil, fmt.Errorf("sqlstore: renewing a session: %w", err)
 	}
 	return moved, texts, nil
 }
 
+// rotateMeasured makes a rotation that the session may have no room for.
+func (b sqliteBackend) rotateMeasured(ctx context.Context, id string, m store.Move, p store.Peek, args []any) (moved bool, texts []string, err error) {
+	err = b.measured(ctx, id, func(ctx context.Context, tx *sql.Tx, old store.Record, live bool) error {
+		if moved = false; !live || old.Kind != "" {
+			return nil
+		}
+		err := m.Fits(old.Values)
+		if err == nil {
+			moved, texts, err = readPeek(ctx, tx.StmtContext(ctx, b.rotate), p.Name, withPeek(args, p))
+		}
+		return err
+	})
+	if err != nil || !moved {
+		return false, nil, err
+	}
+	return b.peekMore(ctx, texts, p)
+}
+
+// withPeek adds the IDs of a [peek] to the parameters of a statement.
+func withPeek(args []any, p store.Peek) []any {
+	n := min(len(p.IDs), loadedAtOnce)
+	args = append(args, anys(p.IDs[:n])...)
+	return append(args, make([]any, loadedAtOnce-n)...)
+}
+
 // writeAndPeek runs a statement that ends with a [peek]. On an error, stored means that the
 // session may be there.
 func (b sqliteBackend) writeAndPeek(ctx context.Context, stmt *sql.Stmt, p store.Peek, args ...any) (stored bool, texts []string, err error) {
-	n := min(len(p.IDs), loadedAtOnce)
-	args = append(args, anys(p.IDs[:n])...)
-	args = append(args, make([]any, loadedAtOnce-n)...)
+	args = withPeek(args, p)
 	err = b.inTurn(ctx, func(ctx context.Context) error {
 		var err error
 		if ctx.Done() == nil {
@@ -79,6 +109,13 @@ func (b sqliteBackend) writeAndPeek(ctx context.Context, stmt *sql.Stmt, p store
 	if err != nil || !stored {
 		return stored, nil, err
 	}
+	return b.peekMore(ctx, texts, p)
+}
+
+// peekMore adds to what a [peek] has returned the values of further records. The session
+// is stored.
+func (b sqliteBackend) peekMore(ctx context.Context, texts []string, p store.Peek) (stored bool, all []string, err error) {
+	n := min(len(p.IDs), loadedAtOnce)
 	more, err := b.LoadFresh(ctx, p.IDs[n:]...)
 	texts = texts[:n]
 	for _, id := range p.IDs[n:] {

@@ -13,10 +13,10 @@ type statements struct {
 	load     string // id
 	loadMany string // id, id, id
 	loadMost string // loadedAtMost IDs
-	change   string // patch, seen, expires, id, now
-	changeIf string // patch, seen, expires, id, now, path (PostgreSQL: name), text
+	change   string // patch, seen, expires, id, now, room (see roomFor)
+	changeIf string // patch, seen, expires, id, now, room, path (PostgreSQL: name), text
 	touch    string // seen, expires, id, now: a change that leaves the values alone
-	rotate   string // patch, new id, name, user, created, since, seen, expires, id, now; PostgreSQL: and what create takes of the trace but the ID. SQLite: see rotateSQLite
+	rotate   string // patch, new id, name, user, created, since, seen, expires, id, now, room; PostgreSQL: and what create takes of the trace but the ID. SQLite: see rotateSQLite
 	end      string // ending, now, now, id
 	remove   string // id
 	list     string // user, now
@@ -86,6 +86,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	)
 	t := g.quote + table + g.quote
 	times := "seen = " + g.later + "(seen, $2), expires = " + g.later + "(expires, $3)" + g.touched
+	fits := " AND " + g.length + " <= "
 	end := "UPDATE " + t + " SET ended = $1, expires = " + g.lesser + "(expires, $2), data = '{}'" + g.touched +
 		" WHERE expires > $3 AND kind IS NULL AND ended IS NULL AND id "
 	loadIDs := "SELECT id, " + columns + g.output + " FROM " + t + " WHERE id IN " + inList
@@ -95,11 +96,11 @@ func newStatements(d Dialect, g grammar, table string) statements {
 		load:     "SELECT " + columns + g.output + " FROM " + t + " WHERE id = $1",
 		loadMany: d.withIDs(loadIDs, 0, loadedAtOnce),
 		loadMost: d.withIDs(loadIDs, 0, loadedAtMost),
-		change:   "UPDATE " + t + " SET data = " + g.merge + ", " + times + " WHERE id = $4" + fmt.Sprintf(record, 5),
+		change:   "UPDATE " + t + " SET data = " + g.merge + ", " + times + " WHERE id = $4" + fmt.Sprintf(record, 5) + fits + "$6",
 		touch: "UPDATE " + t + " SET seen = " + g.later + "(seen, $1), expires = " + g.later + "(expires, $2)" + g.touched +
 			" WHERE id = $3" + fmt.Sprintf(record, 4),
 		rotate: "UPDATE " + t + " SET data = " + g.merge + ", id = $2, name = $3, user_id = $4, created = $5, since = $6, seen = $7, expires = $8" +
-			" WHERE id = $9" + session + "$10",
+			" WHERE id = $9" + session + "$10" + fits + "$11",
 		end:      end + "= $4",
 		endMany:  end + "IN " + inList,
 		lockMany: "SELECT id FROM " + t + " WHERE expires > $1 AND kind IS NULL AND ended IS NULL AND id IN " + inList + " ORDER BY id FOR UPDATE",
@@ -120,18 +121,18 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	switch d {
 	case SQLite:
 		s.endMany += " RETURNING id"
-		s.createAndPeek, s.rotate = s.create+" RETURNING "+peek(t), rotateSQLite(t, columns, session)
+		s.createAndPeek, s.rotate = s.create+" RETURNING "+peek(t), rotateSQLite(t, columns, session, fits)
 		s.sweep = "DELETE FROM " + t + " WHERE id IN (" + expired + ")"
 	case PostgreSQL:
 		s.endMany += " RETURNING id"
 		// The row is locked first, so that its value is the one that the change meets.
-		s.changeIf = "WITH now AS (SELECT id, data -> $6::text AS stands FROM " + t + " WHERE id = $4" + fmt.Sprintf(record, 5) + " FOR UPDATE)," +
+		s.changeIf = "WITH now AS (SELECT id, data -> $7::text AS stands, " + g.length + " <= $6 AS fits FROM " + t + " WHERE id = $4" + fmt.Sprintf(record, 5) + " FOR UPDATE)," +
 			" changed AS (UPDATE " + t + " SET data = " + g.merge + ", " + times + " FROM now WHERE " + t + ".id = now.id" +
-			" AND now.stands IS NOT DISTINCT FROM $7::text::jsonb RETURNING 1)" +
-			" SELECT EXISTS (SELECT 1 FROM changed), stands::text FROM now"
+			" AND now.fits AND now.stands IS NOT DISTINCT FROM $8::text::jsonb RETURNING 1)" +
+			" SELECT EXISTS (SELECT 1 FROM changed), fits, stands::text FROM now"
 		s.rotate = "WITH moved AS (" + s.rotate + " RETURNING 1) INSERT INTO " + t + " (id, " + columns + ")" +
-			" SELECT $9::text, $11::text, $12::text, $13::text, $14::bigint, $15::bigint, $16::bigint, $17::bigint, $18::text, $19::text," +
-			" $20::text::jsonb FROM moved"
+			" SELECT $9::text, $12::text, $13::text, $14::text, $15::bigint, $16::bigint, $17::bigint, $18::bigint, $19::text, $20::text," +
+			" $21::text::jsonb FROM moved"
 		// Two processes take different rows, and none waits for the other.
 		s.sweep = "DELETE FROM " + t + " WHERE id = ANY (ARRAY(" + expired + " FOR UPDATE SKIP LOCKED))"
 	case MySQL:
@@ -156,10 +157,10 @@ func newStatements(d Dialect, g grammar, table string) statements {
 
 // rotateSQLite adds the session under its new ID and puts the trace in the row of the old
 // one. A transaction of two statements would take SQLite nearly twice as long. The
-// parameters are those of create for the session, with a patch for its values; id, now;
-// those of create but the ID for the trace; id, now; and three IDs for peek.
-func rotateSQLite(t, columns, session string) string {
-	live := " FROM " + t + " WHERE id = $1" + session + "$1"
+// parameters are those of create for the session, with a patch for its values; id, now,
+// room; those of create but the ID for the trace; id, now, room; and three IDs for peek.
+func rotateSQLite(t, columns, session, fits string) string {
+	live := " FROM " + t + " WHERE id = $1" + session + "$1" + fits + "$1"
 	// If a row that is no trace conflicts, the new ID is taken. The column refuses NULL, and
 	// with it the whole statement.
 	set := []string{"created = CASE WHEN excluded.ended IS NOT NULL THEN excluded.created END"}
