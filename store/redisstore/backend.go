@@ -211,8 +211,9 @@ func (b *backend) Update(ctx context.Context, id string, c store.Change) (store.
 // update applies a change to a session that is indexed until the given time. It
 // returns the user, having changed nothing, if the index must hold it longer.
 func (b *backend) update(ctx context.Context, id string, c store.Change, indexed time.Time) (outcome store.Outcome, user string, err error) {
-	args := make([]string, 0, 8+len(c.Delete)+2*len(c.Set))
-	args = append(args, milliseconds(time.Now()), milliseconds(c.Seen), milliseconds(c.Expires), milliseconds(keyEnd(c.Expires)), milliseconds(indexed))
+	args := make([]string, 0, 9+len(c.Delete)+2*len(c.Set))
+	args = appendNumbers(args, time.Now().UnixMilli(), unixMilli(c.Seen), unixMilli(c.Expires), unixMilli(keyEnd(c.Expires)),
+		unixMilli(indexed), int64(c.MaxBytes))
 	if c.If != nil {
 		args = append(args, valuePrefix+c.If.Name, c.If.Text)
 	} else {
@@ -296,7 +297,7 @@ func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.P
 	r, trace := m.Record, fields(m.Trace)
 	keys, indexes := b.withIndex(r.User, b.records+id, b.records+m.ID)
 	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, m.ID, until(indexEnd(r.Expires)), until(keyEnd(m.Trace.Expires))}
-	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name)
+	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name, strconv.Itoa(m.MaxBytes))
 	for _, name := range m.Drop {
 		args = append(args, valuePrefix+name)
 	}
@@ -335,11 +336,11 @@ func (b *backend) carry(ctx context.Context, id string, m store.Move) (int64, er
 	}
 	n, user, err := b.carryRecord(ctx, id, m)
 	switch {
-	case err != nil:
+	case err != nil && n != tooLarge:
 		return 0, err
 	case n != done:
 		b.unindex(ctx, m.Record.User, m.ID)
-		return n, nil
+		return n, err
 	}
 	b.unindex(ctx, user, id)
 	return n, nil
@@ -350,7 +351,15 @@ func (b *backend) carryRecord(ctx context.Context, id string, m store.Move) (n i
 	if err := b.takesWrites(ctx, b.records+m.ID); err != nil {
 		return 0, "", err
 	}
-	args := append([]string{milliseconds(time.Now()), until(keyEnd(m.Trace.Expires))}, fields(m.Trace)...)
+	trace := fields(m.Trace)
+	args := []string{milliseconds(time.Now()), until(keyEnd(m.Trace.Expires)), strconv.Itoa(m.MaxBytes), strconv.Itoa(len(trace))}
+	args = append(append(args, strconv.Itoa(len(m.Drop))), trace...)
+	for _, name := range m.Drop {
+		args = append(args, valuePrefix+name)
+	}
+	for name, text := range m.Record.Values {
+		args = append(args, valuePrefix+name, strconv.Itoa(len(text)))
+	}
 	reply := b.runEnding(ctx, freezeScript, []string{b.records + id}, args)
 	if message, err := reply.ToMessage(); err != nil || message.IsInt64() {
 		return answer(reply)

@@ -226,7 +226,7 @@ func (b *bounded) runAndWait(
 	ctx context.Context, link rueidis.DedicatedClient, replicas int, script string, keys, args []string,
 ) rueidis.RedisResult {
 	result := link.Do(ctx, link.B().Eval().Script(script).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
-	if n, err := result.AsInt64(); result.Error() != nil || err == nil && n == gone { // nothing was written
+	if n, err := result.AsInt64(); result.Error() != nil || err == nil && (n == gone || n == tooLarge) { // nothing was written
 		return result
 	}
 	milliseconds := int64(0) // for ever

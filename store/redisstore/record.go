@@ -37,11 +37,30 @@ const (
 // the expiry of a session in use moves without a round trip to the index.
 const indexAhead = 24 * time.Hour
 
-func milliseconds(t time.Time) string {
+func milliseconds(t time.Time) string { return strconv.FormatInt(unixMilli(t), 10) }
+
+func unixMilli(t time.Time) int64 {
 	if t.IsZero() {
-		return "0"
+		return 0
 	}
-	return strconv.FormatInt(t.UnixMilli(), 10)
+	return t.UnixMilli()
+}
+
+// appendNumbers appends up to eight numbers, which share the memory of one text.
+func appendNumbers(args []string, numbers ...int64) []string {
+	var room [160]byte
+	var ends [8]int
+	b := room[:0]
+	for i, n := range numbers {
+		b = strconv.AppendInt(b, n, 10)
+		ends[i] = len(b)
+	}
+	all, from := string(b), 0
+	for _, end := range ends[:len(numbers)] {
+		args = append(args, all[from:end])
+		from = end
+	}
+	return args
 }
 
 // until is how long it is until t, rounded up.
@@ -151,8 +170,13 @@ func answer(reply rueidis.RedisResult) (n int64, text string, err error) {
 		text, err = message.ToString()
 		return done, text, err
 	}
-	if n, err = message.AsInt64(); err == nil && n == corrupt {
+	n, err = message.AsInt64()
+	switch {
+	case err != nil:
+	case n == corrupt:
 		err = store.ErrCorrupt
+	case n == tooLarge:
+		err = store.ErrTooLarge
 	}
 	return n, "", err
 }

@@ -19,10 +19,11 @@ import (
 //
 // They answer with an integer or, where they say so, with a text or a list.
 const (
-	gone    = 0
-	done    = 1
-	corrupt = -1
-	taken   = -2
+	gone     = 0
+	done     = 1
+	corrupt  = -1
+	taken    = -2
+	tooLarge = -3
 )
 
 // A script is known to the server by its hash, once it was sent.
@@ -65,6 +66,44 @@ func (s script) execThenRead(ctx context.Context, client rueidis.Client, keys, a
 // unpack takes some 8,000.
 func portions(command, key, first, last string) string {
 	return fmt.Sprintf("for i = %[3]s, %[4]s, 4000 do call('%[1]s', %[2]s, unpack(ARGV, i, math.min(i + 3999, %[4]s))) end\n", command, key, first, last)
+}
+
+// sizeParts returns if the values would take more than ARGV[most], and more than before,
+// once ARGV[drop] to ARGV[last] are dropped, and the fields and values from ARGV[set] on
+// put; length is that of a value ARGV[i + 1]. 0: there is no bound.
+//
+// The memory that the hash takes, which the server tells at once, is more than its values
+// take, unless it keeps integers in a listpack: their digits are half as many again at most.
+// So hardly any change has to be measured.
+func sizeParts(most, drop, last, set, length string) string {
+	return fmt.Sprintf(`
+if ARGV[%[1]s] ~= '0' then
+  local most, put = tonumber(ARGV[%[1]s]), 0
+  for i = %[4]s, #ARGV, 2 do put = put + #ARGV[i] + %[5]s end
+  local used = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', '0')
+  if type(used) ~= 'number' or 1.5 * used + put > most then
+    local sizes, before = {}, 0
+    for _, field in ipairs(call('HKEYS', key)) do
+      if string.sub(field, 1, 2) == '`+valuePrefix+`' then
+        sizes[field] = #field - 2 + call('HSTRLEN', key, field)
+        before = before + sizes[field]
+      end
+    end
+    local after = before
+    for i = %[4]s, #ARGV, 2 do
+      if string.sub(ARGV[i], 1, 2) == '`+valuePrefix+`' then
+        after = after + #ARGV[i] - 2 + %[5]s - (sizes[ARGV[i]] or 0)
+        sizes[ARGV[i]] = nil
+      end
+    end
+    for i = %[2]s, %[3]s do
+      after = after - (sizes[ARGV[i]] or 0)
+      sizes[ARGV[i]] = nil
+    end
+    if after > most and after > before then return -3 end
+  end
+end
+`, most, drop, last, set, length)
 }
 
 // liveParts returns if there is no live session, of whose fields m holds some.
@@ -127,9 +166,9 @@ var missing = strconv.FormatInt(-store.Retention.Milliseconds()/2, 10)
 // the place in the index go by the server's clock, so they are made to stay for longer all
 // the same; and the use is stored as it is now, so that the next one is recorded in time.
 //
-// ARGV: now, seen, expires, when the key goes, until when it is indexed or 0, the
-// field of the condition or ”, what must stand in it, number of fields to drop,
-// these, fields and values. The answer is the user if the index must be extended
+// ARGV: now, seen, expires, when the key goes, until when it is indexed or 0, how
+// many bytes the values may take, the field of the condition or ”, what must stand in it,
+// number of fields to drop, these, fields and values. The answer is the user if the index must be extended
 // first, and a list of what stands if the condition does not hold; nothing has been
 // changed then.
 var updateScript = newScript(`
@@ -141,11 +180,12 @@ if not expires or not seen or not m[3] then
   return -1
 end
 if m[4] or expires <= tonumber(ARGV[1]) and not m[5] then return 0 end
-if ARGV[6] ~= '' then
-  local stands = call('HGET', key, ARGV[6]) or ''
-  if stands ~= ARGV[7] then return {stands} end
+if ARGV[7] ~= '' then
+  local stands = call('HGET', key, ARGV[7]) or ''
+  if stands ~= ARGV[8] then return {stands} end
 end
-local last = 8 + ARGV[8]
+local last = 9 + ARGV[9]
+` + sizeParts("6", "10", "last", "last + 1", "#ARGV[i + 1]") + `
 if m[5] or last == #ARGV then call('HDEL', key, '') end
 local back = ARGV[2] ~= '0' and tonumber(ARGV[2]) < seen and expires - ARGV[1] - call('PTTL', key) > ` + missing + `
 if ARGV[3] ~= '0' then
@@ -158,18 +198,21 @@ if ARGV[3] ~= '0' then
   call('PEXPIRE', key, string.format('%.0f', ARGV[4] - ARGV[1]), 'GT')
 end
 if ARGV[2] ~= '0' and (back or tonumber(ARGV[2]) > seen) then call('HSET', key, 's', ARGV[2]) end
-` + portions("HDEL", "key", "9", "last") + portions("HSET", "key", "last + 1", "#ARGV") + `
+` + portions("HDEL", "key", "10", "last") + portions("HSET", "key", "last + 1", "#ARGV") + `
 return 1
 `)
 
 // KEYS: the record, the new one, the new user's index if there is one, and records
 // to peek at. ARGV: now, how long the new key stays, the ID, the new one, how long
 // that is indexed, how long the trace stays, number of fields to drop, number of
-// fields and values of the trace, number of indexes, the field to peek at, these and
-// those, fields and values. The answer is a list of the user that the session had and
+// fields and values of the trace, number of indexes, the field to peek at, how many bytes
+// the values may take, these and those, fields and values. The answer is a list of the user that the session had and
 // what was peeked at. That user's index has lost the old ID if it is the one of KEYS.
 var renameScript = newScript(liveParts + `
 local new = KEYS[2]
+local dropped = 11 + ARGV[7]
+local traced = dropped + ARGV[8]
+` + sizeParts("11", "12", "dropped", "traced + 1", "#ARGV[i + 1]") + `
 if ARGV[9] == '1' then
   local index, id, stays = KEYS[3], ARGV[4], ARGV[5]
 ` + indexParts + `
@@ -177,9 +220,7 @@ end
 if call('RENAMENX', key, new) == 0 then return -2 end
 if ARGV[9] == '1' and user ~= '' then call('ZREM', KEYS[3], ARGV[3]) end
 if m[8] then call('HDEL', new, 'i') end
-local dropped = 10 + ARGV[7]
-local traced = dropped + ARGV[8]
-` + portions("HDEL", "new", "11", "dropped") + portions("HSET", "new", "traced + 1", "#ARGV") + `
+` + portions("HDEL", "new", "12", "dropped") + portions("HSET", "new", "traced + 1", "#ARGV") + `
 call('PEXPIRE', new, ARGV[2])
 call('HSET', key, unpack(ARGV, dropped + 1, traced))
 call('PEXPIRE', key, ARGV[6])
@@ -190,12 +231,17 @@ return answer
 
 // freezeScript is the first step of a move in a Cluster: from here on the session
 // is dead under this ID, and only its trace is left. ARGV: now, how long the trace
-// stays, its fields and values. The answer is the fields and values that the
+// stays, how many bytes the values may take, number of fields and values of the trace,
+// number of fields that are to be dropped, these and those, and the fields that are to be
+// put with the length of each value. The answer is the fields and values that the
 // session had.
 var freezeScript = newScript(liveParts + `
+local traced = 5 + ARGV[4]
+local dropped = traced + ARGV[5]
+` + sizeParts("3", "traced + 1", "dropped", "dropped + 1", "ARGV[i + 1]") + `
 local all = call('HGETALL', key)
 call('DEL', key)
-call('HSET', key, unpack(ARGV, 3))
+call('HSET', key, unpack(ARGV, 6, traced))
 call('PEXPIRE', key, ARGV[2])
 return all
 `)
