@@ -74,6 +74,9 @@ func (b *mapBackend) Update(_ context.Context, id string, c store.Change) (store
 	if c.If != nil && r.Values[c.If.Name] != c.If.Text {
 		return store.Outcome{Found: true, Conflict: true, Text: r.Values[c.If.Name]}, nil
 	}
+	if err := c.Fits(r.Values); err != nil {
+		return store.Outcome{}, err
+	}
 	r.Values = merge(r.Values, c.Set, c.Delete)
 	if c.Seen.After(r.Seen) {
 		r.Seen = c.Seen
@@ -97,6 +100,9 @@ func (b *mapBackend) Rotate(_ context.Context, id string, m store.Move) (bool, e
 	old, live := b.live(id)
 	if !live {
 		return false, nil
+	}
+	if err := m.Fits(old.Values); err != nil {
+		return false, err
 	}
 	next := m.Record
 	next.Values = merge(old.Values, m.Record.Values, m.Drop)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -242,6 +243,38 @@ func conditionalUpdates(s *suite) {
 	r, _ := s.load(id)
 	if r.Values["n"] != strconv.Itoa(counters) || len(r.Values) != counters+1 {
 		s.Errorf("a change with a condition is made as a whole: n is %s, and there are %d values of %d", r.Values["n"], len(r.Values), counters+1)
+	}
+}
+
+// sizeAgainstUpdates: each change fits by itself, and two of them do together.
+func sizeAgainstUpdates(s *suite) {
+	const updates, fit = 12, 2
+	for began, n := time.Now(), 0; n < rounds && !enough(began, n); n++ {
+		id := s.create(record("", map[string]string{"n": `1`}))
+		var made atomic.Int32
+		var all []func()
+		for i := range updates {
+			c := store.Change{Set: map[string]string{fmt.Sprintf("value %d", i): quoted(400)}, MaxBytes: 1000}
+			if i%2 == 1 {
+				c.If = &store.Condition{Name: "n", Text: `1`}
+			}
+			all = append(all, func() {
+				o, err := s.b.Update(s.Context(), id, c)
+				if errors.Is(err, store.ErrTooLarge) {
+					return
+				}
+				if s.try(o.Changed(), err) {
+					made.Add(1)
+				}
+			})
+		}
+		together(all...)
+		r, _ := s.load(id)
+		if made.Load() != fit || len(r.Values) != fit+1 {
+			s.Fatalf("changes at the same time must not exceed MaxBytes together: %d of them were made, and there are %d values, of which %d fit",
+				made.Load(), len(r.Values)-1, fit)
+		}
+		s.delete(id)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 	"github.com/gin-sessionkit/sessionkit/store/storetest"
@@ -90,6 +92,42 @@ var mutants = map[string]struct {
 		"update", "Update must leave Created and Since alone: Since",
 		func(b store.Backend) store.Backend {
 			return updating{b, func(r *store.Record) { r.Since = time.Time{} }}
+		},
+	},
+	"an update of any size": {
+		"size", "Update must return ErrTooLarge",
+		func(b store.Backend) store.Backend {
+			return bounding{b, func(_ store.Record, c *store.Change) error { c.MaxBytes = 0; return nil }}
+		},
+	},
+	"an update that never gets smaller": {
+		"size", "Update must make one that leaves what is too large already smaller",
+		func(b store.Backend) store.Backend {
+			return bounding{b, func(r store.Record, c *store.Change) error {
+				if c.MaxBytes > 0 && bytesOf(value.Apply(r.Values, c.Set, c.Delete)) > c.MaxBytes {
+					return store.ErrTooLarge
+				}
+				return nil
+			}}
+		},
+	},
+	"a size that is judged before the update": {
+		"size against updates", "changes at the same time must not exceed MaxBytes together",
+		func(b store.Backend) store.Backend {
+			return bounding{b, func(r store.Record, c *store.Change) error {
+				if c.MaxBytes > 0 && bytesOf(value.Apply(r.Values, c.Set, c.Delete)) > c.MaxBytes {
+					return store.ErrTooLarge
+				}
+				c.MaxBytes = 0
+				runtime.Gosched()
+				return nil
+			}}
+		},
+	},
+	"a rotation of any size": {
+		"size", "Rotate must return ErrTooLarge",
+		func(b store.Backend) store.Backend {
+			return rotating{b, func(m *store.Move) { m.MaxBytes = 0 }}
 		},
 	},
 	"fresh sessions only": {
@@ -220,6 +258,31 @@ type rotating struct {
 func (b rotating) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
 	b.change(&m)
 	return b.Backend.Rotate(ctx, id, m)
+}
+
+// bounding judges changes by the record that it has loaded.
+type bounding struct {
+	store.Backend
+
+	judge func(store.Record, *store.Change) error
+}
+
+func (b bounding) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	r, found, _ := b.Load(ctx, id)
+	holds := c.If == nil || r.Values[c.If.Name] == c.If.Text
+	if found && r.Ended == "" && holds {
+		if err := b.judge(r, &c); err != nil {
+			return store.Outcome{}, err
+		}
+	}
+	return b.Backend.Update(ctx, id, c)
+}
+
+func bytesOf(values map[string]string) (n int) {
+	for name, text := range values {
+		n += len(name) + len(text)
+	}
+	return n
 }
 
 type creating struct {
