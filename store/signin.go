@@ -80,7 +80,7 @@ func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn
 		in.Epoch = b.epoch()
 		r = r.withSignIn(in)
 		var outcome Outcome
-		outcome, err = s.update(ctx, id, r, Change{Set: map[string]string{SignInValue: r.Values[SignInValue]}})
+		outcome, err = s.apply(ctx, id, Change{Set: map[string]string{SignInValue: r.Values[SignInValue]}})
 		if err == nil && !outcome.Found { // it may have another ID by now, and was judged when it got that
 			var now string
 			now, _, err = s.find(ctx, r.User, in.Line)

@@ -46,7 +46,8 @@ type Config struct {
 	// for backends that cannot hang or bound themselves.
 	Timeout time.Duration
 
-	// MaxBytes bounds the names and values of one session together. Default: 1 MiB.
+	// MaxBytes bounds the names and values of one session together, also if many
+	// requests add to it at the same time. Default: 1 MiB.
 	MaxBytes int
 }
 
@@ -176,6 +177,14 @@ func (s *Store) update(ctx context.Context, id string, held Record, c Change) (O
 	if err := s.fits(held.Values, c.Set, c.Delete); err != nil {
 		return Outcome{}, err
 	}
+	if len(c.Set) > 0 { // others may have added to it since
+		c.MaxBytes = s.config.MaxBytes
+	}
+	return s.apply(ctx, id, c)
+}
+
+// apply applies a change of whatever size.
+func (s *Store) apply(ctx context.Context, id string, c Change) (Outcome, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	outcome, err := s.backend.Update(ctx, id, c)
@@ -196,6 +205,9 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 		now = next
 	}
 	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
+	if len(r.Values) > 0 { // as in update
+		m.MaxBytes = s.config.MaxBytes
+	}
 	ids := boundaryIDs(r.User, r.Name)
 	peeked := ids[:]
 	if r.User == "" {
@@ -283,38 +295,11 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeout(ctx, s.config.Timeout)
 }
 
-// fits judges the size of a session whose values are overlaid with set, less
-// drop. What makes no session larger need not be measured, and always fits.
+// fits judges the size of a session whose values, as they were loaded, are overlaid with
+// set, less drop. It saves asking the backend, which judges what stands, and is all there
+// is over one that ignores the bound.
 func (s *Store) fits(values, set map[string]string, drop []string) error {
-	grows := 0
-	for name, text := range set {
-		grows += len(text)
-		if old, replaced := values[name]; replaced {
-			grows -= len(old)
-		} else {
-			grows += len(name)
-		}
-	}
-	if grows <= 0 {
-		return nil
-	}
-	n := grows
-	for name, text := range values {
-		n += len(name) + len(text)
-	}
-	gone := make(map[string]struct{}, len(drop))
-	for _, name := range drop {
-		text, there := values[name]
-		_, replaced := set[name]
-		if _, counted := gone[name]; there && !replaced && !counted {
-			gone[name] = struct{}{}
-			n -= len(name) + len(text)
-		}
-	}
-	if n > s.config.MaxBytes {
-		return fmt.Errorf("store: saving a session of %d bytes, more than Config.MaxBytes = %d: %w", n, s.config.MaxBytes, ErrTooLarge)
-	}
-	return nil
+	return wrap("saving a session", fits(values, set, drop, s.config.MaxBytes))
 }
 
 // Close ends the watches and stops what the backend runs by itself. The store must

@@ -231,6 +231,14 @@ func TestTooLarge(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrTooLarge, "in place of what is there")
 	_, err = kit(s).Update(t.Context(), id, r, store.Change{Set: map[string]string{"b": big["b"] + big["b"]}, Delete: []string{"b"}})
 	require.ErrorIs(t, err, store.ErrTooLarge, "dropped and put")
+	empty := store.Record{} // as a request has loaded it before others stored something
+	_, err = kit(s).Update(t.Context(), id, empty, store.Change{Set: map[string]string{"c": big["b"]}})
+	require.ErrorIs(t, err, store.ErrTooLarge, "together with what others have stored")
+	_, _, _, err = kit(s).Renew(t.Context(), id, empty, store.Record{Values: map[string]string{"c": big["b"]}}, nil)
+	require.ErrorIs(t, err, store.ErrTooLarge, "together with what others have stored")
+	_, _, found, err := kit(s).Renew(t.Context(), id, empty, store.Record{Expires: r.Expires}, nil)
+	require.NoError(t, err)
+	assert.True(t, found)
 
 	_, id, _, err = kit(store.New(memstore.NewBackend())).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big}, signin.Attempt{})
 	require.NoError(t, err)
