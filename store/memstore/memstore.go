@@ -28,8 +28,12 @@ type Config struct {
 	// MaxSessions bounds how many sessions there may be, visitors' sessions and
 	// those that expired or ended within the last hour among them. Past it no new
 	// one is stored: the error is [store.ErrFull], the response is a 503, and
-	// OnEvent is called with a store-error. Renewing a session always succeeds.
-	// Default: 0, no limit.
+	// OnEvent is called with a store-error. Default: 0, no limit.
+	//
+	// Renewing a session always succeeds, and the session counts once. If there is a
+	// limit, the store knows the latest 64 of its earlier IDs, for an hour: a request with
+	// an older one is rejected, and [store.Store.All] misses a session that is given
+	// more new IDs than that within ten seconds or while it runs.
 	MaxSessions int
 
 	// Store holds the settings that all stores have. This one cannot hang, so that
@@ -62,7 +66,7 @@ const shardCount = 256 // more than the cores of any machine, so that two reques
 
 type backend struct {
 	limit int64        // of the sessions; 0: none
-	count atomic.Int64 // of the records that are sessions, or were
+	count atomic.Int64 // of the sessions, and of those that were: see counts
 
 	shards [shardCount]shard
 	users  [shardCount]userShard
@@ -88,16 +92,25 @@ type record struct {
 	since                  int64 // as well; 0: it has had no other ID
 	values                 map[string]string
 	packed                 packed   // the values in place of the map; "": they are there
-	special                *special // nil: a session that has not ended
+	special                *special // nil: a session that has not ended, nor has a trail
 }
 
-// special is what sets a record apart from a session that has not ended. It does
-// not change.
+// special is what most sessions that have not ended need not have. It does not change.
 type special struct {
 	kind  string
 	ended store.Ending
 	next  string
+	trail *trail
 }
+
+// A trail is the IDs that a session had before, oldest first, of which there are traces. It
+// goes from one record of the session to the next.
+type trail struct{ ids []string }
+
+// longestTrail is how many traces a session that is renewed leaves, if there is a limit of
+// the sessions. They are for requests that the browser sent before it had the new cookie,
+// and somebody who renews a session all the time must not fill the memory.
+const longestTrail = 64
 
 // A userShard holds the index of some of the users: an ID enters it before its
 // record is there and leaves it after. Its lock is taken before those of shards.
@@ -149,10 +162,10 @@ func (u userIDs) all(yield func(id string) bool) {
 	}
 }
 
-func pack(r store.Record, values packed) *record {
+func pack(r store.Record, values packed, t *trail) *record {
 	var p *record
-	if r.Kind != "" || r.Ended != "" {
-		p = newSpecial(special{r.Kind, r.Ended, r.Next})
+	if r.Kind != "" || r.Ended != "" || t != nil {
+		p = newSpecial(special{r.Kind, r.Ended, r.Next, t})
 	} else {
 		p = new(record)
 	}
@@ -215,13 +228,7 @@ func (r *record) unpack() store.Record {
 
 // live reports whether the record can be changed.
 func (r *record) live(now int64) bool {
-	switch {
-	case r == nil:
-		return false
-	case r.special == nil:
-		return now < r.expires
-	}
-	return r.special.kind != "" && r.special.ended == ""
+	return r != nil && r.ended() == "" && (r.kind() != "" || now < r.expires)
 }
 
 func (r *record) kind() string {
@@ -231,8 +238,20 @@ func (r *record) kind() string {
 	return r.special.kind
 }
 
+// ended returns why the session has ended already, "" if it has not.
+func (r *record) ended() store.Ending {
+	if r.special == nil {
+		return ""
+	}
+	return r.special.ended
+}
+
 // session reports whether the record is a live session.
-func (r *record) session(now int64) bool { return r.live(now) && r.special == nil }
+func (r *record) session(now int64) bool { return r.live(now) && r.kind() == "" }
+
+// counts reports whether a record is one of those that the limit is for: not if it is of
+// another kind, or the trace of a session that has another ID now.
+func counts(kind string, ended store.Ending) bool { return kind == "" && ended != store.Renewed }
 
 // trace returns what is left of a session that ends now.
 func (r *record) trace(why store.Ending, now int64) *record {
@@ -261,7 +280,7 @@ func (b *backend) userShard(user string) *userShard {
 }
 
 func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, error) {
-	if r.Kind == "" && !b.admit() {
+	if counts(r.Kind, r.Ended) && !b.admit() {
 		return false, fmt.Errorf("memstore: creating a session past Config.MaxSessions = %d: %w", b.limit, store.ErrFull)
 	}
 	b.index(r.User, id)
@@ -269,11 +288,11 @@ func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, er
 	s.mu.Lock()
 	_, taken := s.records[id]
 	if !taken {
-		s.put(id, pack(r, packValues(r.Values, nil, nil)))
+		s.put(id, pack(r, packValues(r.Values, nil, nil), nil))
 	}
 	s.mu.Unlock()
 	if taken {
-		b.counted(r.Kind, -1)
+		b.removed(r.Kind, r.Ended)
 		b.tidy(r.User, id)
 	}
 	b.scheduleSweep()
@@ -289,10 +308,10 @@ func (b *backend) admit() bool {
 	return true
 }
 
-// counted counts the records that are sessions, or were.
-func (b *backend) counted(kind string, n int64) {
-	if kind == "" {
-		b.count.Add(n)
+// removed counts one record less.
+func (b *backend) removed(kind string, ended store.Ending) {
+	if counts(kind, ended) {
+		b.count.Add(-1)
 	}
 }
 
@@ -380,18 +399,22 @@ func (b *backend) Update(_ context.Context, id string, c store.Change) (store.Ou
 
 func (b *backend) Rotate(_ context.Context, id string, m store.Move) (bool, error) {
 	b.index(m.Record.User, m.ID)
-	user, found, err := b.move(id, m)
+	user, oldest, found, err := b.move(id, m)
 	if !found {
 		b.tidy(m.Record.User, m.ID)
 		return false, err
 	}
 	b.tidy(user, id)
+	if oldest != "" {
+		b.forget(oldest)
+	}
 	return true, nil
 }
 
 // move puts a record under a new ID, between two readings of its user's list but never
-// within one, which would miss it or have it twice. It returns whose it was.
-func (b *backend) move(id string, m store.Move) (user string, found bool, err error) {
+// within one, which would miss it or have it twice. It returns whose it was, and the ID
+// whose trace is to go, "" if there is none.
+func (b *backend) move(id string, m store.Move) (user, oldest string, found bool, err error) {
 	from, to := &b.shards[slot(id)], &b.shards[slot(m.ID)]
 	if user := m.Record.User; user != "" && from.userOf(id) == user { // a sign-in changes whose it is
 		u := b.userShard(user)
@@ -405,16 +428,46 @@ func (b *backend) move(id string, m store.Move) (user string, found bool, err er
 	}
 	old := from.records[id]
 	if !old.session(now()) {
-		return "", false, nil
+		return "", "", false, nil
 	}
 	old.use()
 	if err := m.Fits(old.values); err != nil {
-		return "", false, fmt.Errorf("memstore: renewing a session: %w", err)
+		return "", "", false, fmt.Errorf("memstore: renewing a session: %w", err)
 	}
-	from.put(id, pack(m.Trace, packValues(m.Trace.Values, nil, nil)))
-	b.counted("", 1)
-	to.put(m.ID, pack(m.Record, packValues(old.values, m.Record.Values, m.Drop)))
-	return old.user, true, nil
+	var t *trail
+	if b.limit > 0 {
+		if t = new(trail); old.special != nil {
+			t = old.special.trail
+		}
+		oldest = t.add(id)
+	}
+	from.put(id, pack(m.Trace, packValues(m.Trace.Values, nil, nil), nil))
+	if counts(m.Trace.Kind, m.Trace.Ended) {
+		b.count.Add(1)
+	}
+	to.put(m.ID, pack(m.Record, packValues(old.values, m.Record.Values, m.Drop), t))
+	return old.user, oldest, true, nil
+}
+
+// add returns the ID that is not part of the trail any more, "" if all are.
+func (t *trail) add(id string) (oldest string) {
+	if len(t.ids) == longestTrail {
+		oldest = t.ids[0]
+		t.ids = t.ids[:copy(t.ids, t.ids[1:])]
+	}
+	t.ids = append(t.ids, id)
+	return oldest
+}
+
+// forget removes the trace of a session that has another ID now.
+func (b *backend) forget(id string) {
+	s := &b.shards[slot(id)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.records[id]; r != nil && r.ended() != "" {
+		delete(s.records, id)
+		b.removed(r.kind(), r.ended())
+	}
 }
 
 // lockBoth takes two locks in the order of their slots, which all callers share.
@@ -451,6 +504,9 @@ func (b *backend) end(id string, why store.Ending) (user string, found bool) {
 		return "", false
 	}
 	s.records[id] = r.trace(why, now)
+	if !counts("", why) {
+		b.count.Add(-1)
+	}
 	return r.user, true
 }
 
@@ -463,7 +519,7 @@ func (b *backend) Delete(_ context.Context, id string) (bool, error) {
 	if r == nil {
 		return false, nil
 	}
-	b.counted(r.kind(), -1)
+	b.removed(r.kind(), r.ended())
 	b.tidy(r.user, id)
 	return true, nil
 }
@@ -479,7 +535,7 @@ func (b *backend) List(_ context.Context, user string) (map[string]store.Record,
 	for id := range u.ids[user].all {
 		s := &b.shards[slot(id)]
 		s.mu.RLock()
-		if r := s.records[id]; r != nil && r.user == user && (r.special == nil || r.special.ended == "") {
+		if r := s.records[id]; r != nil && r.user == user && r.ended() == "" {
 			list[id] = r.outline()
 		}
 		s.mu.RUnlock()
@@ -593,7 +649,7 @@ func (b *backend) tidy(user, id string) {
 	s.mu.RLock()
 	r := s.records[id]
 	s.mu.RUnlock()
-	if r != nil && r.user == user && r.special == nil {
+	if r != nil && r.user == user && r.kind() == "" && r.ended() == "" {
 		return
 	}
 	// After Close there is no map, and so nothing left.
@@ -675,7 +731,7 @@ func (b *backend) removeIfExpired(s *shard, id string, limit int64) {
 	}
 	delete(s.records, id)
 	s.mu.Unlock()
-	b.counted(r.kind(), -1)
+	b.removed(r.kind(), r.ended())
 	b.tidy(r.user, id)
 }
 

@@ -305,6 +305,64 @@ func TestMaxSessions(t *testing.T) {
 	})
 }
 
+// TestRenewalsAreBounded: someone who renews a session all the time neither takes the room of
+// others nor fills the memory. What the latest IDs were stays known.
+func TestRenewalsAreBounded(t *testing.T) {
+	const limit, renewals, known = 5, 1000, 64
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(memstore.Config{MaxSessions: limit})
+		kit, _ := kitstore.Of(s)
+		signIn := func(user string) (id string, r store.Record, err error) {
+			in := signin.SignIn{At: time.Now(), Line: user}
+			r = store.Record{Name: "session", User: user, Created: time.Now(), Expires: time.Now().Add(24 * time.Hour)}
+			_, id, r, err = kit.Create(t.Context(), r, signin.Attempt{Began: time.Now(), SignIn: &in})
+			return id, r, err
+		}
+		id, r, err := signIn("mallory")
+		require.NoError(t, err)
+		ids := []string{id}
+		for range renewals {
+			_, next, found, err := kit.Renew(t.Context(), id, r, r, nil)
+			require.NoError(t, err)
+			require.True(t, found)
+			id, ids = next, append(ids, next)
+		}
+		found := 0
+		for i, old := range ids {
+			now, _, leads, err := kit.Find(t.Context(), old)
+			require.NoError(t, err)
+			assert.Equal(t, i >= renewals-known, leads, "ID %d of %d", i, renewals)
+			if leads {
+				found++
+				assert.Equal(t, id, now)
+			}
+		}
+		assert.Equal(t, known+1, found)
+		for i := range limit - 1 {
+			_, _, err := signIn(fmt.Sprint("user ", i))
+			require.NoError(t, err, "there is room for others")
+		}
+		_, _, err = signIn("one too many")
+		require.ErrorIs(t, err, store.ErrFull)
+
+		time.Sleep(2 * time.Hour) // the traces are removed, and do not count either
+		synctest.Wait()
+		_, _, err = signIn("one too many")
+		require.ErrorIs(t, err, store.ErrFull)
+		counts, err := s.Count(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, limit, counts.Live)
+		require.NoError(t, s.Revoke(t.Context(), "mallory", id))
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		_, _, err = signIn("one who comes later")
+		require.NoError(t, err, "what has ended leaves room")
+		_, _, err = signIn("one too many")
+		require.ErrorIs(t, err, store.ErrFull)
+		require.NoError(t, s.Close())
+	})
+}
+
 // TestMaxSessionsAtOnce: of many sessions that are made at the same time no more are
 // stored than there is room for.
 func TestMaxSessionsAtOnce(t *testing.T) {
