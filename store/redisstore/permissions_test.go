@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
+	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 	"github.com/gin-sessionkit/sessionkit/store/storetest"
 )
@@ -54,6 +55,22 @@ func TestPermissions(t *testing.T) {
 		})
 	}
 	nothingDenied(t, server)
+}
+
+// TestSizeWithoutMemoryUsage: where the server does not tell the memory that a hash takes,
+// each change is measured.
+func TestSizeWithoutMemoryUsage(t *testing.T) {
+	server := testserver.Redis(t)
+	permit(t, server)
+	command(t, server, "ACL", "SETUSER", "app", "-memory|usage")
+	client := connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, Username: "app"})
+	b := backend(t, client)
+	create(t, b, newID(1), record("", map[string]string{"a": `"123"`}))
+	found, err := changed(b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"b": `"123"`}, MaxBytes: 12}))
+	require.NoError(t, err)
+	assert.True(t, found)
+	_, err = b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"c": `1`}, MaxBytes: 12})
+	require.ErrorIs(t, err, store.ErrTooLarge)
 }
 
 // TestPermissionsInACluster does so with each way in which a client learns of the nodes, and
