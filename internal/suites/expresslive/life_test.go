@@ -62,8 +62,7 @@ func TestCookieEndsWithTheBrowser(t *testing.T) {
 				assert.InDelta(t, (24 * time.Hour).Seconds(), m.left(t, sid).Seconds(), 3, i)
 			}
 			assert.NotContains(t, m.read(t, sid), "-86400")
-			res := s.send(t, "/node/set?name=a&value=1", cookie)
-			assert.Empty(t, res.Cookies(), "Node does not see a maxAge either")
+			assert.Empty(t, s.send(t, "/node/set?name=a&value=1", cookie), "Node does not see a maxAge either")
 		}
 
 		cookie := seal(secrets, "visitor again")
@@ -73,8 +72,8 @@ func TestCookieEndsWithTheBrowser(t *testing.T) {
 	})
 }
 
-// send asks for a page with a session cookie.
-func (s *site) send(t *testing.T, path, cookie string) *http.Response {
+// send asks for a page with a session cookie, and returns the cookies that are set.
+func (s *site) send(t *testing.T, path, cookie string) []*http.Cookie {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
 	require.NoError(t, err)
@@ -83,7 +82,7 @@ func (s *site) send(t *testing.T, path, cookie string) *http.Response {
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusOK, res.StatusCode)
-	return res
+	return res.Cookies()
 }
 
 // TestCookieOfAPlainSession: gin-contrib/sessions alone sends the cookie as Node has it in
