@@ -165,7 +165,11 @@ func (q *request) touch(header bool) {
 	if q.loadErr != nil || !q.session.Due() {
 		return
 	}
-	err := q.update(q.session.Plan(time.Now()), header)
+	now := time.Now()
+	if stored := q.session.Stored(); !header && !q.kit.policy.Due(&stored.Record, now) {
+		return // only the cookie is due, which cannot be sent
+	}
+	err := q.update(q.session.Plan(now), header)
 	q.session.NotRecorded()
 	if err != nil && !errors.Is(err, store.ErrEnded) {
 		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
@@ -220,9 +224,12 @@ func (q *request) create(plan session.Plan, header bool) error {
 		}
 		return err
 	}
-	if plan.Act == session.Replace || q.session.SigningIn() {
+	switch {
+	case q.session.SigningIn():
+		q.replaceOld()
+	case plan.Act == session.Replace:
 		if err := q.endOld(); err != nil {
-			return err
+			return errors.Join(err, q.endStored())
 		}
 	}
 	a := q.attempt()
@@ -254,9 +261,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		return err
 	}
 	if q.session.SigningIn() {
-		if err := q.endOld(); err != nil {
-			return err
-		}
+		q.replaceOld()
 	}
 	var attempt signin.Attempt
 	if plan.Attempt {
@@ -396,10 +401,7 @@ func (q *request) end(header bool) error {
 }
 
 func (q *request) endNow() error {
-	if err := q.endOld(); err != nil {
-		return err
-	}
-	if err := q.endStored(); err != nil {
+	if err := errors.Join(q.endOld(), q.endStored()); err != nil {
 		return err
 	}
 	if q.early {

@@ -66,8 +66,7 @@ func Revoke(c *gin.Context, id string) error {
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
 		if id != "" && id == q.session.ID() && !q.session.Ending() {
 			q.signOut()
-			q.endIfBegun() //nolint:contextcheck // it is carried out whether or not the client waits
-			return nil
+			return q.endIfBegun() //nolint:contextcheck // it is carried out whether or not the client waits
 		}
 		ended, err := q.kit.directory.Revoke(ctx, q.session.User(), q.kit.Name, id)
 		if ended {
@@ -111,8 +110,7 @@ func LogoutEverywhere(c *gin.Context) error {
 			}
 		}
 		q.signOut()
-		q.endIfBegun() //nolint:contextcheck // as in Revoke
-		return nil
+		return q.endIfBegun() //nolint:contextcheck // as in Revoke
 	})
 }
 

@@ -80,15 +80,16 @@ func (g *ginSession) Delete(key any) {
 // Clear removes all values. If a user is signed in, it signs out as [Logout] does:
 // that is how applications do it that know gin-contrib/sessions alone.
 func (g *ginSession) Clear() {
-	g.change(func(view *gsessions.Session) {
+	g.use(func(view *gsessions.Session) {
 		q := (*request)(g)
 		clear(view.Values)
 		q.removeAll(q.handlersTexts())
+		q.changed()
 		if q.session.User() != "" {
 			life := q.session.SaidOfLife() // which Clear of gin-contrib leaves as well
 			q.signOut()
 			q.session.Leave(life)
-			q.endIfBegun()
+			_ = q.endIfBegun() // it is reported
 		}
 	})
 }
@@ -133,7 +134,7 @@ func (g *ginSession) Options(o sessions.Options) {
 		q := (*request)(g)
 		if view.Options = o.ToGorillaOptions(); o.MaxAge < 0 {
 			q.signOut()
-			q.endIfBegun()
+			_ = q.endIfBegun() // it is reported
 		} else if q.session.LiveFor(o.MaxAge) {
 			q.changed()
 		}

@@ -169,7 +169,7 @@ func (q *request) takeValues(prefix, latest string) map[string]string {
 // lookAgain loads the values again once the response has begun: a stream has loaded them when
 // it began, perhaps hours ago. It reports whether it has.
 func (q *request) lookAgain() bool {
-	return q.writer.Begun() && !q.closed && q.session.ID() != "" && !q.session.Ending() &&
+	return q.writer.Begun() && q.writer.Failed == nil && !q.closed && q.session.ID() != "" && !q.session.Ending() &&
 		q.handle.OneByOne() && !q.handle.ToMove() && q.reread()
 }
 

@@ -609,6 +609,14 @@ func (q *request) endOld() error {
 	return err
 }
 
+// replaceOld is endOld for a sign-in. If it fails the sign-in stands all the same, because its
+// cookie counts, and the sign-out ends what is left.
+func (q *request) replaceOld() {
+	if err := q.endOld(); err != nil {
+		q.report(fmt.Errorf("sessionkit: ending what an old cookie opens beside a sign-in: %w", err))
+	}
+}
+
 // moved reports whether the old cookie has led to the session, of which the browser has
 // no cookie yet.
 func (q *request) moved() bool {

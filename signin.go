@@ -212,24 +212,30 @@ func Logout(c *gin.Context) {
 		return
 	}
 	q.signOut()
-	q.endIfBegun()
+	_ = q.endIfBegun() // it is reported
 }
 
 // endIfBegun carries out a sign-out at once if the response has begun: the commit may be hours
-// away, and has nothing to add. If it fails, the commit tries again.
-func (q *request) endIfBegun() {
-	if !q.writer.Begun() || q.writer.Failed != nil || q.closed || !q.session.Ending() || q.handle.IsCookie() {
-		return
+// away, and has nothing to add. If it fails, which is reported, the commit tries again.
+func (q *request) endIfBegun() error {
+	switch {
+	case q.writer.Failed != nil:
+		return q.writer.Failed // there is no other commit
+	case !q.writer.Begun() || q.closed || !q.session.Ending() || q.handle.IsCookie():
+		return nil
 	}
 	if err := q.endNow(); err != nil {
 		q.saveErr = fmt.Errorf("sessionkit: ending the session: %w", err)
 		q.report(q.saveErr)
-		return
+		return q.saveErr
 	}
+	q.clearing = false // no cookie can be sent any more
+	q.unlist()
 	if q.watched == nil {
 		q.watched = watchLater()
 	}
 	go q.watched.stop() // which may wait for a store, and others wait for the lock
+	return nil
 }
 
 func (q *request) signOut() {

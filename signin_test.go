@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -183,6 +184,7 @@ func TestSignOutInAStream(t *testing.T) {
 				sessionkit.Logout(c)
 				kittest.AwaitEnd(t, ended)
 				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+				assert.False(t, sessionkit.Resumes(c), "what every other request looks through")
 				if test.after != nil {
 					test.after(c)
 				}
@@ -226,6 +228,26 @@ func TestEverywhereInAStream(t *testing.T) {
 			assert.Empty(t, a.Errors())
 		})
 	}
+}
+
+// TestRevokeThatFailsInAStream: Revoke of one's own session tells it, as of any other.
+func TestRevokeThatFailsInAStream(t *testing.T) {
+	backend := kittest.NewBackend()
+	s := kittest.StoreOver(backend)
+	a := kittest.NewSite(s, sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/stream", func(c *gin.Context) {
+		c.Writer.Flush()
+		id := sessionkit.Current(c).ID
+		backend.Failing(kittest.ErrDown, "end")
+		assert.ErrorIs(t, sessionkit.Revoke(c, id), kittest.ErrDown)
+		assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+		backend.Failing(nil)
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	b.Get("/stream")
+	assert.Empty(t, kittest.UserSessions(t, s, "42"), "it is tried again in the end")
 }
 
 // TestAnswerAfterTheSessionHasEnded: nobody is told that waiting would help.
@@ -788,6 +810,11 @@ func TestVisitorAfterAnotherUse(t *testing.T) {
 					kittest.Increment(c)
 				})
 				a.On("/late-read", func(c *gin.Context) { c.Writer.WriteHeaderNow() }, kittest.ShowCount)
+				a.On("/hijack", func(c *gin.Context) {
+					kittest.Count.Get(c)
+					_, _, err := c.Writer.Hijack()
+					assert.NoError(t, err)
+				})
 				a.On("/page", page)
 				a.On("/count", kittest.ShowCount)
 				a.POST("/login", kittest.SignIn("42"))
@@ -820,6 +847,8 @@ func TestVisitorAfterAnotherUse(t *testing.T) {
 				backend.Called()
 				get("/late-read")
 				assert.Equal(t, []string{"load"}, backend.Called(), "it can send no cookie either")
+				a.ServeHTTP(&hijackable{ResponseRecorder: httptest.NewRecorder()}, b.Request(http.MethodGet, "/hijack"))
+				assert.Equal(t, []string{"load"}, backend.Called(), "nor can a handshake")
 				b.Post("/login", nil)
 				backend.Called()
 				get("/count")

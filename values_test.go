@@ -53,6 +53,23 @@ func TestTakeOfNothing(t *testing.T) {
 	assert.JSONEq(t, `{"n": 9, "ok": true}`, b.Get("/").Body.String())
 }
 
+// TestTakeInAnErrorPage: the page of a failed save does not ask the store that has just failed.
+func TestTakeInAnErrorPage(t *testing.T) {
+	backend := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{ErrorPage: func(c *gin.Context, p sessionkit.Problem) {
+		_, ok := kittest.Name.Take(c)
+		c.String(p.Status, "nothing: %v", !ok)
+	}})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/set", kittest.Increment)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	backend.Called()
+	backend.Failing(kittest.ErrDown, "update", "load fresh")
+	assert.Equal(t, "nothing: true", b.Get("/set", "Accept", "text/html").Body.String())
+	assert.Equal(t, []string{"load", "update"}, backend.Called())
+}
+
 // TestUpdateWhoseFunctionChangesTheValue: it ends, and what the function returns counts.
 func TestUpdateWhoseFunctionChangesTheValue(t *testing.T) {
 	for name, change := range map[string]func(c *gin.Context, n int){

@@ -47,7 +47,8 @@ import (
 // old cookie. What has not moved yet is not among the user's sessions.
 //
 // A process that has the old store alone may begin a session in a browser whose session has
-// moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both.
+// moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both,
+// if user tells who is signed in, or the application calls Login and Logout.
 //
 // A moved session lives at least as long as it had left in the old store, and its
 // cookie outlives the browser for that long. The MaxAge in the Options of from says how

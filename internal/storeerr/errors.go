@@ -4,6 +4,7 @@ package storeerr
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -33,6 +34,12 @@ func Gone(err error) bool {
 func Undecodable(err error) bool {
 	if invalid, ok := errors.AsType[securecookie.Error](err); ok {
 		return invalid.IsDecode()
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return true
 	}
 	return strings.HasPrefix(err.Error(), "gob: ")
 }

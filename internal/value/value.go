@@ -75,11 +75,7 @@ func Encode(v any) (string, error) {
 			return "", err
 		}
 		return Tagged("time", string(text)), nil
-	case map[string]any:
-		if isTree(v, 0) {
-			return encodeTree(v)
-		}
-	case []any:
+	case map[string]any, []any:
 		text, err := encodeGob(v) // as earlier versions read it
 		if err != nil && isTree(v, 0) {
 			return encodeTree(v)

@@ -4,6 +4,8 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"math"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -160,6 +162,22 @@ func TestGob(t *testing.T) {
 	require.Error(t, err)
 	_, err = value.Encode(value.JSON("{"))
 	require.Error(t, err)
+}
+
+// TestRegisteredMap runs in a process of its own, as nothing takes back what is given to gob.
+func TestRegisteredMap(t *testing.T) {
+	const registers = "SESSIONKIT_REGISTERS_MAPS"
+	if os.Getenv(registers) == "" {
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestRegisteredMap$")
+		again.Env = append(os.Environ(), registers+"=1")
+		out, err := again.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return
+	}
+	gob.Register(map[string]any{})
+	text, err := value.Encode(map[string]any{"a": 1.0})
+	require.NoError(t, err)
+	assert.Regexp(t, `^\["gob",`, text, "as earlier versions read it")
 }
 
 // TestTrees: of maps and lists of any, only what comes back as it was is encoded.

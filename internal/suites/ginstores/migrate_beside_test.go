@@ -1,6 +1,7 @@
 package ginstores_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -167,35 +168,55 @@ func TestMigrateSignOutOfWhatHasMovedBeside(t *testing.T) {
 	assert.Empty(t, n.after.Errors())
 }
 
-// TestMigrateSignOutThatFailsBeside: a sign-out that cannot end both is none, and says so.
+// TestMigrateSignOutThatFailsBeside: a sign-out that cannot end both says so, and ends what it
+// can. To try again ends the rest.
 func TestMigrateSignOutThatFailsBeside(t *testing.T) {
-	for title, breaks := range map[string]func(from *faultyOld, back *kittest.Backend){
-		"the old store cannot be read":   func(from *faultyOld, _ *kittest.Backend) { from.failNew = kittest.ErrDown },
-		"the old store does not end it":  func(from *faultyOld, _ *kittest.Backend) { from.failed = kittest.ErrDown },
-		"the old store panics":           func(from *faultyOld, _ *kittest.Backend) { from.panics = "down" },
-		"the new one takes no mark":      func(_ *faultyOld, back *kittest.Backend) { back.Failing(kittest.ErrDown, "create") },
-		"the new one does not end it":    func(_ *faultyOld, back *kittest.Backend) { back.Failing(kittest.ErrDown, "end") },
-		"the new one cannot read a mark": func(_ *faultyOld, back *kittest.Backend) { back.Failing(kittest.ErrDown, "load") },
+	for title, test := range map[string]struct {
+		breaks func(from *faultyOld, back *kittest.Backend)
+		left   string
+	}{
+		"the old store cannot be read":   {func(from *faultyOld, _ *kittest.Backend) { from.failNew = kittest.ErrDown }, "42"},
+		"the old store does not end it":  {func(from *faultyOld, _ *kittest.Backend) { from.failed = kittest.ErrDown }, "42"},
+		"the old store panics":           {func(from *faultyOld, _ *kittest.Backend) { from.panics = "down" }, "42"},
+		"the new one takes no mark":      {func(_ *faultyOld, back *kittest.Backend) { back.Failing(kittest.ErrDown, "create") }, "42"},
+		"the new one does not end it":    {func(_ *faultyOld, back *kittest.Backend) { back.Failing(kittest.ErrDown, "end") }, "43"},
+		"the new one cannot read a mark": {func(_ *faultyOld, back *kittest.Backend) { back.Failing(kittest.ErrDown, "load") }, "43"},
 	} {
 		for path, code := range map[string]int{"/logout": http.StatusServiceUnavailable, "/late-logout": http.StatusOK} {
 			t.Run(title+path, func(t *testing.T) {
 				from, back := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}, kittest.NewBackend()
 				n := newTwoNodes(t, from, kittest.StoreOver(back))
 				n.beside(t)
-				breaks(from, back)
+				test.breaks(from, back)
 				w := n.b.Get(path)
 				assert.Equal(t, code, w.Code)
 				assert.Empty(t, kittest.SetCookies(w))
 				assert.NotEmpty(t, n.after.Errors())
 				from.failNew, from.failed, from.panics = nil, nil, nil
 				back.Failing(nil)
-				assert.Equal(t, "43", n.atNew("/"))
+				assert.Equal(t, test.left, n.atNew("/"))
 				assert.Equal(t, http.StatusOK, n.b.Get(path).Code)
 				assert.Empty(t, n.atNew("/"), "in the end it is one, too late for the cookies or not")
 				assert.Empty(t, n.after.Errors())
 			})
 		}
 	}
+}
+
+// TestMigrateSignInThatFailsBeside: a sign-in stands although what is beside it could not be
+// ended, which is reported.
+func TestMigrateSignInThatFailsBeside(t *testing.T) {
+	from := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}
+	n := newTwoNodes(t, from, memstore.New())
+	n.beside(t)
+	from.failNew = kittest.ErrDown
+	n.b.Handler = n.after
+	assert.Equal(t, http.StatusOK, n.b.Get("/login").Code)
+	assert.NotEmpty(t, n.after.Errors())
+	from.failNew = nil
+	assert.Equal(t, "42", n.atNew("/"))
+	assert.Equal(t, http.StatusOK, n.b.Get("/logout").Code)
+	assert.Empty(t, n.atNew("/"))
 }
 
 // TestMigrateSignInWithBothCookies: an old cookie that leads to the session of the new one is
@@ -229,13 +250,17 @@ func TestMigrateLateSignOutWithAMessageBeside(t *testing.T) {
 // TestMigrateCorruptBeside: what cannot be decoded opens nothing, so it keeps nobody from
 // signing out.
 func TestMigrateCorruptBeside(t *testing.T) {
-	from := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}
-	n := newTwoNodes(t, from, memstore.New())
-	n.beside(t)
-	from.failNew = errors.New("gob: duplicate type received")
-	n.b.Handler = n.after
-	assert.Equal(t, http.StatusOK, n.b.Get("/logout").Code)
-	assert.Empty(t, n.atNew("/"))
+	for _, corrupt := range []error{
+		errors.New("gob: duplicate type received"), json.Unmarshal([]byte("{"), new(any)), json.Unmarshal([]byte(`"text"`), new(int)),
+	} {
+		from := &faultyOld{Store: ginmemstore.NewStore(kittest.TestSecret)}
+		n := newTwoNodes(t, from, memstore.New())
+		n.beside(t)
+		from.failNew = corrupt
+		n.b.Handler = n.after
+		assert.Equal(t, http.StatusOK, n.b.Get("/logout").Code, corrupt)
+		assert.Empty(t, n.atNew("/"), corrupt)
+	}
 }
 
 // TestMigrateBesideCostsNothing: the old store is asked by what signs in or out with an old
