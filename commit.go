@@ -232,6 +232,9 @@ func (q *request) create(plan session.Plan, header bool) error {
 			return errors.Join(err, q.endStored())
 		}
 	}
+	if err := q.endExpired(); err != nil {
+		return err
+	}
 	a := q.attempt()
 	a.SignIn = q.session.Details()
 	k, err := q.kit.keeper.Create(q.r, plan.Record, a)

@@ -57,7 +57,7 @@ type request struct {
 type loaded struct {
 	session session.Session
 	handle  keeper.Handle      // of the stored session
-	left    *keeper.Kept       // what is left of the session that the browser named: it got a new ID or was replaced a moment ago, or its user signed out; nil: nothing
+	left    *left              // of the session that the browser named; nil: nothing
 	adopted *adopted           // what an old cookie named, in a store that is being moved from
 	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
 	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
@@ -72,6 +72,13 @@ type loaded struct {
 	binding
 
 	valuesUser string // who is signed in by the application's own values, as far as that has been followed
+}
+
+// left is what is left of a session: it got a new ID or was replaced a moment ago, or its
+// user signed out, or it has expired.
+type left struct {
+	keeper.Kept
+	next *left // of a further one, if both have expired
 }
 
 // brought is what the browser has sent.
@@ -191,7 +198,8 @@ func (q *request) load(fresh bool) {
 
 func (q *request) readAgain() {
 	before, followed := q.kept(), q.followed()
-	q.left, q.revoked, q.binding = nil, false, binding{offer: q.offer, told: q.told}
+	q.revoked, q.binding = false, binding{offer: q.offer, told: q.told}
+	q.onlyExpired()
 	q.start(&keeper.Kept{}, false)
 	if followed {
 		q.followAgain(before)
@@ -325,6 +333,9 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 	case !q.kit.policy.Live(&k.Record, now):
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
+		if q.kit.site.Shared != nil && k.Cookie != "" { // the other program may still open it
+			q.left = &left{k, q.left}
+		}
 	default:
 		if q.kit.bound != nil && !q.provesDevice(&k) {
 			if !fresh { // what a cache has may be older than the bound cookie
@@ -334,7 +345,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 				return false
 			}
 		}
-		q.left = nil // of another cookie of the same name
+		q.onlyExpired()
 		q.start(&k, q.due(&k, now))
 		return true
 	}
@@ -346,31 +357,53 @@ func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 	switch k.Record.Ended {
 	case store.Renewed:
 		if now.Sub(k.Record.Expires) < lateFor {
-			q.left = &k
+			q.left = &left{Kept: k}
 		}
 	case store.Replaced:
 		if now.Sub(k.Record.Expires) < lateOver {
-			q.left = &k
+			q.left = &left{Kept: k}
 		} else {
 			why.rejected, why.handle = true, k.ID
 		}
 	case store.SignedOut:
 		why.rejected, why.handle = true, k.ID
 		if q.late() == nil {
-			q.left = &k
+			q.left = &left{Kept: k}
 		}
 	case store.Revoked:
 		q.revoked = k.Record.User != ""
 	}
 }
 
+// onlyExpired forgets what another cookie of the same name has left, unless the session is
+// still stored.
+func (q *request) onlyExpired() {
+	if q.left != nil && q.left.Record.Ended != "" {
+		q.left = nil
+	}
+}
+
+// endExpired ends what has expired and is still stored: no cookie of the browser will name
+// it any more, but a copy of the cookie would open it. OnEvent has been told that it expired.
+func (q *request) endExpired() error {
+	for q.left != nil && q.left.Record.Ended == "" {
+		if q.left.ID != q.session.ID() { // else it ends as the session
+			if _, err := q.kit.keeper.End(q.r, q.left.Kept, store.SignedOut); err != nil {
+				return fmt.Errorf("ending an expired session: %w", err)
+			}
+		}
+		q.left = q.left.next
+	}
+	return nil
+}
+
 // late returns what is left of a session that was given a new ID, or replaced by a sign-in, a
 // moment ago: the browser has sent the old one. It is nil if there is none.
 func (q *request) late() *keeper.Kept {
-	if q.left == nil || q.left.Record.Ended == store.SignedOut {
+	if q.left == nil || q.left.Record.Ended == store.SignedOut || q.left.Record.Ended == "" {
 		return nil
 	}
-	return q.left
+	return &q.left.Kept
 }
 
 // replaced reports whether a sign-in has replaced it, so that the browser has the cookie of that.
@@ -585,8 +618,11 @@ func (q *request) reportLeft() {
 // endOld ends what old cookies of the request open beside its session, which ends or is
 // replaced. A process that knows the old store alone may have begun such a session, or
 // brought one back that has moved: without the cookie of this one, the browser would be
-// signed in by it.
+// signed in by it. It ends as well what has expired and is still stored.
 func (q *request) endOld() error {
+	if err := q.endExpired(); err != nil {
+		return err
+	}
 	if q.kit.successor == nil || q.kit.ownMoves || q.bearer { // then one cookie names both
 		return nil
 	}

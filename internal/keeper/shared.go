@@ -22,8 +22,9 @@ type shared struct {
 }
 
 // Load ends a session whose sign-in has ended: the other program does not know of that, and
-// would keep it alive. One that seems to be unused for too long stays: what is known of its
-// use is what the other program lets know.
+// would keep it alive. One that seems to be unused for too long stays, until its user signs
+// out or another session takes its place in the browser: what is known of its use is what the
+// other program lets know.
 func (s shared) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
 	id, record, found, err := s.store.Load(r.Context(), cookie)
 	if err != nil || !found {
@@ -33,6 +34,7 @@ func (s shared) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
 		if _, err := s.store.End(Committing(r), cookie); err != nil { //nolint:contextcheck // a client that goes away does not stop it half-way
 			return Kept{}, fmt.Errorf("ending an expired session: %w", err)
 		}
+		return Kept{Stored: session.Stored{ID: id, Record: record}}, nil // there is nothing left to end
 	}
 	return Kept{Stored: session.Stored{ID: id, Record: record}, Handle: Handle{Cookie: s.store.SignAnew(cookie)}}, nil
 }

@@ -68,6 +68,15 @@ func newApp(store sessions.Store, config sessionkit.Config) http.Handler {
 	})
 	ok("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
 	ok("/logout", sessionkit.Logout)
+	ok("/logout-set", func(c *gin.Context) {
+		sessionkit.Logout(c)
+		counter.Set(c, 1)
+	})
+	ok("/logout-late", func(c *gin.Context) {
+		c.JSON(http.StatusOK, "ok")
+		c.Writer.Flush()
+		sessionkit.Logout(c)
+	})
 	ok("/renew", sessionkit.Renew)
 	ok("/add", func(c *gin.Context) {
 		_, _ = cart.Update(c, func(items []item) []item { return append(items, item{c.Query("item"), 1}) })

@@ -3,6 +3,7 @@ package expresslive_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,71 @@ func TestSignInAfterASignIn(t *testing.T) {
 		b.get("/gin/renew")
 		m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), longAgo))
 		assert.Equal(t, "null", b.get("/gin/me"), "also if this side has given it a new ID")
+	})
+}
+
+// TestExpiredSessionEnds: a session that seems to be unused for too long stays if it is read,
+// and ends with what takes its cookie from the browser. A copy of the cookie opens it no more.
+func TestExpiredSessionEnds(t *testing.T) {
+	const unused = 23*time.Hour + 30*time.Minute // of the day that it lives an hour is left
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		expired := func() *browser {
+			b := s.browser(t)
+			b.get("/gin/login", "user", "ada")
+			m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), unused))
+			return b
+		}
+		for name, query := range map[string][]string{
+			"sign-out":                   {"/gin/logout"},
+			"sign-in":                    {"/gin/login", "user", "ada"},
+			"sign-in of another user":    {"/gin/login", "user", "bob"},
+			"sign-in by value":           {"/gin/sign-in-by-value", "user", "ada"},
+			"a visitor's value":          {"/gin/set", "name", "a", "value", "1"},
+			"sign-out, and a value then": {"/gin/logout-set"},
+			"sign-out in a stream":       {"/gin/logout-late"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b := expired()
+				sid, copied := b.sid(), b.fork()
+				before := m.read(t, sid)
+				for range 2 {
+					assert.Equal(t, "null", b.get("/gin/me"))
+				}
+				assert.Equal(t, before, m.read(t, sid), "to read it leaves it")
+				b.get(query[0], query[1:]...)
+				assert.Empty(t, m.read(t, sid))
+				for _, side := range []string{"/node", "/gin"} {
+					assert.Equal(t, "null", copied.get(side+"/me"))
+				}
+			})
+		}
+		for _, path := range []string{"/gin/logout", "/gin/login"} {
+			t.Run(path+", beside another session", func(t *testing.T) {
+				b, other := s.browser(t), expired()
+				b.get("/gin/login", "user", "ada")
+				sid := b.sid()
+				at, err := url.Parse(s.url)
+				require.NoError(t, err)
+				b.http.Jar.SetCookies(at, []*http.Cookie{{Name: "connect.sid", Value: other.cookie(), Path: "/gin"}}) // it comes first
+				assert.Equal(t, `"ada"`, b.get("/gin/me"))
+				assert.NotEmpty(t, m.read(t, other.sid()))
+				b.get(path, "user", "ada")
+				assert.Empty(t, m.read(t, other.sid()))
+				assert.Empty(t, m.read(t, sid))
+			})
+		}
+		t.Run("the store fails", func(t *testing.T) {
+			cookie := expired().cookie()
+			res := inside(t, newStore(m), cookie, func(c *gin.Context) {
+				_, signedIn := sessionkit.User(c)
+				assert.False(t, signedIn)
+				m.close()
+				sessionkit.Logout(c)
+			})
+			assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+			assert.Empty(t, res.Cookies(), "the browser may try again")
+		})
 	})
 }
 
