@@ -187,6 +187,26 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// without returns the text of a document, which has been parsed, without the members of
+// these names. The others stay as they stand.
+func without(text string, names ...string) string {
+	d := json.NewDecoder(strings.NewReader(text))
+	_, _ = d.Token() // the brace
+	var members []string
+	for d.More() {
+		begins := d.InputOffset()
+		name, _ := d.Token()
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return text
+		}
+		if name, _ := name.(string); !slices.Contains(names, name) {
+			members = append(members, strings.TrimLeft(text[begins:d.InputOffset()], ", \t\r\n"))
+		}
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
 // texts returns the values, each as its text.
 func (d document) texts() map[string]string {
 	texts := make(map[string]string, len(d.members))

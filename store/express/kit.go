@@ -142,19 +142,17 @@ func (s *Store) load(ctx context.Context, sid string) (store.Record, bool, error
 	r := d.record(s.config, left)
 	r.Name = s.config.Cookie.Name
 	if d.isStale(s.config, r.User) {
-		s.forget(ctx, sid, d)
+		s.forget(ctx, sid, text)
 	}
 	return r, true, nil
 }
 
 // forget drops what a document says of a sign-in by this side that is over, so that nobody
-// takes it for a later one of the same user. If that fails, the next load tries again.
-func (s *Store) forget(ctx context.Context, sid string, d document) {
-	name := s.config.User.Name
-	_, _ = s.backend.change(ctx, sid, edit{
-		drop: []string{ownName, signin.Name},
-		only: &member{name, string(d.members[name])}, // Node may just sign somebody in
-	})
+// takes it for a later one of the same user. Node may just sign somebody in, so a document
+// that has changed stays; then, or if it fails, the next load tries again. It is no edit, which
+// PostgreSQL cannot make in a document with \u0000.
+func (s *Store) forget(ctx context.Context, sid string, text []byte) {
+	_ = s.backend.swap(ctx, sid, string(text), without(string(text), ownName, signin.Name))
 }
 
 // create stores a new session and returns its ID.

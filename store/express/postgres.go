@@ -15,8 +15,8 @@ import (
 // postgresBackend keeps documents in the table of connect-pg-simple. What is in the
 // column expire is compared and set by the server, in the time zone of the connection.
 type postgresBackend struct {
-	db                                                     *sql.DB
-	loading, creating, touching, changing, moving, removal string
+	db                                                               *sql.DB
+	loading, creating, touching, changing, moving, swapping, removal string
 }
 
 func newPostgres(db *sql.DB, c Config) *postgresBackend {
@@ -50,6 +50,7 @@ func newPostgres(db *sql.DB, c Config) *postgresBackend {
 		touching: `UPDATE ` + table + ` SET expire = to_timestamp(ceil(extract(epoch FROM now()) + $2::float8)) WHERE sid = $1 AND expire >= now()`,
 		changing: change(``),
 		moving:   change(`sid = $8, `),
+		swapping: `UPDATE ` + table + ` SET sess = $3::json WHERE sid = $1 AND expire >= now() AND sess::text = $2`,
 		removal:  `DELETE FROM ` + table + ` WHERE sid = $1 AND expire >= now()`,
 	}
 }
@@ -120,6 +121,11 @@ func (b *postgresBackend) change(ctx context.Context, sid string, e edit) (chang
 		return changed{}, fmt.Errorf("%w: it was changed while this was found out", store.ErrCorrupt)
 	}
 	return changed{found: true, conflict: true, raw: string(d.members[e.only.name])}, nil
+}
+
+func (b *postgresBackend) swap(ctx context.Context, sid, text, next string) error {
+	_, err := b.exec(ctx, b.swapping, sid, text, next)
+	return err
 }
 
 func (b *postgresBackend) move(ctx context.Context, sid, newSID string, e edit) (bool, error) {

@@ -24,6 +24,9 @@ type backend interface {
 	// change makes an edit, value by value. It creates nothing.
 	change(ctx context.Context, sid string, e edit) (changed, error)
 
+	// swap stores a document in place of another one, if that still stands.
+	swap(ctx context.Context, sid, text, next string) error
+
 	// move gives a document another ID, with an edit. It reports false if it is not there.
 	move(ctx context.Context, sid, newSID string, e edit) (bool, error)
 
@@ -123,6 +126,10 @@ func (b *redisBackend) edit(ctx context.Context, sid, text string, e edit) (chan
 	return changed{found: true}, nil
 }
 
+func (b *redisBackend) swap(ctx context.Context, sid, text, next string) error {
+	return swapScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{text, next}).Error()
+}
+
 // mostMoves bounds how often a move begins again because the document was changed
 // meanwhile.
 const mostMoves = 100
@@ -161,6 +168,13 @@ func (b *redisBackend) remove(ctx context.Context, sid string) (bool, error) {
 var removeScript = rueidis.NewLuaScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
+`)
+
+// swapScript stores a document in place of the given one, unless another one stands
+// there, or none.
+var swapScript = rueidis.NewLuaScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') end
+return 0
 `)
 
 // editScript makes an edit. It does not decode and encode the document: Lua knows no

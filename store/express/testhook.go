@@ -34,6 +34,14 @@ func (kit) Parse(text []byte) (texts, members map[string]string, err error) {
 // MemberOf returns the JSON that stands for the text of a value.
 func (kit) MemberOf(name, text string) (string, error) { return memberOf(name, text) }
 
+// Without returns a document without the members of these names.
+func (kit) Without(text string, names ...string) string { return without(text, names...) }
+
+// Swap stores a document in place of another one.
+func (k kit) Swap(ctx context.Context, sid, text, next string) error {
+	return k.s.backend.swap(ctx, sid, text, next)
+}
+
 // Edit has the store change a document, past all that is checked before.
 func (k kit) Edit(ctx context.Context, sid string, set map[string]string, drop []string) (found bool, err error) {
 	var e edit

@@ -13,6 +13,8 @@ type internals interface {
 	Lost() []string
 	Parse(text []byte) (texts, members map[string]string, err error)
 	MemberOf(name, text string) (string, error)
+	Without(text string, names ...string) string
+	Swap(ctx context.Context, sid, text, next string) error
 	Edit(ctx context.Context, sid string, set map[string]string, drop []string) (found bool, err error)
 }
 

@@ -152,6 +152,15 @@ func TestSignInAfterASignIn(t *testing.T) {
 				assert.Equal(t, `"bob"`, b.get("/gin/me"))
 				b.get("/node/set", "name", "userId", "value", `"ada"`)
 			},
+			"another user between them, and a value that PostgreSQL does not read": func(b *browser) {
+				b.get("/node/set", "name", "x", "value", `"\u0000"`)
+				m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), longAgo))
+				b.get("/node/set", "name", "userId", "value", `"bob"`)
+				before := m.read(t, b.sid())
+				assert.Equal(t, `"bob"`, b.get("/gin/me"))
+				assert.Less(t, len(m.read(t, b.sid())), len(before))
+				b.get("/node/set", "name", "userId", "value", `"ada"`)
+			},
 			"a new ID with the values of the old": func(b *browser) {
 				b.get("/node/renew")
 				assert.Contains(t, m.read(t, b.sid()), signin.Name)
@@ -178,6 +187,22 @@ func TestSignInAfterASignIn(t *testing.T) {
 		b.get("/gin/renew")
 		m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), longAgo))
 		assert.Equal(t, "null", b.get("/gin/me"), "also if this side has given it a new ID")
+	})
+}
+
+// TestSwap: a document is exchanged if nobody has changed it meanwhile, and lives no longer.
+func TestSwap(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		const text, next = `{"cookie":{},"a":"\u0000"}`, `{"cookie":{}, "b" : "\ud800"}`
+		m.write(t, "x", text)
+		require.NoError(t, of(s).Swap(t.Context(), "x", `{"cookie":{},"a":1}`, next))
+		assert.Equal(t, text, m.read(t, "x"))
+		require.NoError(t, of(s).Swap(t.Context(), "x", text, next))
+		assert.Equal(t, next, m.read(t, "x"))
+		assert.InDelta(t, time.Hour.Seconds(), m.left(t, "x").Seconds(), 3)
+		require.NoError(t, of(s).Swap(t.Context(), "none", text, next))
+		assert.Empty(t, m.read(t, "none"))
 	})
 }
 
