@@ -71,6 +71,7 @@ func TestSizeWithoutMemoryUsage(t *testing.T) {
 	assert.True(t, found)
 	_, err = b.Update(t.Context(), newID(1), store.Change{Set: map[string]string{"c": `1`}, MaxBytes: 12})
 	require.ErrorIs(t, err, store.ErrTooLarge)
+	assert.Equal(t, "1", command(t, server, "ACL", "LOG"), "nothing else is denied")
 }
 
 // TestPermissionsInACluster does so with each way in which a client learns of the nodes, and

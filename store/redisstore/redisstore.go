@@ -40,12 +40,13 @@
 // # What a client must be
 //
 // The user needs the permissions for EVAL, EVALSHA, EXISTS, DEL, HGETALL, ZRANGE, ZREM,
-// HMGET, HGET, and what the scripts call: HSET, HDEL, HKEYS, HSTRLEN, MEMORY USAGE,
-// RENAMENX, PEXPIRE, PTTL, TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also ROLE, SCAN and ZCOUNT;
+// HMGET, HGET, and what the scripts call: HSET, HDEL, MEMORY USAGE, RENAMENX, PEXPIRE, PTTL,
+// TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also ROLE, SCAN and ZCOUNT;
 // for the cache also CLIENT TRACKING, PING, GET, GETEX and SET; for Config.Replicas also
 // WAIT; in a Cluster also ASKING, CLUSTER SLOTS and, for clients that prefer it, as they do
 // on Redis 8, CLUSTER SHARDS. A client that sends reads to replicas (SendToReplicas) reads
-// what a replica knows: a session just made may be missing there.
+// what a replica knows: a session just made may be missing there. Without MEMORY USAGE
+// everything works, but each change reads the whole session, and the server logs a denial.
 //
 // # Failover
 //
