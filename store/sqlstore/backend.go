@@ -125,8 +125,13 @@ func (b *sqlBackend) changeMeasured(ctx context.Context, id string, c store.Chan
 		if err := c.Fits(r.Values); err != nil {
 			return err
 		}
-		_, err := tx.StmtContext(ctx, b.update).ExecContext(ctx, //nolint:sqlclosecheck // the transaction closes it
+		result, err := tx.StmtContext(ctx, b.update).ExecContext(ctx, //nolint:sqlclosecheck // the transaction closes it
 			patch, c.Seen.UnixMilli(), c.Expires.UnixMilli(), id, time.Now().UnixMilli(), int64(unbounded))
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		outcome.Found = n == 1 // it may have expired meanwhile
 		return err
 	})
 	return outcome, err
