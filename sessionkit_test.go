@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -657,6 +659,63 @@ func TestTooLarge(t *testing.T) {
 	require.Len(t, errs, 1)
 	assert.ErrorIs(t, errs[0], store.ErrTooLarge)
 	assert.Equal(t, "small", b.Get("/").Body.String())
+}
+
+// TestFullSession: where the values leave no room, people still sign in and confirm, and what
+// makes the session no larger is saved.
+func TestFullSession(t *testing.T) {
+	for name, test := range map[string]struct {
+		user string
+		act  gin.HandlerFunc
+		want string
+	}{
+		"sign-in": {"", kittest.SignIn("42"), "3, 42"},
+		"sign-in, and another life": {"", func(c *gin.Context) {
+			sessions.Default(c).Options(sessions.Options{MaxAge: 1e6})
+			kittest.SignIn("42")(c)
+		}, "3, 42"},
+		"confirmation": {"42", func(c *gin.Context) { sessionkit.Confirm(c) }, "3, 42"},
+		"change":       {"42", kittest.Increment, "4, 42"},
+		"a visitor's change after the header, on a new day": {"", func(c *gin.Context) { c.Writer.WriteHeaderNow(); kittest.Increment(c) }, "4, "},
+		"a change at once after the header, on a new day": {"", func(c *gin.Context) {
+			c.Writer.WriteHeaderNow()
+			_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+			assert.NoError(t, err)
+		}, "4, "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstore.New(memstore.Config{Store: store.Config{MaxBytes: 1000}})
+				defer func() { assert.NoError(t, s.Close()) }()
+				a := kittest.NewSite(s, sessionkit.Config{VisitorFor: 30 * 24 * time.Hour})
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/fill", func(c *gin.Context) {
+					kittest.Count.Set(c, 3)
+					kittest.Name.Set(c, strings.Repeat("x", 1000-len("count3name")-len(`""`)))
+				})
+				a.On("/grow", func(c *gin.Context) { kittest.Count.Set(c, 10) })
+				a.On("/act", test.act)
+				a.On("/", func(c *gin.Context) {
+					n, _ := kittest.Count.Get(c)
+					user, _ := sessionkit.User(c)
+					c.String(http.StatusOK, "%d, %s", n, user)
+				})
+				b := kittest.NewBrowser(t, a)
+				if test.user != "" {
+					b.Get("/login")
+				}
+				require.Equal(t, http.StatusOK, b.Get("/fill").Code)
+				if test.user == "" {
+					time.Sleep(25 * time.Hour)
+				}
+				b.Get("/act")
+				assert.Empty(t, a.Errors())
+				assert.Equal(t, test.want, b.Get("/").Body.String())
+				assert.Equal(t, http.StatusServiceUnavailable, b.Get("/grow").Code)
+				require.Len(t, a.Errors(), 1)
+			})
+		})
+	}
 }
 
 // TestOptionsEndAtOnce: what follows the sign-out is in another session, as after

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 	tokens "github.com/gin-sessionkit/sessionkit/internal/token"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 var (
@@ -47,7 +49,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// MaxBytes bounds the names and values of one session together, also if many
-	// requests add to it at the same time. Default: 1 MiB.
+	// requests add to it at the same time. What sessionkit itself notes of the sign-in
+	// and the cookie does not count. Default: 1 MiB.
 	MaxBytes int
 }
 
@@ -148,7 +151,7 @@ func (s *Store) open(ctx context.Context, name, token string, fresh bool) (id st
 // create stores a new session and returns its token and its ID, and the boundaries
 // of its user as they stand after that.
 func (s *Store) create(ctx context.Context, r Record) (token, id string, b boundaries, err error) {
-	if err := s.fits(nil, r.Values, nil); err != nil {
+	if _, err := s.fits(nil, r.Values, nil); err != nil {
 		return "", "", b, err
 	}
 	token = newToken(r)
@@ -174,11 +177,12 @@ func (s *Store) create(ctx context.Context, r Record) (token, id string, b bound
 
 // update applies a change to a session that was loaded as held.
 func (s *Store) update(ctx context.Context, id string, held Record, c Change) (Outcome, error) {
-	if err := s.fits(held.Values, c.Set, c.Delete); err != nil {
+	most, err := s.fits(held.Values, c.Set, c.Delete)
+	if err != nil {
 		return Outcome{}, err
 	}
 	if len(c.Set) > 0 { // others may have added to it since
-		c.MaxBytes = s.config.MaxBytes
+		c.MaxBytes = most
 	}
 	return s.apply(ctx, id, c)
 }
@@ -194,7 +198,8 @@ func (s *Store) apply(ctx context.Context, id string, c Change) (Outcome, error)
 // rotate moves a session that was loaded as held to a new token. The boundaries are
 // those of its user, or that of everyone if there is none, as they stand after that.
 func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, b boundaries, found bool, err error) {
-	if err := s.fits(held.Values, r.Values, drop); err != nil {
+	most, err := s.fits(held.Values, r.Values, drop)
+	if err != nil {
 		return "", "", b, false, err
 	}
 	token = newToken(r)
@@ -206,7 +211,7 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 	}
 	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
 	if len(r.Values) > 0 { // as in update
-		m.MaxBytes = s.config.MaxBytes
+		m.MaxBytes = most
 	}
 	ids := boundaryIDs(r.User, r.Name)
 	peeked := ids[:]
@@ -297,10 +302,24 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 
 // fits judges the size of a session whose values, as they were loaded, are overlaid with
 // set, less drop. It saves asking the backend, which judges what stands, and is all there
-// is over one that ignores the bound.
-func (s *Store) fits(values, set map[string]string, drop []string) error {
-	return wrap("saving a session", fits(values, set, drop, s.config.MaxBytes))
+// is over one that ignores the bound. most is how many bytes the values may take.
+func (s *Store) fits(values, set map[string]string, drop []string) (most int, err error) {
+	most = s.config.MaxBytes
+	for _, name := range uncounted {
+		text, there := set[name]
+		if !there && !slices.Contains(drop, name) {
+			text, there = values[name]
+		}
+		if there {
+			most += len(name) + len(text)
+		}
+	}
+	return most, wrap("saving a session", fits(values, set, drop, most))
 }
+
+// uncounted are the names of values for which a full session has room: small ones, without
+// which nobody could sign in there, and a change that makes it no larger could fail.
+var uncounted = [...]string{SignInValue, value.CookieDue, value.MaxAge, value.Until}
 
 // Close ends the watches and stops what the backend runs by itself. The store must
 // not be used after.

@@ -82,3 +82,24 @@ func TestSizeAgainstParallelRequests(t *testing.T) {
 		})
 	}
 }
+
+// TestSignInToAFullSession: a visitor whose session has no room signs in, confirms that and
+// gets a new ID, and what the application stores is bounded as before.
+func TestSignInToAFullSession(t *testing.T) {
+	each(t, func(t *testing.T, p pair) {
+		a := newSite(t, p[0], sessionkit.Config{})
+		a.POST("/fill", func(c *gin.Context) {
+			sessionkit.NewKey[string]("fill").Set(c, strings.Repeat("x", 1<<20-len(`fill""`)))
+		})
+		b := a.browser()
+		for _, path := range []string{"/fill", "/login?user=42", "/confirm", "/renew"} {
+			b.post(path)
+			assert.Empty(t, a.errors(), path)
+			assert.Equal(t, http.StatusServiceUnavailable, b.do(http.MethodPost, "/visit").Code, "after %s", path)
+			errs := a.errors()
+			require.Len(t, errs, 1)
+			require.ErrorIs(t, errs[0], store.ErrTooLarge)
+		}
+		assert.Equal(t, "42", b.get("/"))
+	})
+}
