@@ -305,6 +305,9 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 // is over one that ignores the bound. most is how many bytes the values may take.
 func (s *Store) fits(values, set map[string]string, drop []string) (most int, err error) {
 	most = s.config.MaxBytes
+	if fits(values, set, drop, most) == nil {
+		return most, nil
+	}
 	for _, name := range uncounted {
 		text, there := set[name]
 		if !there && !slices.Contains(drop, name) {
