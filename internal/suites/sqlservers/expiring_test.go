@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -55,24 +56,26 @@ func (s slowStmt) Query(args []driver.Value) (driver.Rows, error) {
 // TestChangeOfASessionThatExpiresMeanwhile: a change that has to be measured takes several
 // statements. If the session expires between them, it is not reported as changed.
 func TestChangeOfASessionThatExpiresMeanwhile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "sessions.db") + "?_pragma=busy_timeout(1000)"
-	var until time.Time
-	db := sql.OpenDB(slow{openSQLite(t, file).Driver(), file, func(statement string) {
-		if strings.HasPrefix(strings.TrimSpace(statement), "SELECT") {
-			time.Sleep(time.Until(until))
-		}
-	}})
-	defer func() { assert.NoError(t, db.Close()) }()
-	b, _ := newBackend(t, db)
-	id, r := newID(), record("", map[string]string{"a": `"123"`})
-	r.Expires = time.Now().Add(time.Second)
-	_, err := b.Create(t.Context(), id, r)
-	require.NoError(t, err)
-	until = r.Expires.Add(10 * time.Millisecond)
-	outcome, err := b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `"456"`}, MaxBytes: 8})
-	require.NoError(t, err)
-	assert.False(t, outcome.Found)
-	after, _, err := b.Load(t.Context(), id)
-	require.NoError(t, err)
-	assert.Equal(t, r.Values, after.Values)
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "sessions.db") + "?_pragma=busy_timeout(1000)"
+		var until time.Time
+		db := sql.OpenDB(slow{openSQLite(t, file).Driver(), file, func(statement string) {
+			if strings.HasPrefix(strings.TrimSpace(statement), "SELECT") {
+				time.Sleep(time.Until(until))
+			}
+		}})
+		defer func() { assert.NoError(t, db.Close()) }()
+		b, _ := newBackend(t, db)
+		id, r := newID(), record("", map[string]string{"a": `"123"`})
+		r.Expires = time.Now().Add(time.Second)
+		_, err := b.Create(t.Context(), id, r)
+		require.NoError(t, err)
+		until = r.Expires.Add(10 * time.Millisecond)
+		outcome, err := b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `"456"`}, MaxBytes: 8})
+		require.NoError(t, err)
+		assert.False(t, outcome.Found)
+		after, _, err := b.Load(t.Context(), id)
+		require.NoError(t, err)
+		assert.Equal(t, r.Values, after.Values)
+	})
 }
