@@ -2,11 +2,8 @@ package main_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -30,16 +27,10 @@ import (
 // startChromium starts the browser that all tests share. Each has profiles of its
 // own in it.
 var startChromium = sync.OnceValues(func() (context.Context, error) {
-	server := httptest.NewTLSServer(nil) // for the certificate that all such servers have
-	certificate := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
-	server.Close()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(certificate[:])),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
 		chromedp.Flag("lang", "en-US"))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
+	for flag, v := range testserver.ChromiumFlags() {
+		options = append(options, chromedp.Flag(flag, v))
 	}
 	ctx, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(ctx)

@@ -3,13 +3,10 @@ package howto_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -35,17 +32,11 @@ const patience = 30 * time.Second
 // startChromium starts the browser that all tests share. Each has a profile of its own
 // in it. The names under example.com are this machine's.
 var startChromium = sync.OnceValues(func() (context.Context, error) {
-	server := httptest.NewTLSServer(nil) // for the certificate that all such servers have
-	certificate := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
-	server.Close()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(certificate[:])),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
 		chromedp.Flag("host-resolver-rules", "MAP *.example.com 127.0.0.1"),
 		chromedp.Flag("lang", "en-US"))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
+	for flag, v := range testserver.ChromiumFlags() {
+		options = append(options, chromedp.Flag(flag, v))
 	}
 	ctx, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(ctx)

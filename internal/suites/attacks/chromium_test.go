@@ -2,10 +2,6 @@ package attacks_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -20,16 +16,10 @@ import (
 func newChromium(t *testing.T) context.Context {
 	t.Helper()
 	testserver.Chromium(t)
-	server := httptest.NewTLSServer(nil) // for the certificate that all such servers have
-	certificate := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
-	server.Close()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(certificate[:])),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
 		chromedp.Flag("host-resolver-rules", "MAP *.example.com 127.0.0.1"))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
+	for flag, v := range testserver.ChromiumFlags() {
+		options = append(options, chromedp.Flag(flag, v))
 	}
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)

@@ -2,13 +2,10 @@ package devicebound_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -56,16 +53,11 @@ func newChromium(t *testing.T, site string) *chromium {
 // start starts the browser, with the profile that it had.
 func (b *chromium) start() {
 	b.t.Helper()
-	server := httptest.NewTLSServer(nil) // for the certificate that all such servers have
-	certificate := sha256.Sum256(server.Certificate().RawSubjectPublicKeyInfo)
-	server.Close()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.DisableGPU, chromedp.UserDataDir(b.dir),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("enable-features", "DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"),
-		chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(certificate[:])))
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
+		chromedp.UserDataDir(b.dir),
+		chromedp.Flag("enable-features", "DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting"))
+	for flag, v := range testserver.ChromiumFlags() {
+		options = append(options, chromedp.Flag(flag, v))
 	}
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(allocator, chromedp.WithListener(b.hear))

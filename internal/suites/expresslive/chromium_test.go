@@ -2,7 +2,6 @@ package expresslive_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -25,9 +24,9 @@ type tab struct {
 func newTab(t *testing.T, site string) *tab {
 	t.Helper()
 	testserver.Chromium(t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.DisableGPU)
-	if os.Getuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // it refuses to run otherwise
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"))
+	for flag, v := range testserver.ChromiumFlags() {
+		options = append(options, chromedp.Flag(flag, v))
 	}
 	ctx, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stopAllocator)
