@@ -2,12 +2,10 @@ package sessionkit
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"path"
-	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -15,7 +13,6 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/address"
 	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
-	"github.com/gin-sessionkit/sessionkit/internal/response"
 )
 
 // GuardConfig adjusts [RequireSession].
@@ -299,97 +296,4 @@ func ownPage(c *gin.Context, page string) string {
 		return ""
 	}
 	return u.RequestURI()
-}
-
-// NextURL returns where to go after signing in: the next parameter of the query or
-// the form if it is an address within this site, of up to 8 kB, else fallback. It is
-// never the address of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601). As
-// c.PostForm does, it must not be called by several goroutines at the same time.
-func NextURL(c *gin.Context, fallback string) string {
-	for _, parameter := range []func(string) string{c.Query, c.PostForm} {
-		if next := parameter("next"); address.IsLocalURL(next) {
-			keepNext(c, next)
-			return next
-		}
-	}
-	return fallback
-}
-
-// keepNext notes an address that [http.Redirect] would change, as it removes what
-// looks superfluous in a path: the browser is to be sent to where it was.
-func keepNext(c *gin.Context, next string) {
-	q := findRequest(c)
-	if q == nil || address.RedirectTo(next) == next {
-		return
-	}
-	q.lock()
-	defer q.unlock(c)
-	q.returnTo = &next
-}
-
-// keepLocation undoes that change.
-func (q *request) keepLocation() {
-	if q.returnTo == nil {
-		return
-	}
-	if header := q.writer.Header(); header.Get("Location") == address.RedirectTo(*q.returnTo) {
-		header.Set("Location", address.EscapeNonASCII(*q.returnTo))
-	}
-}
-
-// Problem is an answer that the middleware gives in place of the handler's.
-// Programs get it as a problem document (RFC 9457), and people as a page: see
-// Config.ErrorPage.
-type Problem struct {
-	Title  string `json:"title"`  // such as "Service Unavailable"
-	Status int    `json:"status"` // 401, 403, 500 or 503; 409 where Inertia is sent to LoginURL
-	Detail string `json:"detail"` // a sentence or two for the user
-	Reason string `json:"reason"` // a [Denial], "cross-origin", or "error" for a mistake of the program
-}
-
-// retryAfter is how many seconds a client should wait when the store fails.
-const retryAfter = 5
-
-func newProblem(status int, reason, detail string) Problem {
-	return Problem{Title: http.StatusText(status), Status: status, Detail: detail, Reason: reason}
-}
-
-func unavailable(detail string) Problem {
-	return newProblem(http.StatusServiceUnavailable, string(Unavailable), detail+" Try again in a few seconds.")
-}
-
-// answer answers a request in place of its handler: with a page if it asks for one,
-// else with a problem document.
-func (q *request) answer(c *gin.Context, p Problem) {
-	header := c.Writer.Header()
-	response.NoStore(header)
-	header.Set("X-Content-Type-Options", "nosniff")
-	if p.Status == http.StatusServiceUnavailable {
-		header.Set("Retry-After", strconv.Itoa(retryAfter))
-	}
-	switch {
-	case q.bearer || !client.WantsPage(c.Request):
-		writeProblem(c, p)
-	case q.kit.ErrorPage == nil:
-		response.WritePage(c, p.Status, p.Title, p.Detail)
-	default:
-		q.errorPage(c, p)
-	}
-}
-
-// errorPage has the application write the page. If it writes none, also because it
-// panics, there is the default one.
-func (q *request) errorPage(c *gin.Context, p Problem) {
-	defer func() {
-		if !c.Writer.Written() {
-			response.WritePage(c, p.Status, p.Title, p.Detail)
-		}
-	}()
-	c.Status(p.Status)
-	q.kit.ErrorPage(c, p)
-}
-
-func writeProblem(c *gin.Context, p Problem) {
-	body, _ := json.Marshal(p) // strings and an int encode
-	c.Data(p.Status, "application/problem+json", append(body, '\n'))
 }

@@ -1,0 +1,72 @@
+package sessionkit
+
+import "github.com/gin-sessionkit/sessionkit/internal/keeper"
+
+// finish ends the request's part in the session. A handler that panicked saves
+// nothing.
+func (q *request) finish(panicking bool) {
+	passed := false
+	defer func() { q.close(passed) }()
+	q.pass(panicking)
+	passed = true
+}
+
+// pass ends a pass through the handlers.
+func (q *request) pass(panicking bool) {
+	if panicking {
+		defer q.writer.Abandon()
+		q.lock()
+		defer q.unlock(q.c) // also where a store panics
+		q.discard()
+		return
+	}
+	q.writer.Finish()
+}
+
+// close notes that the request has ended, and ends the watch that [Done] has begun. What
+// was changed since the last commit, by OnEvent or in a goroutine, is saved before, unless
+// that commit has panicked.
+func (q *request) close(passed bool) {
+	var stop func()
+	defer func() {
+		if stop != nil { // what begins to watch from here on stops by itself
+			stop()
+		}
+	}()
+	q.lock()
+	defer q.unlock(q.c)
+	defer func() { q.closed = true }() // also where a store panics
+	if q.loaded == nil {
+		return
+	}
+	defer q.unlist() // also then: gin gives the context to another client's request
+	if q.watched != nil {
+		stop = q.watched.stop
+	}
+	if passed && q.entry.Listed() && !q.panicked && q.writer.Failed == nil {
+		_ = q.commit(false) // it is reported
+	}
+}
+
+// discard forgets what the request changed, as its handlers have panicked. They have not
+// used the session, and what answers for them is shown whether or not it can be read.
+func (q *request) discard() {
+	q.panicked = true
+	if q.loaded == nil {
+		return
+	}
+	q.bad, q.clearing = nil, false
+	q.undoEarly(q.kept())
+	q.asked = true
+	defer func() { _ = recover() }() // Config.UserOf may be what has panicked
+	q.forget()
+}
+
+// forget goes on with the session as it is stored.
+func (q *request) forget() {
+	q.view = nil
+	if q.session.Discard(); q.session.ID() == "" {
+		q.handle = keeper.Handle{}
+	}
+	q.agree()
+}
