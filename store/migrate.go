@@ -11,6 +11,7 @@ import (
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
 
+	"github.com/gin-sessionkit/sessionkit/internal/gorilla"
 	"github.com/gin-sessionkit/sessionkit/internal/storeerr"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
@@ -73,8 +74,8 @@ import (
 // Once the old sessions have expired, remove Migrate. It panics if to is not a store
 // of this module.
 func Migrate(from, to sessions.Store, oldName string, user ...func(values map[any]any) string) sessions.Store {
-	own, ok := to.(interface{ own() *Store })
-	if _, twice := to.(*migrating); !ok || twice {
+	own := ownStore(to)
+	if own == nil {
 		panic(fmt.Sprintf("store: Migrate to a %T: it must be a store of sessionkit, such as redisstore.New(client)", to))
 	}
 	switch {
@@ -83,19 +84,26 @@ func Migrate(from, to sessions.Store, oldName string, user ...func(values map[an
 	case from == nil:
 		panic("store: Migrate needs the store that the sessions move from")
 	}
-	m := &migrating{Store: own.own(), from: from, oldName: oldName}
+	m := &migrating{Store: own, from: from, oldName: oldName}
 	m.successor.Store(true)
-	source, ok := from.(interface{ own() *Store })
-	if _, twice := from.(*migrating); ok && !twice && len(user) == 0 {
-		m.source = source.own()
-	}
-	for _, f := range user {
-		m.user = f
+	if len(user) == 1 {
+		m.user = user[0]
+	} else {
+		m.source = ownStore(from)
 	}
 	return m
 }
 
-// own is also that of a type in which a Store is embedded.
+// ownStore returns the Store that s is, or that it embeds; nil: none, or one that is itself
+// being moved to, whose sessions may be in yet another.
+func ownStore(s sessions.Store) *Store {
+	own, ok := s.(interface{ own() *Store })
+	if _, chained := s.(*migrating); !ok || chained {
+		return nil
+	}
+	return own.own()
+}
+
 func (s *Store) own() *Store { return s }
 
 // migrating is a store that takes over the sessions of another one.
@@ -269,7 +277,7 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	if o.isOwn {
 		return o.readOwn(r.Context())
 	}
-	session, err := o.open(r)
+	session, err := gorilla.Open(o.m.from, r, o.m.oldName, o.cookie)
 	inCookie := session == nil || session.ID == ""
 	switch {
 	case err != nil && (storeerr.Gone(err) || storeerr.Undecodable(err) && inCookie):
@@ -278,7 +286,7 @@ func (o *moving) read(r *http.Request) (bool, error) {
 		return false, fmt.Errorf("store: reading a session of the old store: %T: %w: %w", o.m.from, ErrCorrupt, err)
 	case err != nil:
 		return false, fmt.Errorf("store: reading a session of the old store: %T: %w", o.m.from, err)
-	case session == nil || session.IsNew:
+	case session.IsNew:
 		return false, nil
 	}
 	o.session = session
@@ -330,25 +338,6 @@ func (o *moving) known(session *gsessions.Session) (r Record, ok bool) {
 		return Record{}, false
 	}
 	return old.Record(session)
-}
-
-// open has the old store read the session. A type that the application gave to gob
-// may panic on what it is to decode.
-func (o *moving) open(r *http.Request) (session *gsessions.Session, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			session, err = nil, fmt.Errorf("panic: %v", v)
-		}
-	}()
-	return o.m.from.New(o.only(r), o.m.oldName)
-}
-
-// only returns the request with the old cookie and no other, which stores may look
-// at also when they save.
-func (o *moving) only(r *http.Request) *http.Request {
-	only := r.WithContext(r.Context())
-	only.Header = http.Header{"Cookie": {o.m.oldName + "=" + o.cookie}}
-	return only
 }
 
 // Get is [Store.Get], of the old store's sessions also.

@@ -13,6 +13,8 @@ import (
 
 	gsessions "github.com/gorilla/sessions"
 
+	"github.com/gin-sessionkit/sessionkit/internal/address"
+	"github.com/gin-sessionkit/sessionkit/internal/gorilla"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
@@ -394,8 +396,8 @@ func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
 	}
 	clear(o.session.Values)
 	o.session.Options = o.dropped()
-	header := headerOnly{}
-	if err := o.m.from.Save(o.only(r).WithContext(ctx), header, o.session); err != nil && !ended {
+	header := address.HeaderOnly{}
+	if err := o.m.from.Save(gorilla.Only(r.WithContext(ctx), o.m.oldName, o.cookie), header, o.session); err != nil && !ended {
 		return fmt.Errorf("store: ending a session of the old store: %T: %w", o.m.from, err)
 	}
 	o.retired = header.Header()["Set-Cookie"]
@@ -415,9 +417,7 @@ func (o *moving) dropped() *gsessions.Options {
 // endKnown ends the session in the old store, and reports whether there was one. known is
 // false, and nothing has been done, if the old store cannot tell.
 func (o *moving) endKnown(ctx context.Context) (ended, known bool, err error) {
-	_, chained := o.m.from.(*migrating) // the session may be in yet another store
-	if own, ok := o.m.from.(interface{ own() *Store }); ok && !chained {
-		source := own.own()
+	if source := ownStore(o.m.from); source != nil {
 		id, r, found, err := source.open(ctx, o.m.oldName, o.cookie, true)
 		if err == nil && found {
 			ended, err = source.endSession(ctx, id, r, SignedOut)
@@ -437,10 +437,3 @@ func (o *moving) endKnown(ctx context.Context) (ended, known bool, err error) {
 	ended, err = old.End(ctx, o.cookie)
 	return ended, true, err
 }
-
-// headerOnly is a response of which only the header is of interest.
-type headerOnly http.Header
-
-func (h headerOnly) Header() http.Header       { return http.Header(h) }
-func (h headerOnly) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
-func (h headerOnly) WriteHeader(int)           {}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit/internal/address"
 	"github.com/gin-sessionkit/sessionkit/internal/cookie"
+	"github.com/gin-sessionkit/sessionkit/internal/gorilla"
 	"github.com/gin-sessionkit/sessionkit/internal/session"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/storeerr"
@@ -52,7 +53,7 @@ func (f *foreign) Load(r *http.Request, sent string, _ bool) (Kept, error) {
 	if len(sent) > cookie.MaxBytes { // no browser keeps one that long
 		return Kept{}, nil
 	}
-	opened, err := f.open(r, sent)
+	opened, err := gorilla.Open(f.store, r, f.name, sent)
 	if err != nil {
 		return Kept{}, f.judge(opened, err)
 	}
@@ -77,33 +78,6 @@ func (f *foreign) Load(r *http.Request, sent string, _ bool) (Kept, error) {
 		Stored: session.Stored{ID: l.ID, Record: store.Record{User: l.User, Created: l.Created, Seen: l.Seen, Expires: l.Expires, Values: values}},
 		Handle: Handle{Cookie: sent, foreign: opened},
 	}, nil
-}
-
-// open has the store read the one session that a cookie names, or begin one. A
-// type that the application gave to gob may panic on what it is to decode.
-func (f *foreign) open(r *http.Request, cookie string) (opened *gsessions.Session, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			opened, err = nil, fmt.Errorf("panic: %v", v)
-		}
-	}()
-	opened, err = f.store.New(f.only(r, cookie), f.name)
-	if err == nil && opened == nil {
-		err = errors.New("the store returned no session")
-	}
-	return opened, err
-}
-
-// only returns the request with no other cookie than the one that names the
-// session. Stores look at it when they save as well: one of them takes from it
-// which session it is to change.
-func (f *foreign) only(r *http.Request, cookie string) *http.Request {
-	only := r.WithContext(r.Context())
-	only.Header = http.Header{}
-	if cookie != "" {
-		only.Header.Set("Cookie", f.name+"="+cookie)
-	}
-	return only
 }
 
 // judge says what a store's error means: nil where there is no such session,
@@ -131,7 +105,7 @@ func readLedger(opened *gsessions.Session) (ledger, bool) {
 }
 
 func (f *foreign) Create(r *http.Request, record store.Record, _ signin.Attempt) (Kept, error) {
-	opened, err := f.open(r, "")
+	opened, err := gorilla.Open(f.store, r, f.name, "")
 	if err != nil {
 		return Kept{}, fmt.Errorf("%T: %w", f.store, err)
 	}
@@ -164,7 +138,7 @@ func (f *foreign) Rotate(r *http.Request, k Kept, record store.Record, drop []st
 	if now, err := f.Load(r, k.Cookie, true); err != nil || now.ID == "" {
 		return Kept{}, false, err // what ended meanwhile does not go on under a new ID
 	}
-	opened, err := f.open(r, "")
+	opened, err := gorilla.Open(f.store, r, f.name, "")
 	if err != nil {
 		return Kept{}, false, fmt.Errorf("%T: %w", f.store, err)
 	}
@@ -291,7 +265,7 @@ func (f *foreign) save(r *http.Request, opened *gsessions.Session, old string) (
 		}
 	}()
 	response := address.HeaderOnly{}
-	if err := f.store.Save(f.only(r.WithContext(Committing(r)), old), response, opened); err != nil {
+	if err := f.store.Save(gorilla.Only(r.WithContext(Committing(r)), f.name, old), response, opened); err != nil {
 		return "", fmt.Errorf("%T: %w", f.store, err)
 	}
 	for _, line := range response.Header()["Set-Cookie"] {

@@ -437,7 +437,7 @@ func (c Config) newCookie(r store.Record, https bool) cookieMember {
 	m := cookieMember{
 		Partitioned: c.Cookie.Partitioned, Priority: c.Cookie.Priority, HTTPOnly: !c.Cookie.ScriptReadable,
 		Domain: c.Cookie.Domain, Path: c.Cookie.Path, SameSite: sameSite(c.Cookie.SameSite),
-		Secure: c.Cookie.Secure == Always || c.Cookie.Secure == Auto && https,
+		Secure: c.Cookie.secure(https),
 	}
 	if age := c.ageOf(r); age > 0 {
 		ms, expires := age.Milliseconds(), time.Now().Add(age).UTC().Format("2006-01-02T15:04:05.000Z")

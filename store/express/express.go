@@ -32,8 +32,8 @@
 //
 // Session IDs stand in the store as they are, so someone who can read the store and
 // knows a secret can use the sessions. The store does not know the sessions of a user: Devices, Revoke,
-// LogoutOthers, LogoutEverywhere and Config.MaxSessions of package sessionkit return
-// or report [errors.ErrUnsupported]. A session that was given a new ID leaves no
+// LogoutOthers and LogoutEverywhere of package sessionkit return [errors.ErrUnsupported],
+// and Sessions panics if Config.MaxSessions is set. A session that was given a new ID leaves no
 // trace: a request that is under way with the old one finds no session.
 //
 // # Deadlines
@@ -155,6 +155,9 @@ const (
 	Always               // secure: true
 	Auto                 // secure: 'auto', if the request came over HTTPS
 )
+
+// secure reports whether a cookie that is set now is Secure.
+func (c Cookie) secure(https bool) bool { return c.Secure == Always || c.Secure == Auto && https }
 
 // User says which session value holds who is signed in, and how. With Name alone, the
 // value is the user as a string; a number is read as its digits. Login of package

@@ -28,7 +28,7 @@ func (k kit) Cookie(https bool) http.Cookie {
 	c := k.s.config.Cookie
 	return http.Cookie{
 		Name: c.Name, Domain: c.Domain, Path: c.Path, SameSite: c.SameSite, Partitioned: c.Partitioned,
-		HttpOnly: !c.ScriptReadable, Secure: c.Secure == Always || c.Secure == Auto && https,
+		HttpOnly: !c.ScriptReadable, Secure: c.secure(https),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-contrib/sessions"
 	gsessions "github.com/gorilla/sessions"
 
+	"github.com/gin-sessionkit/sessionkit/internal/address"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
@@ -61,7 +62,7 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 	openedIn(r)[session] = o
 	c := s.config.Cookie
 	session.Options = &gsessions.Options{
-		Path: c.Path, Domain: c.Domain, MaxAge: int(ceil(c.MaxAge) / time.Second), Secure: c.Secure == Always, HttpOnly: !c.ScriptReadable,
+		Path: c.Path, Domain: c.Domain, MaxAge: int(ceil(c.MaxAge) / time.Second), Secure: c.secure(false), HttpOnly: !c.ScriptReadable,
 		SameSite: c.SameSite, Partitioned: c.Partitioned,
 	}
 	if name != c.Name {
@@ -102,7 +103,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 	if !ok {
 		return errors.New("express: saving a session that this store has not opened in this request")
 	}
-	https := r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
+	https := address.IsHTTPS(r)
 	if s.config.Cookie.Secure == Auto {
 		session.Options.Secure = https
 	}
