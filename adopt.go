@@ -97,10 +97,10 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	return true
 }
 
-// retire has the browser drop the old cookie of a session that has ended, or has
+// dropOldCookie has the browser drop the old cookie of a session that has ended, or has
 // moved, in exchange for the new one. As long as it is not known that the new one
 // comes back, the old one stays: it leads to the session as well.
-func (q *request) retire() {
+func (q *request) dropOldCookie() {
 	if q.adopted == nil {
 		return
 	}
@@ -108,16 +108,16 @@ func (q *request) retire() {
 		q.adopted.dropOthers(q.writer.Header())
 	}
 	if q.adopted.Mover != nil && (q.session.ID() == "" || q.comesBack()) {
-		q.adopted.Retire(q.writer.Header())
+		q.adopted.DropCookie(q.writer.Header())
 	}
 }
 
-// reportLeft tells of values that could not move with the session.
-func (q *request) reportLeft() {
+// reportUnmoved tells of values that could not move with the session.
+func (q *request) reportUnmoved() {
 	if q.adopted == nil || q.adopted.Mover == nil {
 		return
 	}
-	if err := q.adopted.Left(); err != nil {
+	if err := q.adopted.Unmoved(); err != nil {
 		q.report(fmt.Errorf("sessionkit: saving the session: %w", err))
 	}
 }

@@ -55,9 +55,9 @@ func (q *request) conclude(header bool) {
 			response.KeepFromCaches(q.writer.Header())
 		}
 		q.setCookie()
-		q.retire()
+		q.dropOldCookie()
 	}
-	q.reportLeft()
+	q.reportUnmoved()
 	if w := q.watched; w != nil && w.begin != nil && !q.closed && q.writer.Failed == nil && q.session.ID() != "" {
 		w.begin(q.kit.keeper.Watch(q.r, q.kept())) // from here on the session gets no other ID by this request
 	}
@@ -112,8 +112,8 @@ func (q *request) Spares(setCookie string) bool {
 	})
 }
 
-// commit saves what the request changed. With header it also sets the header's
-// fields; without, the header has gone out already.
+// commit saves what the request changed. header says whether the header has yet to go out,
+// so that a cookie can be sent.
 func (q *request) commit(header bool) error {
 	if q.loaded == nil {
 		return nil
@@ -125,7 +125,7 @@ func (q *request) commit(header bool) error {
 		q.keepFlashes() // nobody is there to see them
 	}
 	q.syncView()
-	q.follow()
+	q.applyUserOf()
 	if !q.session.Changed() && !q.clearing && q.bad == nil {
 		if q.loadErr != nil && !q.asked {
 			return fmt.Errorf("%w: %w", errUnreadable, q.loadErr) // it is reported already

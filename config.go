@@ -161,7 +161,8 @@ type Config struct {
 
 	// ErrorPage writes the page that people see if the middleware answers in place of
 	// the handler: a 503 if the session could not be read or saved, a 403 for a
-	// request from another site, and the 401 and 403 of [RequireSession]. The session
+	// request from another site, the 401 and 403 of [RequireSession], and a 500 if the program
+	// made a mistake, such as [Login] without a user. The session
 	// may be used, but the page for a request from another site does not begin one: what
 	// it stores without a session is lost. ErrorPage is called for page requests only: those
 	// that navigate or prefer HTML. All others get the problem document. Default: a plain
@@ -196,7 +197,7 @@ const (
 	EventSignedIn    EventKind = "signed-in"    // Login was saved
 	EventRenewed     EventKind = "renewed"      // Renew or Confirm was saved: a new ID
 	EventSignedOut   EventKind = "signed-out"   // a user's session was ended by its own browser: Logout, or a sign-in as somebody else
-	EventExpired     EventKind = "expired"      // a request came for a session that had run out
+	EventExpired     EventKind = "expired"      // a request came for a session that had expired
 	EventRevoked     EventKind = "revoked"      // a request ended another session, or MaxSessions or EndUnbound did
 	EventRejected    EventKind = "rejected"     // a cookie came that is malformed, or names no session or one that was signed out
 	EventCrossOrigin EventKind = "cross-origin" // a cross-origin request was refused
@@ -238,8 +239,9 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("sessionkit: %s is %s: %s", e.Field, e.Value, e.Reason)
 }
 
-// Validate returns nil if [Sessions] accepts the Config. Otherwise the error
-// joins a [*ConfigError] for each field that is wrong.
+// Validate returns nil if [Sessions] accepts the Config over a store that can do what it
+// asks for, as those of sessionkit can. Otherwise the error joins a [*ConfigError] for each
+// field that is wrong.
 func (c Config) Validate() error {
 	p := problems{prefix: "Config."}
 	c = c.withDefaults()

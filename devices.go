@@ -18,7 +18,7 @@ var errNobody = errors.New("nobody is signed in")
 // Devices returns the live sessions of the signed-in user, the latest sign-in
 // first, under this Config.Name. The current one is the one whose ID is
 // Current(c).ID. The error is [errors.ErrUnsupported] over a store that does not
-// know them.
+// know them; it is also an error if nobody is signed in.
 func Devices(c *gin.Context) ([]Session, error) {
 	var list []Session
 	err := forUser(c, "Devices", func(ctx context.Context, q *request) (err error) {
@@ -60,7 +60,7 @@ func (q *request) findAmong(list []Session) error {
 // renewal, as an old page may show it. So before you tell the user that a device is signed
 // out, look for the ID in [Devices]. The current session is ended too if the ID is its
 // own, as by [Logout]. The error is [errors.ErrUnsupported] over a store that does not
-// know a user's sessions.
+// know a user's sessions; it is also an error if nobody is signed in.
 func Revoke(c *gin.Context, id string) error {
 	id = strings.Clone(id) // it may be a part of a form, and the store and OnEvent keep it
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
@@ -78,9 +78,10 @@ func Revoke(c *gin.Context, id string) error {
 
 // LogoutOthers ends all sessions of the signed-in user under this Config.Name but the
 // current one, also sign-ins that are under way. Call it after a password was changed and
-// the new one is stored. The error is store.ErrEnded, and no session ends, if the current
+// the new one is stored. The error is [store.ErrEnded], and no session ends, if the current
 // one was ended itself meanwhile, or if the sign-in of this request does not stand: see
-// [Attempt]. It is [errors.ErrUnsupported] over a store that does not know them.
+// [Attempt]. It is [errors.ErrUnsupported] over a store that does not know them; it is also
+// an error if nobody is signed in.
 //
 // Sessions under another Config.Name, as of an admin area, go on. RevokeAll of the store
 // ends those as well:
@@ -98,7 +99,7 @@ func LogoutOthers(c *gin.Context) error {
 // LogoutEverywhere ends all sessions of the signed-in user under this Config.Name, also
 // sign-ins that are under way; the current one as by [Logout]. For those under other names
 // see [LogoutOthers]. The error is [errors.ErrUnsupported] over a store that does not know
-// them.
+// them; it is also an error if nobody is signed in.
 func LogoutEverywhere(c *gin.Context) error {
 	return forUser(c, "LogoutEverywhere", func(ctx context.Context, q *request) error {
 		if err := q.revokeOthers(ctx, true); err != nil {
@@ -142,7 +143,7 @@ func forUser(c *gin.Context, call string, f func(context.Context, *request) erro
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.follow()
+	q.applyUserOf()
 	var err error
 	switch {
 	case q.loadErr != nil:

@@ -102,8 +102,9 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // Flashes returns the messages, oldest first and those of [FlashNow] last, and
 // consumes them. They are removed when the response goes out, so each is shown at
 // least once: requests at the same time may both show it, but none is lost because a
-// response failed, or because the client went away before it. If there are none, nothing changes. Texts that were left with
-// AddFlash of gin-contrib/sessions are among them, as Info.
+// response failed, or because the client went away before it. If there are none, nothing
+// changes. Texts that were left with AddFlash of gin-contrib/sessions are among them, as
+// Info.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")
 	q.lock()
@@ -195,7 +196,7 @@ func (q *request) putGinFlashes(left []any) {
 type FlashKey[T any] struct {
 	name   string
 	prefix string // begins the names of its flashes
-	latest string // is the name of what changes with each of them: [FlashKey.Take] is one step by it; "": is not
+	latest string // is the name of a value that changes with each of them, by which [FlashKey.Take] is one step; "": it is not one
 	codec  *codec.Codec[T]
 }
 
@@ -213,7 +214,8 @@ func newFlashKey[T any](name string, c *codec.Codec[T]) FlashKey[T] {
 }
 
 // Add leaves a value for the next request that takes it. Values that nobody takes stay:
-// their number is bounded by the size of a session alone.
+// their number is bounded by the size of a session alone. If v does not encode, the response
+// becomes a 503.
 func (k FlashKey[T]) Add(c *gin.Context, v T) {
 	q := requestOf(c, "FlashKey.Add")
 	q.lock()

@@ -33,7 +33,7 @@ var _ sessions.Session = (*ginSession)(nil)
 func (g *ginSession) use(f func(view *gsessions.Session)) {
 	q := (*request)(g)
 	q.lock()
-	defer q.unlock(q.context())
+	defer q.unlock(q.callContext())
 	q.load(false)
 	if q.view == nil {
 		q.view = gsessions.NewSession(nil, q.kit.Name)
@@ -88,7 +88,7 @@ func (g *ginSession) Clear() {
 		if q.session.User() != "" {
 			life := q.session.SaidOfLife() // which Clear of gin-contrib leaves as well
 			q.signOut()
-			q.session.Leave(life)
+			q.session.ReplaceValues(life)
 			_ = q.endIfBegun() // it is reported
 		}
 	})
@@ -149,7 +149,7 @@ func (g *ginSession) Options(o sessions.Options) {
 func (g *ginSession) Save() error {
 	q := (*request)(g)
 	q.lock()
-	defer q.unlock(q.context())
+	defer q.unlock(q.callContext())
 	switch {
 	case q.writer.Failed != nil: // the client has been told
 		return q.writer.Failed
@@ -302,8 +302,8 @@ func (q *request) agree() {
 	q.session.Agree(q.valuesUser)
 }
 
-// follow has a sign-in or sign-out take effect that this request has made by values.
-func (q *request) follow() {
+// applyUserOf has a sign-in or sign-out take effect that this request has made by values.
+func (q *request) applyUserOf() {
 	if q.kit.UserOf == nil || q.loadErr != nil {
 		return
 	}
@@ -329,12 +329,12 @@ func (q *request) signOutByValues(next string) {
 		maps.Copy(left, q.session.SaidOfLife())
 	}
 	for name, text := range q.session.Texts() {
-		if _, changed := q.session.TextIn(name); changed && isFlash(name) && !q.keeps(name) {
+		if _, changed := q.session.StoredText(name); changed && isFlash(name) && !q.keeps(name) {
 			left[name] = text
 		}
 	}
 	q.signOut()
-	q.session.Leave(left)
+	q.session.ReplaceValues(left)
 	q.refreshView()
 }
 

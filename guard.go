@@ -19,7 +19,8 @@ import (
 type GuardConfig struct {
 	// LoginURL is where page requests are sent: a path of this site, as the browser
 	// shows it, or an absolute URL. It gets ?reason= and, for GET requests, ?next=,
-	// which [NextURL] reads. Requests for that path pass the guard, so that it can
+	// which [NextURL] reads. For other methods next is the page that a request of HTMX or
+	// Inertia came from. Requests for that path pass the guard, so that it can
 	// stand on the whole site, but for the root of an absolute URL: it would pass on every
 	// host. Default: "", every refused request gets the 401.
 	LoginURL string
@@ -208,7 +209,7 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	q.guarded = true
 	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
 	q.session.Passive = q.session.Passive || g.Passive
-	q.follow()
+	q.applyUserOf()
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
 	tooOld := func(within time.Duration) bool { return within > 0 && (age > within || age < -tolerated) }
 	stale = tooOld(g.FreshWithin) || !q.proved && tooOld(g.BoundOrFresh)

@@ -95,7 +95,7 @@ func (q *request) find(again string, fresh bool) {
 		}
 	}
 	if why.rejected && !found {
-		q.tell(Event{Kind: EventRejected, SessionID: why.handle})
+		q.tell(Event{Kind: EventRejected, SessionID: why.id})
 	}
 }
 
@@ -103,7 +103,7 @@ func (q *request) find(again string, fresh bool) {
 // have opened.
 type rejection struct {
 	rejected bool
-	handle   string
+	id       string
 	gone     []string // sessions of users that expired so long ago that their records are gone
 }
 
@@ -160,14 +160,14 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		why.gone = append(why.gone, id)
 	case k.ID == "":
 		why.rejected = true
-		why.handle, _ = store.ID(secret)
+		why.id, _ = store.ID(secret)
 	case k.Record.Ended != "":
 		q.noteEnd(k, now, why)
 	case !q.kit.policy.Live(&k.Record, now):
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
 		if q.kit.site.Shared != nil && k.Cookie != "" { // the other program may still open it
-			q.left = &left{k, q.left}
+			q.left = &remains{k, q.left}
 		}
 	default:
 		if q.kit.bound != nil && !q.provesDevice(&k) {
@@ -190,18 +190,18 @@ func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
 	switch k.Record.Ended {
 	case store.Renewed:
 		if now.Sub(k.Record.Expires) < lateFor {
-			q.left = &left{Kept: k}
+			q.left = &remains{Kept: k}
 		}
 	case store.Replaced:
 		if now.Sub(k.Record.Expires) < lateOver {
-			q.left = &left{Kept: k}
+			q.left = &remains{Kept: k}
 		} else {
-			why.rejected, why.handle = true, k.ID
+			why.rejected, why.id = true, k.ID
 		}
 	case store.SignedOut:
-		why.rejected, why.handle = true, k.ID
+		why.rejected, why.id = true, k.ID
 		if q.late() == nil {
-			q.left = &left{Kept: k}
+			q.left = &remains{Kept: k}
 		}
 	case store.Revoked:
 		q.revoked = k.Record.User != ""

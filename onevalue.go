@@ -75,7 +75,7 @@ func (q *request) swapValue(c *gin.Context, name, before, next string, try int) 
 		return true, err
 	}
 	change := store.Change{Set: map[string]string{name: next}}
-	if stands, own := q.session.TextIn(name); !own {
+	if stands, own := q.session.StoredText(name); !own {
 		change.If = &store.Condition{Name: name, Text: stands}
 	}
 	outcome, err := q.changeAtOnce(change)
@@ -99,7 +99,7 @@ func (q *request) takeValue(name string) string {
 	defer q.refreshView()
 	for again := false; ; again = true {
 		text, _ := q.session.Text(name)
-		_, own := q.session.TextIn(name)
+		_, own := q.session.StoredText(name)
 		if text == "" {
 			if own || again || !q.lookAgain() {
 				return ""

@@ -80,7 +80,7 @@ func (q *request) dropOtherCookie() {
 	}
 }
 
-// sendCookie gives the client the session's secret.
+// sendCookie gives the client the session's token.
 func (q *request) sendCookie() {
 	response.KeepFromCaches(q.writer.Header()) // RFC 6750 section 5.3
 	if q.bearer {

@@ -53,7 +53,7 @@ type request struct {
 type loaded struct {
 	session session.Session
 	handle  keeper.Handle      // of the stored session
-	left    *left              // of the session that the browser named; nil: nothing
+	left    *remains           // of the session that the browser named; nil: nothing
 	adopted *adopted           // what an old cookie named, in a store that is being moved from
 	view    *gsessions.Session // the values as gin-contrib/sessions sees them; nil until asked for
 	noted   *note              // the epoch of a user; nil: that of the request's beginning counts
@@ -70,11 +70,11 @@ type loaded struct {
 	valuesUser string // who is signed in by the application's own values, as far as that has been followed
 }
 
-// left is what is left of a session: it got a new ID or was replaced a moment ago, or its
+// remains are what is left of a session: it got a new ID or was replaced a moment ago, or its
 // user signed out, or it has expired.
-type left struct {
+type remains struct {
 	keeper.Kept
-	next *left // of a further one, if both have expired
+	next *remains // of a further one, if both have expired
 }
 
 // brought is what the browser has sent.
@@ -86,7 +86,7 @@ type brought struct {
 
 // reply is what the response has to say of the session.
 type reply struct {
-	sends    bool // it gives the client the session's secret
+	sends    bool // it gives the client the session's token
 	clearing bool // the commit is to take the cookie from the browser, unless another one follows
 	clears   bool // and has
 	given    bool // this request has given the session its ID: the cookie that came does not lead there
@@ -147,10 +147,10 @@ func (q *request) unlock(c *gin.Context) {
 	}
 }
 
-// context returns the context for a caller that has none. After the request it is one
+// callContext returns the context for a caller that has none. After the request it is one
 // that cannot answer, as by c.Copy: gin has given the request's own to another by then.
 // Gin exports no other way to make one than that for tests.
-func (q *request) context() *gin.Context {
+func (q *request) callContext() *gin.Context {
 	if !q.closed {
 		return q.c
 	}

@@ -85,12 +85,13 @@ import (
 // values are lost there.
 //
 // A request may pass several, if each has a Config.Name of its own, and a
-// Config.TokenHeader of its own if it has any. A handler has the
+// Config.TokenHeader and a Config.BoundPath of its own if it has any. A handler has the
 // session of the last one. Each saves its session by itself: if one fails, the response
 // becomes a 503, and what the others have saved stands.
 //
 // It panics on a store or a [Config] that cannot work, and the message names each
-// bad field and the remedy. [Config.Validate] gives the same verdict as an error.
+// bad field and the remedy. [Config.Validate] gives the same verdict as an error, but for
+// what the store cannot do.
 func Sessions(store sessions.Store, configs ...Config) gin.HandlerFunc {
 	k, err := newKit(store, configs)
 	if err != nil {

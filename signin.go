@@ -127,7 +127,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	if q.unreadable("Login") {
 		return
 	}
-	q.follow()
+	q.applyUserOf()
 	var in signin.SignIn
 	lastsAsBefore := false
 	switch q.session.User() {
@@ -141,7 +141,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	default:
 		life := q.session.SaidOfLife()
 		q.restart()
-		q.session.Leave(life)
+		q.session.ReplaceValues(life)
 	}
 	if !lastsAsBefore {
 		q.session.EndVisit()
@@ -170,7 +170,7 @@ func Confirm(c *gin.Context) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.follow()
+	q.applyUserOf()
 	if q.unreadable("Confirm") || q.session.User() == "" {
 		return
 	}
@@ -269,7 +269,7 @@ func Renew(c *gin.Context) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.follow()
+	q.applyUserOf()
 	if !q.unreadable("Renew") && q.session.Renew() {
 		q.changed()
 	}
@@ -291,7 +291,7 @@ func User(c *gin.Context) (user string, ok bool) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.follow()
+	q.applyUserOf()
 	return q.session.User(), q.session.User() != ""
 }
 
@@ -303,7 +303,7 @@ func Current(c *gin.Context) Session {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.follow()
+	q.applyUserOf()
 	return q.describe()
 }
 
@@ -314,7 +314,7 @@ func (q *request) describe() Session {
 
 // signInAs signs a user in.
 func (q *request) signInAs(user string, in signin.SignIn) {
-	in.UserAgent, in.IP = client.UserAgent(q.r), q.context().ClientIP()
+	in.UserAgent, in.IP = client.UserAgent(q.r), q.callContext().ClientIP()
 	q.session.SignIn(user, in, time.Now())
 	q.offerBinding()
 	q.changed()

@@ -30,8 +30,8 @@ type Key[T any] struct {
 
 // NewKey returns the key of a session value. It panics where T can never be
 // stored, such as a channel or a map[string]big.Int, whose elements encoding/json writes
-// without their methods; and on a name that is empty or begins with an
-// underscore: those are sessionkit's own.
+// without their methods; and on a name that is empty, is no UTF-8 text, holds a NUL or
+// begins with an underscore: those are sessionkit's own.
 func NewKey[T any](name string) Key[T] {
 	return Key[T]{name: checkName("NewKey", name), codec: newCodec[T]("NewKey", name)}
 }

@@ -76,8 +76,8 @@ func (o *moving) mark(ctx context.Context) (m mark, found bool, err error) {
 	return m, true, nil
 }
 
-// create creates the mark of the old cookie, unless there is one.
-func (o *moving) create(ctx context.Context, m mark) (bool, error) {
+// createMark creates the mark of the old cookie, unless there is one.
+func (o *moving) createMark(ctx context.Context, m mark) (bool, error) {
 	j, _ := json.Marshal(m) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
 	now, stays := time.Now(), markedFor

@@ -185,7 +185,7 @@ func (o *moving) whole(next Record, drop []string) Record {
 // End ends the session, also if it has moved meanwhile, and reports whether there
 // was one to end.
 func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, error) {
-	ended, err := o.put(ctx, r, mark{Ended: why, User: o.record.User})
+	ended, err := o.putMark(ctx, r, mark{Ended: why, User: o.record.User})
 	if err != nil || ended {
 		return ended, err
 	}
@@ -199,11 +199,11 @@ func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, er
 // Watch is [Store.watch] for a session that has not moved yet.
 func (o *moving) Watch(r *http.Request) (done <-chan struct{}, stop func()) {
 	r = r.WithContext(context.WithoutCancel(r.Context())) // a copy: the handler goes on to change its own
-	return o.m.watches.run(r.Context(), func(ctx context.Context) { o.follow(r.WithContext(ctx)) })
+	return o.m.watches.run(r.Context(), func(ctx context.Context) { o.watchUntilEnd(r.WithContext(ctx)) })
 }
 
-// follow returns when the session has ended, or with the request's context.
-func (o *moving) follow(r *http.Request) {
+// watchUntilEnd returns when the session has ended, or with the request's context.
+func (o *moving) watchUntilEnd(r *http.Request) {
 	for ctx := r.Context(); ; {
 		timer := time.NewTimer(watchEvery)
 		select {
@@ -272,7 +272,7 @@ func (o *moving) stands(r *http.Request, name string) (bool, error) {
 		return err == nil, err
 	}
 	ended := o.revoked()
-	_, err = o.put(context.WithoutCancel(r.Context()), r, ended)
+	_, err = o.putMark(context.WithoutCancel(r.Context()), r, ended)
 	o.record = ended.trace()
 	return false, err
 }
@@ -294,7 +294,7 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 	if err != nil || b.ends(next.signIn()) {
 		undoErr := o.m.remove(ctx, id)
 		if err == nil {
-			_, err = o.put(ctx, r, o.revoked())
+			_, err = o.putMark(ctx, r, o.revoked())
 		}
 		return "", "", false, errors.Join(err, undoErr)
 	}
@@ -312,7 +312,7 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 	if leads {
 		mark.Sealed = seal(o.cookie, token)
 	}
-	moved, err := o.put(ctx, r, mark)
+	moved, err := o.putMark(ctx, r, mark)
 	if !moved || err != nil {
 		undoErr := o.m.remove(ctx, id)
 		return false, errors.Join(err, undoErr)
@@ -330,11 +330,11 @@ func (o *moving) Left() error {
 	return fmt.Errorf("store: moving a session: it is left in the old store for what cannot be moved: %T: %w", o.m.from, o.unmoved)
 }
 
-// put puts a mark in place of the old session and removes that, unless values of it cannot
+// putMark puts a mark in place of the old session and removes that, unless values of it cannot
 // move: what is there is the only copy. It reports false if there is a mark already, or the
 // old session has ended.
-func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, error) {
-	created, err := o.create(ctx, mark)
+func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool, error) {
+	created, err := o.createMark(ctx, mark)
 	if err != nil {
 		return false, errors.Join(err, o.takeBack(ctx, mark))
 	}
@@ -345,7 +345,7 @@ func (o *moving) put(ctx context.Context, r *http.Request, mark mark) (bool, err
 		o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
 		return true, nil //nolint:nilerr // unmoved is told by Left
 	}
-	if err := o.retire(ctx, r); err != nil {
+	if err := o.endInOldStore(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
 		if errors.Is(err, ErrEnded) {
 			err = nil
@@ -369,9 +369,9 @@ func (o *moving) takeBack(ctx context.Context, failed mark) error {
 	return err
 }
 
-// retire removes the session from the old store. The error is [ErrEnded] if that knows
+// endInOldStore removes the session from the old store. The error is [ErrEnded] if that knows
 // that there was none any more.
-func (o *moving) retire(ctx context.Context, r *http.Request) (err error) {
+func (o *moving) endInOldStore(ctx context.Context, r *http.Request) (err error) {
 	defer func() {
 		if v := recover(); v != nil { // some stores panic on what they cannot encode
 			err = fmt.Errorf("store: ending a session of the old store: %T: panic: %v", o.m.from, v)

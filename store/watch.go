@@ -50,7 +50,7 @@ func (s *Store) watch(id string, r Record) (done <-chan struct{}, stop func()) {
 		}
 		s.watches.byID[id] = w
 		s.watches.running.Go(func() {
-			s.follow(ctx, w, id, r)
+			s.watchUntilEnd(ctx, w, id, r)
 			s.watches.end(id, w)
 		})
 	}
@@ -139,8 +139,8 @@ func (w *watch) poke() {
 	}
 }
 
-// follow returns when the session has ended, or with ctx.
-func (s *Store) follow(ctx context.Context, w *watch, id string, r Record) {
+// watchUntilEnd returns when the session has ended, or with ctx.
+func (s *Store) watchUntilEnd(ctx context.Context, w *watch, id string, r Record) {
 	backend, tells := s.backend.(WatchingBackend)
 	unsubscribe := func() {}
 	subscribe := func() {

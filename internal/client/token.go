@@ -7,7 +7,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 )
 
-// A client without cookies sends the session's secret in Config.TokenHeader and is
+// A client without cookies sends the session's token in Config.TokenHeader and is
 // given it there. It says that it is one by sending the header, also before it has
 // a token. No browser sends that header by itself, and no other site can make it:
 // a request that has it needs no cross-origin protection, provided that its

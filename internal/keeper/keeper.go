@@ -18,9 +18,9 @@ import (
 
 // A Keeper keeps sessions in a store.
 type Keeper interface {
-	// Load returns what the cookie names, which may have expired or ended. It is not
-	// found if the cookie is malformed or names nothing, or a session of another name,
-	// which the record then has; an error means that nobody knows.
+	// Load returns what the cookie names, which may have expired or ended. The ID is "" if
+	// the cookie is malformed or names nothing, or a session of another name, which the
+	// record then has; an error means that nobody knows.
 	Load(r *http.Request, cookie string, fresh bool) (Kept, error)
 
 	// Create stores a new session, and returns it as it is stored.

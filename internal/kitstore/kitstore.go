@@ -109,12 +109,12 @@ type Mover interface {
 	End(ctx context.Context, r *http.Request, why store.Ending) (bool, error)
 	Watch(r *http.Request) (done <-chan struct{}, stop func())
 
-	// Left names the values that could not move with the session, and stay in the old
+	// Unmoved names the values that could not move with the session, and stay in the old
 	// store. It is nil if there are none, or nothing has moved.
-	Left() error
+	Unmoved() error
 
-	// Retire has the browser drop the old cookie.
-	Retire(header http.Header)
+	// DropCookie has the browser drop the old cookie.
+	DropCookie(header http.Header)
 }
 
 // Of returns a store as a [Server], and false for one that is none of this module.

@@ -54,7 +54,7 @@ func (s *Session) Plan(now time.Time) Plan {
 		return s.update(Touch, now)
 	}
 	s.settle()
-	follows := s.values.begin() || s.user != ""
+	follows := s.values.beginsSession() || s.user != ""
 	switch {
 	case s.Ending() && !follows:
 		return Plan{Act: End}

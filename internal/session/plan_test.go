@@ -308,7 +308,7 @@ func TestWhatFollowsARotation(t *testing.T) {
 		"handlers that panic":   (*session.Session).Discard,
 		"another value":         func(s *session.Session) { s.Put("n", "2") },
 		"another value's end":   func(s *session.Session) { s.Remove("theme") },
-		"one that is read":      func(s *session.Session) { s.TextIn("n") },
+		"one that is read":      func(s *session.Session) { s.StoredText("n") },
 		"the age of its cookie": func(s *session.Session) { s.CookieAge(now) },
 	} {
 		t.Run(name, func(t *testing.T) {

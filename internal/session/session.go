@@ -221,9 +221,9 @@ func (s *Session) Text(name string) (string, bool) { return s.values.text(name) 
 // Texts returns the texts of all values. They must not be changed.
 func (s *Session) Texts() map[string]string { return s.values.all() }
 
-// TextIn returns the text of a value as the store has it, and whether this request has
+// StoredText returns the text of a value as the store has it, and whether this request has
 // changed it since.
-func (s *Session) TextIn(name string) (text string, changed bool) {
+func (s *Session) StoredText(name string) (text string, changed bool) {
 	s.settle()
 	text = s.values.base[name]
 	now, _ := s.values.text(name)
@@ -258,8 +258,8 @@ func (s *Session) RemoveAll(texts map[string]string) {
 	s.values.removeAll(texts)
 }
 
-// Leave has nothing but these values in the session.
-func (s *Session) Leave(texts map[string]string) { s.values.set = texts }
+// ReplaceValues has nothing but these values in the session.
+func (s *Session) ReplaceValues(texts map[string]string) { s.values.set = texts }
 
 // Stands notes that a value has a text in the store, "" if it is not there.
 func (s *Session) Stands(name, text string) {

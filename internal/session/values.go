@@ -30,9 +30,9 @@ func (v *values) settle() bool {
 // unsaved reports whether there are changes that the store does not have.
 func (v *values) unsaved() bool { return !v.saved && (len(v.set) > 0 || len(v.drop) > 0) }
 
-// begin reports whether the changes are enough to begin a session with: how long it is to
+// beginsSession reports whether the changes are enough to begin a session with: how long it is to
 // live is not.
-func (v *values) begin() bool {
+func (v *values) beginsSession() bool {
 	for name := range v.set {
 		if name != value.MaxAge {
 			return true

@@ -162,7 +162,7 @@ func (u userIDs) all(yield func(id string) bool) {
 	}
 }
 
-func pack(r store.Record, values packed, t *trail) *record {
+func newRecord(r store.Record, values packed, t *trail) *record {
 	var p *record
 	if r.Kind != "" || r.Ended != "" || t != nil {
 		p = newSpecial(special{r.Kind, r.Ended, r.Next, t})
@@ -204,15 +204,15 @@ func (r *record) value(name string) string {
 
 // outline returns the record with the sign-in for its values, or with all of them.
 func (r *record) outline() store.Record {
-	u := r.unpack()
+	u := r.full()
 	if text := r.value(store.SignInValue); r.packed != "" && text != "" {
 		u.Values = map[string]string{store.SignInValue: text}
 	}
 	return u
 }
 
-// unpack returns a record whose values are not packed.
-func (r *record) unpack() store.Record {
+// full returns the record, whose values are not packed.
+func (r *record) full() store.Record {
 	u := store.Record{
 		Name: r.name, User: r.user,
 		Created: time.UnixMilli(r.created), Seen: time.UnixMilli(r.seen), Expires: time.UnixMilli(r.expires), Values: r.values,
@@ -288,7 +288,7 @@ func (b *backend) Create(_ context.Context, id string, r store.Record) (bool, er
 	s.mu.Lock()
 	_, taken := s.records[id]
 	if !taken {
-		s.put(id, pack(r, packValues(r.Values, nil, nil), nil))
+		s.put(id, newRecord(r, packValues(r.Values, nil, nil), nil))
 	}
 	s.mu.Unlock()
 	if taken {
@@ -331,7 +331,7 @@ func (b *backend) Load(_ context.Context, id string) (store.Record, bool, error)
 		return store.Record{}, false, nil
 	}
 	if r.packed == "" {
-		u := r.unpack()
+		u := r.full()
 		s.mu.RUnlock()
 		return u, true, nil
 	}
@@ -357,7 +357,7 @@ func (s *shard) loadPacked(id string) (store.Record, bool, error) {
 		return store.Record{}, false, nil
 	}
 	r.use()
-	return r.unpack(), true, nil
+	return r.full(), true, nil
 }
 
 func (b *backend) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
@@ -441,11 +441,11 @@ func (b *backend) move(id string, m store.Move) (user, oldest string, found bool
 		}
 		oldest = t.add(id)
 	}
-	from.put(id, pack(m.Trace, packValues(m.Trace.Values, nil, nil), nil))
+	from.put(id, newRecord(m.Trace, packValues(m.Trace.Values, nil, nil), nil))
 	if counts(m.Trace.Kind, m.Trace.Ended) {
 		b.count.Add(1)
 	}
-	to.put(m.ID, pack(m.Record, packValues(old.values, m.Record.Values, m.Drop), t))
+	to.put(m.ID, newRecord(m.Record, packValues(old.values, m.Record.Values, m.Drop), t))
 	return old.user, oldest, true, nil
 }
 

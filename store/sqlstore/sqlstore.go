@@ -13,6 +13,8 @@
 //	user_id  who is signed in; NULL: nobody
 //	created, seen, expires    Unix milliseconds
 //	ended    why the session ended before it expired; NULL: it has not
+//	next     the ID that it has now; NULL: no other
+//	since    when it got this ID; NULL: it has had no other
 //	data     {"cart": ["json", [{"Name": "tea"}]], "theme": "dark"}
 //
 // A change is one UPDATE that merges the changed values into those that stand in
