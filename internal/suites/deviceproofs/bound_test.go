@@ -389,6 +389,47 @@ func TestBoundReportOnly(t *testing.T) {
 	})
 }
 
+// TestBoundReportOnlyWithAStaleCookie: the response to a request that is only reported takes nothing
+// from the browser.
+func TestBoundReportOnlyWithAStaleCookie(t *testing.T) {
+	inBubble(t, sessionkit.Config{Unbound: sessionkit.ReportUnbound}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		time.Sleep(6 * time.Minute)
+		d.Cookies[boundCookie] = "made up"
+		a.Heard()
+		w := d.Get("/")
+		assert.Equal(t, "42", w.Body.String())
+		assert.NotContains(t, strings.Join(w.Header()["Set-Cookie"], " "), boundCookie)
+		assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.Kinds())
+	})
+}
+
+// TestBoundToWhatCannotBeRead: a session whose binding cannot be read is not as good as one that has
+// none. It opens for nobody.
+func TestBoundToWhatCannotBeRead(t *testing.T) {
+	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		id, _ := store.ID(d.Session())
+		bound := ""
+		for name, text := range recordOf(t, s, d.Session()) {
+			if strings.Contains(text, d.id) {
+				bound = name
+			}
+		}
+		require.NotEmpty(t, bound)
+		server, _ := kitstore.Of(s)
+		_, err := server.Update(t.Context(), id, store.Record{}, store.Change{Set: map[string]string{bound: `["json",{"id":"x"}]`}})
+		require.NoError(t, err)
+		a.Heard()
+		assert.Empty(t, d.Get("/").Body.String())
+		assert.Equal(t, []sessionkit.EventKind{"unbound"}, a.Kinds())
+	})
+}
+
 // TestBoundAgain: while unbound requests are only reported, a browser that has lost its
 // binding gets another one when its user signs in again.
 func TestBoundAgain(t *testing.T) {
@@ -475,6 +516,7 @@ func TestBoundFreshWithin(t *testing.T) {
 		w := thief.Post("/fresh", nil)
 		assert.Equal(t, http.StatusTemporaryRedirect, w.Code)
 		assert.Equal(t, "/fresh", w.Header().Get("Location"))
+		assert.Empty(t, w.Body.String(), "the handler behind the guard has not run")
 		assert.Equal(t, http.StatusUnauthorized, thief.Post("/fresh", nil).Code, "that has cost the thief the bound cookie")
 		r := thief.Request(http.MethodPost, "/")
 		r.URL.Path, r.RequestURI = "//evil.example", "//evil.example"
@@ -484,6 +526,24 @@ func TestBoundFreshWithin(t *testing.T) {
 		w = thief.Post("/fresh", nil, "Secure-Session-Skipped", "quota_exceeded")
 		assert.Equal(t, http.StatusUnauthorized, w.Code, "whoever says that the device cannot be proved now has not proved it")
 		assert.Contains(t, w.Body.String(), `"unbound"`)
+	})
+}
+
+// TestBoundFreshWithinAMinute: browsers run out of signatures if a guard has them prove the device
+// that often, so a proof of the last two minutes will always do.
+func TestBoundFreshWithinAMinute(t *testing.T) {
+	inBubble(t, sessionkit.Config{BoundFor: 10 * time.Minute}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+		a.POST("/dangerous", sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Minute}), kittest.Whoami)
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		time.Sleep(115 * time.Second)
+		d.post("/confirm")
+		assert.Equal(t, "42", d.post("/dangerous").Body.String())
+		assert.Zero(t, d.refreshes)
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, "42", d.post("/dangerous").Body.String())
+		assert.Equal(t, 1, d.refreshes)
 	})
 }
 
@@ -772,6 +832,10 @@ func TestBoundRegistration(t *testing.T) {
 		assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", d.key.Registration(another), "").Code)
 		assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", d.key.Refresh(challenge), "").Code)
 		assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", d.key.Registration("x"), "").Code)
+		for _, aud := range []string{"https://evil.example/dbsc/register", "https://example.com/dbsc/refresh"} { // from where somebody passes it on
+			proof := d.key.Sign(dbsctest.Object{"alg": "ES256", "jwk": d.key.JWK(), "typ": "dbsc+jwt"}, dbsctest.Object{"jti": challenge, "aud": aud})
+			assert.Equal(t, http.StatusForbidden, d.raw("/dbsc/register", proof, "").Code, aud)
+		}
 		assert.Equal(t, http.StatusForbidden, visitor.raw("/dbsc/register", d.key.Registration(challenge), "").Code)
 		assert.Equal(t, http.StatusForbidden, newDevice(t, a).raw("/dbsc/register", d.key.Registration(challenge), "").Code)
 		assert.Equal(t, http.StatusOK, d.raw("/dbsc/register", d.key.Registration(challenge), "").Code)
@@ -780,6 +844,26 @@ func TestBoundRegistration(t *testing.T) {
 		assert.Equal(t, http.StatusForbidden, other.raw("/dbsc/register", other.key.Registration(another), "").Code)
 		assert.Equal(t, http.StatusNotFound, d.get("/dbsc/register").Code, "a GET is the application's")
 	})
+}
+
+// TestBoundRegistrationOfAnEndedSession: there is nothing to bind any more, and no reason for the
+// browser to try again.
+func TestBoundRegistrationOfAnEndedSession(t *testing.T) {
+	b := kittest.NewBackend()
+	s := kittest.StoreOver(b)
+	a := newBoundSite(t, s, sessionkit.Config{})
+	d := newDevice(t, a)
+	m := registration.FindStringSubmatch(d.Browser.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+	var once sync.Once
+	b.Before = func(call string) {
+		if call == "update" {
+			once.Do(func() { assert.NoError(t, s.Revoke(t.Context(), "42", kittest.UserSessions(t, s, "42")[0].ID)) })
+		}
+	}
+	w := d.raw(m[1], d.key.Registration(m[2]), "")
+	assert.Equal(t, http.StatusForbidden, w.Code)
+	assert.Empty(t, w.Header()["Set-Cookie"])
+	assert.Empty(t, a.Errors())
 }
 
 // TestBoundSurvivesParallelRequests: neither a page that is loaded at the same time nor
@@ -1290,6 +1374,30 @@ func TestBoundArrival(t *testing.T) {
 			assert.NotContains(t, kittest.NewBrowser(t, a).Get("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document").Body.String(), "refresh")
 		})
 	}
+}
+
+// TestArrivalWhereNothingIsBound: without DeviceBound a link on another site leads to its page.
+func TestArrivalWhereNothingIsBound(t *testing.T) {
+	a := kittest.NewRulesSite(memory(t), sessionkit.Config{})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	w := b.Get("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+	assert.Equal(t, "42", w.Body.String())
+}
+
+// TestBoundArrivalOfAForm: what another site sends is not sent again as a GET, which would lose it.
+func TestBoundArrivalOfAForm(t *testing.T) {
+	inBubble(t, sessionkit.Config{TrustedOrigins: []string{"https://partner.example"}}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+		a.POST("/callback", func(c *gin.Context) { c.String(http.StatusOK, "taken") })
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		time.Sleep(10 * time.Minute)
+		assert.True(t, d.lost())
+		headers := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Origin", "https://partner.example"}
+		assert.Contains(t, d.Get("/", headers...).Body.String(), "refresh")
+		assert.Equal(t, "taken", d.Post("/callback", nil, headers...).Body.String())
+	})
 }
 
 // TestBoundOnlyOnce: a session that was bound while it was offered once more is not bound
