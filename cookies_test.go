@@ -60,6 +60,19 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
+// TestSameSiteDefaultModeIsLax: with it net/http leaves the attribute out, and some browsers then
+// send the cookie along with other sites' requests.
+func TestSameSiteDefaultModeIsLax(t *testing.T) {
+	options := sessionkit.CookieOptions{SameSite: http.SameSiteDefaultMode}
+	for _, set := range []gin.HandlerFunc{
+		func(c *gin.Context) { assert.NoError(t, sessionkit.NewCookie[string]("theme", options).Set(c, "dark")) },
+		func(c *gin.Context) { assert.NoError(t, sessionkit.SetCookie(c, "theme", "dark", options)) },
+		func(c *gin.Context) { kittest.Count.Set(c, 1) },
+	} {
+		assert.Contains(t, setLine(t, sessionkit.Config{SameSite: http.SameSiteDefaultMode}, set), "; SameSite=Lax")
+	}
+}
+
 func TestOneCookieOfAName(t *testing.T) {
 	theme := sessionkit.NewCookie[string]("theme")
 	w := kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
@@ -112,6 +125,27 @@ func TestCookieRoundTrip(t *testing.T) {
 	roundTripCookie(t, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC))
 	roundTripCookie(t, []kittest.Item{{Name: "tea; \"x\"", N: 1}})
 	roundTripCookie(t, map[string]int{"a": 1})
+}
+
+// TestDeleteOfACookieThatFails: the cookie stays where it is, and OnError is told.
+func TestDeleteOfACookieThatFails(t *testing.T) {
+	theme, own := sessionkit.NewCookie[string]("theme"), sessionkit.NewCookie[string](kittest.SessionCookie)
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/set", kittest.Increment)
+	a.On("/own", own.Delete)
+	a.On("/late", func(c *gin.Context) {
+		c.String(http.StatusOK, "begun")
+		theme.Delete(c)
+	})
+	a.On("/wrong", func(c *gin.Context) { sessionkit.DeleteCookie(c, "theme", sessionkit.CookieOptions{Path: "x"}) })
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	for path, want := range map[string]string{"/own": "the session's own", "/late": "before writing", "/wrong": "CookieOptions.Path"} {
+		assert.Empty(t, b.Get(path).Header()["Set-Cookie"], path)
+		errs := a.Errors()
+		require.Len(t, errs, 1, path)
+		assert.ErrorContains(t, errs[0], want)
+	}
 }
 
 func TestCookieErrors(t *testing.T) {
@@ -306,6 +340,25 @@ func TestSealedCookieExpires(t *testing.T) {
 			require.NoError(t, get())
 			time.Sleep(time.Second)
 			require.ErrorIs(t, get(), sessionkit.ErrCookieExpired, "whatever the browser kept")
+		})
+	}
+}
+
+// TestSealedCookieOfTheBrowsersSession: one without a MaxAge is good for as long as the browser
+// keeps it.
+func TestSealedCookieOfTheBrowsersSession(t *testing.T) {
+	for _, protection := range []sessionkit.Protection{sessionkit.Signed, sessionkit.Encrypted} {
+		synctest.Test(t, func(t *testing.T) {
+			cookie := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: protection})
+			config := sessionkit.Config{Secrets: [][]byte{kittest.SecretA}}
+			sent := kittest.SetCookies(kittest.Within(t, config, nil, func(c *gin.Context) { assert.NoError(t, cookie.Set(c, "x")) }))[0]
+			assert.Zero(t, sent.MaxAge)
+			time.Sleep(500 * 24 * time.Hour)
+			kittest.Within(t, config, map[string]string{"c": sent.Value}, func(c *gin.Context) {
+				v, err := cookie.Get(c)
+				assert.NoError(t, err)
+				assert.Equal(t, "x", v)
+			})
 		})
 	}
 }

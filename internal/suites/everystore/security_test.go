@@ -287,6 +287,8 @@ func TestSessionCookie(t *testing.T) {
 		{name: "under localhost", url: "http://app.localhost/", want: cookie{"session", "Path=/; HttpOnly; SameSite=Lax"}},
 		{name: "not localhost", url: "http://notlocalhost/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "localhost as a label", url: "http://localhost.example.com/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "a name as long as localhost", url: "http://shop.test/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
+		{name: "under a name as long as localhost", url: "http://app.intra.lan/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "private address", url: "http://192.168.1.2/", want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "release mode", url: "http://localhost/", release: true, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
 		{name: "X-Forwarded-For", url: "http://localhost/", headers: []string{"X-Forwarded-For", "1.2.3.4"}, want: secure("__Host-Http-session", "Path=/; HttpOnly; Secure; SameSite=Lax")},
