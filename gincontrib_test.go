@@ -108,6 +108,66 @@ func TestFlashBesideASignOutByValues(t *testing.T) {
 	}
 }
 
+// TestShownValuesBeforeASignInOverAnother: what sessions.Default(c) has shown of a session that ends in
+// this request is not carried over into the one that follows.
+func TestShownValuesBeforeASignInOverAnother(t *testing.T) {
+	show := func(c *gin.Context) { assert.Equal(t, "alice's", sessions.Default(c).Get("secret")) }
+	shown := func(c *gin.Context) { assert.Nil(t, sessions.Default(c).Get("secret")) }
+	for name, end := range map[string]gin.HandlersChain{
+		"Login":         {kittest.SignIn("bob")},
+		"Logout":        {sessionkit.Logout, kittest.Increment},
+		"Logout, Login": {sessionkit.Logout, kittest.SignIn("bob")},
+		"Clear":         {func(c *gin.Context) { sessions.Default(c).Clear() }, kittest.Increment},
+		"Options":       {func(c *gin.Context) { sessions.Default(c).Options(sessions.Options{MaxAge: -1}) }, kittest.Increment},
+	} {
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+		a.On("/login", kittest.SignIn("alice"), func(c *gin.Context) { sessions.Default(c).Set("secret", "alice's") })
+		a.On("/end", append(append(gin.HandlersChain{show}, end...), shown)...)
+		a.On("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessions.Default(c).Get("secret")) })
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		w := b.Get("/end")
+		assert.NotEmpty(t, b.Session(), name)
+		assert.Len(t, w.Header()["Set-Cookie"], 1, name)
+		assert.Equal(t, "null", b.Get("/").Body.String(), name)
+	}
+}
+
+// TestDevicesOfASignInByValues: it has taken effect for whatever is asked next in its request.
+func TestDevicesOfASignInByValues(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
+	a.On("/login", func(c *gin.Context) {
+		sessions.Default(c).Set("uid", c.Query("id"))
+		if c.Query("others") != "" {
+			assert.NoError(t, sessionkit.LogoutOthers(c))
+		}
+	})
+	a.On("/", kittest.Whoami)
+	alice, bob, again := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+	alice.Get("/login?id=alice")
+	bob.Get("/login?id=bob")
+	again.Get("/login?id=bob")
+	again.Get("/login?id=alice&others=1")
+	assert.Empty(t, alice.Get("/").Body.String())
+	assert.Equal(t, "bob", bob.Get("/").Body.String())
+	assert.Equal(t, "alice", again.Get("/").Body.String())
+	assert.Empty(t, a.Errors())
+}
+
+// TestGuardBehindASignInByValues: what a middleware in front of the guard has signed in or out by values
+// of its own counts there.
+func TestGuardBehindASignInByValues(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
+	ran := 0
+	guarded := gin.HandlersChain{sessionkit.RequireSession(), kittest.Whoami, func(*gin.Context) { ran++ }}
+	a.On("/in", append(gin.HandlersChain{func(c *gin.Context) { sessions.Default(c).Set("uid", "1") }}, guarded...)...)
+	a.On("/out", append(gin.HandlersChain{func(c *gin.Context) { sessions.Default(c).Delete("uid") }}, guarded...)...)
+	b := kittest.NewBrowser(t, a)
+	assert.Equal(t, "1", b.Get("/in").Body.String())
+	assert.Equal(t, http.StatusUnauthorized, b.Get("/out").Code)
+	assert.Equal(t, 1, ran)
+}
+
 // TestOptionsBeforeASignInOverAnother: how long the session lives may be said before somebody
 // signs in over another user, too. A sign-out leaves nothing of it to a visitor.
 func TestOptionsBeforeASignInOverAnother(t *testing.T) {
