@@ -192,6 +192,18 @@ func TestGuardOfTheWholeSite(t *testing.T) {
 	}
 }
 
+// TestGuardOfTheWholeSiteWithTheFormAtItsRoot: that one passes, and nothing else.
+func TestGuardOfTheWholeSiteWithTheFormAtItsRoot(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/"}))
+	a.On("/", func(c *gin.Context) { c.String(http.StatusOK, "the form") })
+	a.On("/account", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	w := b.Get("/account", "Accept", asPage)
+	assert.Equal(t, "/?next=%2Faccount&reason=not-signed-in", w.Header().Get("Location"))
+	assert.Equal(t, "the form", b.Get(w.Header().Get("Location"), "Accept", asPage).Body.String())
+}
+
 // TestGuardForbids: a user who may not is told so, and is not sent to sign in again.
 func TestGuardForbids(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
@@ -575,6 +587,7 @@ func TestPagesForPeople(t *testing.T) {
 				assert.NotContains(t, body, "OnError")
 				assert.Equal(t, 1, strings.Count(body, "<h1>")+strings.Count(body, `"title"`)+strings.Count(body, "without a status"), "one answer: %s", body)
 				assert.Equal(t, "no-store", header.Get("Cache-Control"))
+				assert.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 				assert.Empty(t, header.Get("Location"), "nothing of the handler's goes out")
 				assert.NotContains(t, strings.Join(header["Set-Cookie"], ""), "handlers=")
 				assert.Equal(t, failure.status == http.StatusServiceUnavailable, header.Get("Retry-After") != "")
