@@ -123,6 +123,29 @@ func TestDevicesOverARenewal(t *testing.T) {
 	assert.Empty(t, a.Errors())
 }
 
+// TestDevicesKnowTheRenewedSession: it is among the user's as the current one, whatever ID another
+// request has given it meanwhile.
+func TestDevicesKnowTheRenewedSession(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	during := func() {}
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/renew", sessionkit.Renew)
+	a.On("/devices", func(c *gin.Context) {
+		before := sessionkit.Current(c).ID
+		during()
+		list, err := sessionkit.Devices(c)
+		assert.NoError(t, err)
+		if assert.Len(t, list, 1) {
+			assert.NotEqual(t, before, list[0].ID)
+			assert.Equal(t, sessionkit.Current(c).ID, list[0].ID)
+		}
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	during = func() { b.Get("/renew") }
+	assert.Equal(t, http.StatusOK, b.Get("/devices").Code)
+}
+
 func TestDevicesDuringAnOutage(t *testing.T) {
 	s := kittest.NewBackend()
 	a := newDevicesSite(t, s)

@@ -477,6 +477,20 @@ func TestOwnRecoverySaves(t *testing.T) {
 	assert.JSONEq(t, `{"n": 5, "ok": true}`, b.Get("/").Body.String())
 }
 
+// TestAbortWithAnErrorSaves: only an error for which gin.Recovery writes nothing may be that of a panic.
+func TestAbortWithAnErrorSaves(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/set", func(c *gin.Context) {
+		kittest.Count.Set(c, 5)
+		_ = c.Error(errors.New("to be logged"))
+		c.Abort()
+	})
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	assert.JSONEq(t, `{"n": 5, "ok": true}`, b.Get("/").Body.String())
+}
+
 // TestChangeAfterTheRequest: what is reported as lost is not saved, by a Save that comes
 // as late or by the answer of a recovery in front of the middleware.
 func TestChangeAfterTheRequest(t *testing.T) {
@@ -566,6 +580,30 @@ func TestChangeAfterTheHeader(t *testing.T) {
 	b.Get("/logout")
 	assert.Empty(t, a.Errors())
 	assert.JSONEq(t, `{"n": 0, "ok": false}`, b.Get("/").Body.String(), "a sign-out needs no cookie")
+}
+
+// TestSignInOverAnotherAfterTheHeader: it fails, as its cookie cannot be sent, and the user who was
+// signed in stays it. Only a sign-out needs no cookie.
+func TestSignInOverAnotherAfterTheHeader(t *testing.T) {
+	s := memstore.New()
+	a := kittest.NewSite(s, sessionkit.Config{})
+	begin := func(c *gin.Context) { c.String(http.StatusOK, "begun") }
+	a.On("/alice", kittest.SignIn("alice"), kittest.Increment)
+	a.On("/bob", begin, kittest.SignIn("bob"))
+	a.On("/change/bob", begin, func(c *gin.Context) {
+		sessions.Default(c).Delete("count")
+		sessionkit.Login(c, "bob")
+	})
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/alice")
+	for _, path := range []string{"/bob", "/change/bob"} {
+		assert.Empty(t, b.Get(path).Header()["Set-Cookie"], path)
+		require.Len(t, a.Errors(), 1, path)
+		assert.Equal(t, "alice", b.Get("/").Body.String(), path)
+		assert.Len(t, kittest.UserSessions(t, s, "alice"), 1, path)
+		assert.Empty(t, kittest.UserSessions(t, s, "bob"), path)
+	}
 }
 
 // TestSaveAfterAFailure: the client has been told that the change was not saved.

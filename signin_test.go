@@ -42,6 +42,58 @@ func TestDoneOverARenewal(t *testing.T) {
 	})
 }
 
+// watching is a backend that tells at once of what has changed, and counts who wants to know.
+type watching struct {
+	store.Backend
+	mu   sync.Mutex
+	next int
+	tell map[int]func()
+}
+
+func (w *watching) Watch(_ string, changed func()) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next++
+	n := w.next
+	w.tell[n] = changed
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.tell, n)
+	}
+}
+
+// changed has all look again, and returns how many there are then.
+func (w *watching) changed() int {
+	w.mu.Lock()
+	for _, changed := range w.tell {
+		changed()
+	}
+	w.mu.Unlock()
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.tell)
+}
+
+// TestDoneOverRenewalsWatchesOneID: the one that the session has. A stream may outlast any number of
+// them, and leaves none behind.
+func TestDoneOverRenewalsWatchesOneID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &watching{Backend: memstore.NewBackend(), tell: make(map[int]func())}
+		b := kittest.NewBrowser(t, kittest.NewStreamSite(kittest.StoreOver(backend)))
+		b.Get("/login")
+		assert.Equal(t, "10s", kittest.Stream(b, func() {
+			for range 3 {
+				b.Get("/renew")
+				assert.Equal(t, 1, backend.changed())
+			}
+			b.Get("/everywhere")
+			assert.Zero(t, backend.changed())
+		}))
+	})
+}
+
 func TestDoneOfAVisitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kittest.NewBrowser(t, kittest.NewStreamSite(memstore.New()))
@@ -1108,6 +1160,102 @@ func TestLateRequestAfterASignInOverAnother(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestAttemptThatFails: where it could not be noted what had been ended, nobody is signed in.
+func TestAttemptThatFails(t *testing.T) {
+	backend := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{})
+	a.On("/login", func(c *gin.Context) {
+		backend.Failing(kittest.ErrDown, "load fresh")
+		attempt := sessionkit.Attempt(c, "42")
+		backend.Failing(nil)
+		sessionkit.Login(c, "42", attempt)
+		assert.ErrorIs(t, sessionkit.Err(c), kittest.ErrDown)
+	})
+	b := kittest.NewBrowser(t, a)
+	w := b.Get("/login")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Empty(t, w.Header()["Set-Cookie"])
+}
+
+// TestRejectedAfterASignInOverAnother: for a moment the old cookie is that of a late request, and
+// then that of a session which nobody has.
+func TestRejectedAfterASignInOverAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+		a.On("/alice", kittest.SignIn("alice"))
+		a.On("/bob", kittest.SignIn("bob"))
+		a.On("/", kittest.Whoami)
+		b := kittest.NewBrowser(t, a)
+		b.Get("/alice")
+		old := b.Fork()
+		id, _ := store.ID(old.Session())
+		b.Get("/bob")
+		a.Heard()
+		old.Get("/")
+		assert.Empty(t, a.Heard())
+		time.Sleep(time.Minute)
+		old.Get("/")
+		assert.Equal(t, []sessionkit.Event{{Kind: sessionkit.EventRejected, SessionID: id}}, a.Heard())
+	})
+}
+
+// TestCookieOfALateRequestBesideTheRight: a cookie of the same name that leads nowhere any more, as a
+// longer Path may have kept one, is no reason to refuse what the session of the other one is asked to
+// do.
+func TestCookieOfALateRequestBesideTheRight(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/alice", kittest.SignIn("alice"))
+	a.On("/bob", kittest.SignIn("bob"))
+	a.On("/goodbye", sessionkit.Logout, func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") })
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/alice")
+	old := b.Session()
+	b.Get("/bob")
+	both := kittest.SessionCookie + "=" + old + "; " + kittest.SessionCookie + "=" + b.Session()
+	assert.Equal(t, "bob", kittest.WithCookies(a, "/", both).Body.String())
+	w := kittest.WithCookies(a, "/goodbye", both)
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Len(t, kittest.SetCookies(w), 1)
+	assert.Empty(t, b.Get("/").Body.String())
+}
+
+// TestChangeOvertakenByRenewals: a change finds its session again, also if that gets yet another ID
+// right before it is made there.
+func TestChangeOvertakenByRenewals(t *testing.T) {
+	backend := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/renew", sessionkit.Renew)
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	left := 0
+	backend.Before = func(call string) {
+		if call == "update" && left > 0 {
+			left--
+			b.Get("/renew")
+		}
+	}
+	code := kittest.UnderWay(t, a, b, kittest.Increment, func() { b.Get("/renew"); left = 3 })
+	assert.Equal(t, http.StatusNoContent, code)
+	assert.Zero(t, left)
+	assert.JSONEq(t, `{"n": 1, "ok": true}`, b.Get("/").Body.String())
+}
+
+// TestLogoutThatClearsNothing: without Config.ClearSiteData there is no such header, not even an
+// empty one.
+func TestLogoutThatClearsNothing(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/logout", sessionkit.Logout)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	w := b.Get("/logout")
+	assert.Contains(t, w.Header().Get("Set-Cookie"), "Max-Age=0")
+	assert.NotContains(t, w.Header(), "Clear-Site-Data")
 }
 
 // TestLateLogoutAfterASignInOverAnother: it is that of the user before.
