@@ -83,6 +83,16 @@ func TestFlashNowAsksNoStore(t *testing.T) {
 	assert.Empty(t, s.Called())
 }
 
+// TestFlashNowIsReadOnce: by the next call of Flashes, as the stored messages are.
+func TestFlashNowIsReadOnce(t *testing.T) {
+	kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Info, "stored")
+		sessionkit.FlashNow(c, sessionkit.Warning, "now")
+		assert.Equal(t, []sessionkit.FlashMessage{{Level: sessionkit.Info, Text: "stored"}, {Level: sessionkit.Warning, Text: "now"}}, sessionkit.Flashes(c))
+		assert.Empty(t, sessionkit.Flashes(c))
+	})
+}
+
 func TestKeptFlashesStayInOrder(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/add", func(c *gin.Context) {

@@ -53,6 +53,61 @@ func TestTakeOfNothing(t *testing.T) {
 	assert.JSONEq(t, `{"n": 9, "ok": true}`, b.Get("/").Body.String())
 }
 
+// TestUpdateOfAnUnreadableSession: the function is not called with a value that nobody knows, and
+// nothing is said to be stored.
+func TestUpdateOfAnUnreadableSession(t *testing.T) {
+	backend := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{})
+	a.On("/set", kittest.Increment)
+	a.On("/update", func(c *gin.Context) {
+		_, err := kittest.Count.Update(c, func(n int) int {
+			assert.Fail(t, "called")
+			return n + 1
+		})
+		assert.ErrorIs(t, err, kittest.ErrDown)
+	})
+	a.On("/", kittest.ShowCount)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/set")
+	backend.Failing(kittest.ErrDown, "load")
+	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/update").Code)
+	backend.Failing(nil)
+	assert.JSONEq(t, `{"n": 1, "ok": true}`, b.Get("/").Body.String())
+}
+
+// TestTakeOfWhatIsNotThereToTake: a value is given to nobody while the store cannot remove it, and
+// to nobody whose session has ended since it was read.
+func TestTakeOfWhatIsNotThereToTake(t *testing.T) {
+	backend := kittest.NewBackend()
+	s := kittest.StoreOver(backend)
+	a := kittest.NewSite(s, sessionkit.Config{})
+	taken, meanwhile := 0, func() {}
+	a.On("/login", kittest.SignIn("42"), kittest.Increment)
+	a.On("/take", func(c *gin.Context) {
+		kittest.Count.Get(c)
+		meanwhile()
+		if _, ok := kittest.Count.Take(c); ok {
+			taken++
+		}
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	backend.Failing(kittest.ErrDown, "update")
+	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/take").Code)
+	assert.Zero(t, taken)
+	backend.Failing(nil)
+	ended := b.Fork()
+	meanwhile = func() { assert.NoError(t, s.Revoke(t.Context(), "42", kittest.UserSessions(t, s, "42")[0].ID)) }
+	ended.Get("/take")
+	assert.Zero(t, taken)
+
+	meanwhile = func() {}
+	b.Get("/login")
+	b.Get("/take")
+	b.Get("/take")
+	assert.Equal(t, 1, taken)
+}
+
 // TestTakeInAnErrorPage: the page of a failed save does not ask the store that has just failed.
 func TestTakeInAnErrorPage(t *testing.T) {
 	backend := kittest.NewBackend()
