@@ -378,9 +378,12 @@ func (q *request) runInside(f func(*gin.Context)) {
 // refuseOrigin answers a cross-origin request. Its page begins no session: the browser
 // does not send a SameSite cookie along, and the new one would take the place of the user's.
 func (q *request) refuseOrigin(cause error) {
-	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: if it is one of yours, add it to Config.TrustedOrigins, or have the proxy keep Host if it is this site's own "+
-		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error): %w",
-		config.Shorten(q.r.Method, 20), config.Shorten(q.r.Header.Get("Origin"), 200), cause)
+	origin, remedy := q.r.Header.Get("Origin"), "if it is one of yours, add it to Config.TrustedOrigins, or have the proxy keep Host if it is this site's own "+
+		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error)"
+	if origin == "null" {
+		remedy = "a page that hides where it is from sends this: if it is one of yours, send it with Referrer-Policy same-origin in place of no-referrer, and do not sandbox it"
+	}
+	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: %s: %w", config.Shorten(q.r.Method, 20), config.Shorten(origin, 200), remedy, cause)
 	q.c.Abort()
 	q.refusing = true
 	q.answer(q.c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))

@@ -19,8 +19,9 @@ import (
 // level, with [NewKey].
 //
 // A value of a basic kind is stored as itself, so that sessions.Default(c) sees
-// the same string or int. Any other is stored as JSON, without gob.Register: a
-// field that was added, removed or renamed since is no error. What was decoded is
+// the same string or int. Any other is stored as JSON, as encoding/json does it and without
+// gob.Register: fields that are not exported are left out, and one that was added, removed or
+// renamed since is no error. What was decoded is
 // remembered, up to 1 MiB for each key, and [Key.Get] returns a copy of it: so methods
 // of T that decode it must depend on what they are given alone.
 type Key[T any] struct {
@@ -29,8 +30,8 @@ type Key[T any] struct {
 }
 
 // NewKey returns the key of a session value. It panics where T can never be
-// stored, such as a channel or a map[string]big.Int, whose elements encoding/json writes
-// without their methods; and on a name that is empty, is no UTF-8 text, holds a NUL or
+// stored, such as a channel, or a struct{ time.Time; Name string }, which encoding/json
+// writes by the methods of the time alone; and on a name that is empty, is no UTF-8 text, holds a NUL or
 // begins with an underscore: those are sessionkit's own.
 func NewKey[T any](name string) Key[T] {
 	return Key[T]{name: checkName("NewKey", name), codec: newCodec[T]("NewKey", name)}

@@ -1,6 +1,7 @@
 package sessionkit_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -219,6 +220,17 @@ func TestUpdateWithinAnUpdate(t *testing.T) {
 }
 
 // rank has its text form by methods of its pointer.
+// noted embeds a time, and writes its other fields as well.
+type noted struct {
+	time.Time
+	Name string
+}
+
+func (n noted) MarshalJSON() ([]byte, error) { return json.Marshal([]any{n.Time, n.Name}) }
+func (n *noted) UnmarshalJSON(j []byte) error {
+	return json.Unmarshal(j, &[]any{&n.Time, &n.Name})
+}
+
 type rank int
 
 func (r *rank) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "rank %d", int(*r)), nil }
@@ -332,6 +344,13 @@ func TestKeysThatCannotWork(t *testing.T) {
 		Next *recursive
 		F    func()
 	}
+	type stamped struct {
+		time.Time
+		Name string
+	}
+	type alone struct{ time.Time } // its form is all of it
+	assert.NotPanics(t, func() { sessionkit.NewKey[alone]("n") })
+	assert.NotPanics(t, func() { sessionkit.NewKey[noted]("n") })
 	for want, newKey := range map[string]func(){
 		"the name is empty":  func() { sessionkit.NewKey[int]("") },
 		"underscore":         func() { sessionkit.NewKey[int]("_n") },
@@ -346,6 +365,7 @@ func TestKeysThatCannotWork(t *testing.T) {
 		"make it a *big.Rat": func() { sessionkit.NewCookie[[]map[string]struct{ Prices [2]big.Rat }]("n") },
 		"embedded pointer":   func() { sessionkit.NewKey[struct{ *recursive }]("n") },
 		"decode into":        func() { sessionkit.NewKey[fmt.Stringer]("n") },
+		"embedded time.Time": func() { sessionkit.NewKey[[]stamped]("n") },
 		"NewFlash[func()]":   func() { sessionkit.NewFlash[func()]("n") },
 		`NewFlash("_n")`:     func() { sessionkit.NewFlash[int]("_n") },
 		"NewCookie":          func() { sessionkit.NewCookie[chan int]("n") },

@@ -3,7 +3,12 @@ package client
 import (
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 )
+
+// likeGin finds what is a parameter in Gin's patterns, and matches nothing but itself here.
+var likeGin = regexp.MustCompile(`/[:*][^/]*`)
 
 // NewRoutes returns what finds the requests of some patterns, nil for no pattern.
 func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
@@ -17,6 +22,12 @@ func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
 	}()
 	routes = http.NewServeMux()
 	for _, pattern := range patterns {
+		if part := likeGin.FindString(pattern); part != "" {
+			return nil, fmt.Errorf("%q: %q is no parameter of http.ServeMux: write {name} for one part of a path, and a slash at the end for all that follows", pattern, part[1:])
+		}
+		if method, _, more := strings.Cut(pattern, " "); more && method != strings.ToUpper(method) {
+			return nil, fmt.Errorf("%q: methods have capital letters: write %q", pattern, strings.ToUpper(method))
+		}
 		routes.Handle(pattern, found{})
 	}
 	return routes, nil

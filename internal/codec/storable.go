@@ -20,8 +20,11 @@ func unstorable(at place, seen map[place]bool) string {
 	if !at.addressable && unmarshals(t) && marshalsByPointer(t) && !readsDefault(t) {
 		return fmt.Sprintf("JSON writes a %v in a map without the methods of its pointer, and cannot read it back; make it a *%[1]v", t)
 	}
-	if seen[at] || Marshals(t) && unmarshals(t) {
+	if seen[at] {
 		return ""
+	}
+	if Marshals(t) && unmarshals(t) {
+		return promoted(t)
 	}
 	seen[at] = true
 	switch t.Kind() { //nolint:exhaustive // the others are fine
@@ -67,6 +70,40 @@ func unstorableStruct(at place, seen map[place]bool) string {
 		return "it has no exported field, so all of it would be lost"
 	}
 	return ""
+}
+
+// promoted returns why a struct would lose its fields because of the methods of one that it
+// embeds, or "".
+func promoted(t reflect.Type) string {
+	if t.Kind() != reflect.Struct {
+		return ""
+	}
+	stored, embedded := 0, reflect.StructField{}
+	for f := range t.Fields() {
+		if f.Anonymous && Marshals(f.Type) {
+			embedded = f
+		} else if f.IsExported() && f.Tag.Get("json") != "-" {
+			stored++
+		}
+	}
+	if embedded.Type == nil || stored == 0 || zeroForm(t) != zeroForm(embedded.Type) {
+		return ""
+	}
+	return fmt.Sprintf("JSON writes it as its embedded %v alone, without its other fields; give the field a name", embedded.Type)
+}
+
+// zeroForm returns the JSON of a type's zero value, or why there is none.
+func zeroForm(t reflect.Type) (form string) {
+	defer func() {
+		if v := recover(); v != nil { // a method of a nil pointer
+			form = "panic of " + t.String()
+		}
+	}()
+	j, err := json.Marshal(reflect.New(t).Interface())
+	if err != nil {
+		return "error of " + t.String()
+	}
+	return string(j)
 }
 
 // marshalsByPointer reports whether it takes a pointer to a value to write its own form.
