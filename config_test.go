@@ -26,54 +26,57 @@ import (
 )
 
 func TestConfigThatCannotWork(t *testing.T) {
+	random := string(kittest.SecretA)
 	for field, config := range map[string]sessionkit.Config{
-		"Config.Name":              {Name: "a b"},
-		"Config.Name ":             {Name: "__Host-session"},
-		"Config.Name  ":            {Name: "__secure-session"},
-		"Config.IdleTimeout":       {IdleTimeout: -1},
-		"Config.IdleTimeout ":      {IdleTimeout: 3600}, // a forgotten time.Second
-		"Config.Lifetime":          {Lifetime: -1},
-		"Config.Lifetime ":         {Lifetime: 400 * 24 * 3600},
-		"Config.RememberFor  ":     {RememberFor: 1},
-		"Config.RememberFor":       {RememberFor: -1},
-		"Config.RememberFor ":      {RememberFor: 401 * 24 * time.Hour},
-		"Config.VisitorFor":        {VisitorFor: -1},
-		"Config.VisitorFor ":       {VisitorFor: 30 * 24 * 3600},
-		"Config.VisitorFor  ":      {VisitorFor: 401 * 24 * time.Hour},
-		"Config.Domain":            {Domain: "localhost"},
-		"Config.Domain ":           {Domain: "exa mple.com"},
-		"Config.Domain  ":          {Domain: "-a.com"},
-		"Config.Domain   ":         {Domain: "[::1]"},
-		"Config.Domain    ":        {Domain: "1.2"},
-		"Config.Path":              {Path: "x"},
-		"Config.Path ":             {Path: "/\n"},
-		"Config.SameSite":          {SameSite: 7},
-		"Config.SameSite ":         {SameSite: http.SameSiteNoneMode, InsecureHTTP: true},
-		"Config.Partitioned":       {Partitioned: true, InsecureHTTP: true},
-		"Config.CookielessRoutes":  {CookielessRoutes: []string{"api"}},
-		"Config.CookielessRoutes ": {CookielessRoutes: []string{"/api/", "/api/"}},
-		"Config.CookielessRoutes  ": {CookielessRoutes: []string{"POST /hooks/:name"}},
-		"Config.CookielessRoutes   ": {CookielessRoutes: []string{"/files/*path"}},
+		"Config.Name":                 {Name: "a b"},
+		"Config.Name ":                {Name: "__Host-session"},
+		"Config.Name  ":               {Name: "__secure-session"},
+		"Config.IdleTimeout":          {IdleTimeout: -1},
+		"Config.IdleTimeout ":         {IdleTimeout: 3600}, // a forgotten time.Second
+		"Config.Lifetime":             {Lifetime: -1},
+		"Config.Lifetime ":            {Lifetime: 400 * 24 * 3600},
+		"Config.RememberFor  ":        {RememberFor: 1},
+		"Config.RememberFor":          {RememberFor: -1},
+		"Config.RememberFor ":         {RememberFor: 401 * 24 * time.Hour},
+		"Config.VisitorFor":           {VisitorFor: -1},
+		"Config.VisitorFor ":          {VisitorFor: 30 * 24 * 3600},
+		"Config.VisitorFor  ":         {VisitorFor: 401 * 24 * time.Hour},
+		"Config.Domain":               {Domain: "localhost"},
+		"Config.Domain ":              {Domain: "exa mple.com"},
+		"Config.Domain  ":             {Domain: "-a.com"},
+		"Config.Domain   ":            {Domain: "[::1]"},
+		"Config.Domain    ":           {Domain: "1.2"},
+		"Config.Path":                 {Path: "x"},
+		"Config.Path ":                {Path: "/\n"},
+		"Config.SameSite":             {SameSite: 7},
+		"Config.SameSite ":            {SameSite: http.SameSiteNoneMode, InsecureHTTP: true},
+		"Config.Partitioned":          {Partitioned: true, InsecureHTTP: true},
+		"Config.CookielessRoutes":     {CookielessRoutes: []string{"api"}},
+		"Config.CookielessRoutes ":    {CookielessRoutes: []string{"/api/", "/api/"}},
+		"Config.CookielessRoutes  ":   {CookielessRoutes: []string{"POST /hooks/:name"}},
+		"Config.CookielessRoutes   ":  {CookielessRoutes: []string{"/files/*path"}},
 		"Config.CookielessRoutes    ": {CookielessRoutes: []string{"post /hooks/"}},
-		"Config.MaxSessions":       {MaxSessions: -1},
-		"Config.ClearSiteData":     {ClearSiteData: []string{`"cache"`}},
-		"Config.ClearSiteData ":    {ClearSiteData: []string{""}},
-		"Config.Secrets[1]":        {Secrets: [][]byte{make([]byte, 32), make([]byte, 31)}},
-		"Config.TrustedOrigins":    {TrustedOrigins: []string{"example.com"}},
-		"Config.TrustedOrigins ":   {TrustedOrigins: []string{"https://example.com/"}},
-		"Config.TrustedOrigins  ":  {TrustedOrigins: []string{"https://Example.com"}},
-		"Config.TrustedOrigins   ": {TrustedOrigins: []string{"https://example.com/x"}},
-		"Config.TrustedOrigins  *": {TrustedOrigins: []string{"https://*.example.com"}},
-		"Config.TrustedOrigins  p": {TrustedOrigins: []string{"https://example.com:443"}},
-		"Config.TrustedOrigins  h": {TrustedOrigins: []string{"http://example.com:80"}},
-		"Config.TrustedOrigins  i": {TrustedOrigins: []string{"https://bücher.example"}},
-		"Config.TrustedOrigins  u": {TrustedOrigins: []string{"https://user@example.com"}},
-		"Config.TokenHeader":       {TokenHeader: "Cookie"},
-		"Config.TokenHeader  r":    {TokenHeader: "x-real-ip"},
-		"Config.TokenHeader  i":    {TokenHeader: "X-Request-ID"},
-		"Config.TokenHeader ":      {TokenHeader: "accept"},
-		"Config.TokenHeader  ":     {TokenHeader: "X-Forwarded-User"},
-		"Config.TokenHeader   ":    {TokenHeader: "X-Session Token"},
+		"Config.MaxSessions":          {MaxSessions: -1},
+		"Config.ClearSiteData":        {ClearSiteData: []string{`"cache"`}},
+		"Config.ClearSiteData ":       {ClearSiteData: []string{""}},
+		"Config.Secrets[1]":           {Secrets: [][]byte{[]byte(random), []byte(random[1:])}},
+		"Config.Secrets[1] ":          {Secrets: [][]byte{[]byte(random), []byte(random)}},
+		"Config.Secrets[0]":           {Secrets: [][]byte{make([]byte, 32)}},
+		"Config.TrustedOrigins":       {TrustedOrigins: []string{"example.com"}},
+		"Config.TrustedOrigins ":      {TrustedOrigins: []string{"https://example.com/"}},
+		"Config.TrustedOrigins  ":     {TrustedOrigins: []string{"https://Example.com"}},
+		"Config.TrustedOrigins   ":    {TrustedOrigins: []string{"https://example.com/x"}},
+		"Config.TrustedOrigins  *":    {TrustedOrigins: []string{"https://*.example.com"}},
+		"Config.TrustedOrigins  p":    {TrustedOrigins: []string{"https://example.com:443"}},
+		"Config.TrustedOrigins  h":    {TrustedOrigins: []string{"http://example.com:80"}},
+		"Config.TrustedOrigins  i":    {TrustedOrigins: []string{"https://bücher.example"}},
+		"Config.TrustedOrigins  u":    {TrustedOrigins: []string{"https://user@example.com"}},
+		"Config.TokenHeader":          {TokenHeader: "Cookie"},
+		"Config.TokenHeader  r":       {TokenHeader: "x-real-ip"},
+		"Config.TokenHeader  i":       {TokenHeader: "X-Request-ID"},
+		"Config.TokenHeader ":         {TokenHeader: "accept"},
+		"Config.TokenHeader  ":        {TokenHeader: "X-Forwarded-User"},
+		"Config.TokenHeader   ":       {TokenHeader: "X-Session Token"},
 	} {
 		t.Run(field, func(t *testing.T) {
 			err := config.Validate()
@@ -106,6 +109,20 @@ func TestConfigErrorsAreJoined(t *testing.T) {
 	for _, field := range []string{"store: Config.MaxBytes", "store: Config.Timeout"} {
 		assert.ErrorContains(t, err, field)
 	}
+}
+
+// TestConfigBeyondTheStore: Sessions names all that the store cannot do, which Validate
+// cannot know.
+func TestConfigBeyondTheStore(t *testing.T) {
+	config := sessionkit.Config{MaxSessions: 1, DeviceBound: true}
+	require.NoError(t, config.Validate())
+	defer func() {
+		message := fmt.Sprint(recover())
+		for _, field := range []string{"Config.DeviceBound", "Config.MaxSessions"} {
+			assert.Contains(t, message, field)
+		}
+	}()
+	sessionkit.Sessions(gincookie.NewStore(kittest.SecretA), config)
 }
 
 func TestConfigThatWorks(t *testing.T) {

@@ -103,7 +103,7 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // consumes them. They are removed when the response goes out, so each is shown at
 // least once: requests at the same time may both show it, but none is lost because a
 // response failed, or because the client went away before it. If there are none, nothing
-// changes. Texts that were left with AddFlash of gin-contrib/sessions are among them, as
+// changes, and what it returns is nil. Texts that were left with AddFlash of gin-contrib/sessions are among them, as
 // Info.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")

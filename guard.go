@@ -22,7 +22,8 @@ type GuardConfig struct {
 	// which [NextURL] reads. For other methods next is the page that a request of HTMX or
 	// Inertia came from. Requests for that path pass the guard, so that it can
 	// stand on the whole site, but for the root of an absolute URL: it would pass on every
-	// host. Default: "", every refused request gets the 401.
+	// host. What else visitors need, such as the login page's style sheet or a provider's
+	// callback, is then routed in front of the guard. Default: "", every refused request gets the 401.
 	LoginURL string
 
 	// FreshWithin is how recently the user must have shown who they are, by [Login]

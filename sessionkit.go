@@ -155,12 +155,16 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 	}
 	if isShared {
 		k.share(shared)
-	} else if err := k.keepIn(store); err != nil {
-		return nil, err
+	} else {
+		k.keepIn(store)
 	}
 	if err := k.checkStore(store); err != nil {
 		return nil, err
 	}
+	if k.successor != nil && k.successor.UserOf() != nil {
+		k.UserOf = k.successor.UserOf()
+	}
+	k.policy.ByValues = k.UserOf != nil
 	if c.TokenHeader != "" {
 		k.vary = append(k.vary, c.TokenHeader)
 	}
@@ -180,41 +184,32 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 // share has the sessions kept in a store that another program uses as well.
 func (k *kit) share(s kitstore.Shared) {
 	_, persistent := s.VisitorFor()
-	k.policy.Closing, k.policy.Rolling, k.policy.ByValues = !persistent, true, k.UserOf != nil
+	k.policy.Closing, k.policy.Rolling = !persistent, true
 	k.site.Shared, k.site.SecureName = s.Cookie, k.Name
 	k.keeper = keeper.Share(s, &k.policy)
 }
 
 // keepIn has the sessions kept in a store.
-func (k *kit) keepIn(store sessions.Store) error {
+func (k *kit) keepIn(store sessions.Store) {
 	k.keeper, k.directory, k.successor = keeper.Of(store, k.Name, k.policy.SeenEvery())
 	k.ownMoves = k.successor != nil && k.successor.MovesOwn(k.Name)
-	if k.successor != nil && k.successor.UserOf() != nil {
-		if k.UserOf != nil {
-			return &ConfigError{Field: "Config.UserOf", Reason: "store.Migrate was given such a function already; give it once"}
-		}
-		k.UserOf = k.successor.UserOf()
-	}
-	k.policy.ByValues = k.UserOf != nil
-	return nil
 }
 
-// checkStore returns an error if Config needs more of the store than it can do.
+// checkStore returns an error for each field of Config that needs more of the store than it
+// can do.
 func (k *kit) checkStore(store sessions.Store) error {
+	p := problems{prefix: "Config."}
 	if k.bound != nil && k.directory == nil {
-		return &ConfigError{
-			Field: "Config.DeviceBound", Value: "true",
-			Reason: fmt.Sprintf("a %T cannot change one value of a session without overwriting the others, so that a page loaded at the same time "+
-				"would undo the binding; use a store of sessionkit", store),
-		}
+		p.add("DeviceBound", "true", fmt.Sprintf("a %T cannot change one value of a session without overwriting the others, so that a page loaded at the same time "+
+			"would undo the binding; use a store of sessionkit", store))
 	}
 	if k.MaxSessions > 0 && k.directory == nil {
-		return &ConfigError{
-			Field: "Config.MaxSessions", Value: fmt.Sprint(k.MaxSessions),
-			Reason: fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store),
-		}
+		p.add("MaxSessions", fmt.Sprint(k.MaxSessions), fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store))
 	}
-	return nil
+	if k.successor != nil && k.successor.UserOf() != nil && k.Config.UserOf != nil {
+		p.add("UserOf", "", "store.Migrate was given such a function already; give it once")
+	}
+	return errors.Join(p.errs...)
 }
 
 // serve is the middleware.

@@ -138,8 +138,8 @@ func (k Key[T]) delete(q *request) {
 }
 
 // Update changes the value in one step: it calls f with the value that stands in
-// the store at that moment, the zero value if there is none or it is not a T, and
-// stores what f returns only if that value still stands. Otherwise it calls f again,
+// the store at that moment, the zero value if there is none or it is not a T (of a map
+// that is nil, which f makes before it writes to it), and stores what f returns only if that value still stands. Otherwise it calls f again,
 // with the one that stands now. So requests that change the same value at the same
 // time lose nothing of each other's, and of a counter no two callers ever get the
 // same number:

@@ -66,7 +66,7 @@ func TestThrottledLogin(t *testing.T) {
 	})
 }
 
-var secrets = sessionkit.Config{Secrets: [][]byte{make([]byte, 32)}}
+var secrets = sessionkit.Config{Secrets: [][]byte{[]byte(strings.Repeat("s", 32))}}
 
 // TestThrottleLocksNobodyOut: whoever guesses at an account from many addresses gets few
 // guesses, and its user signs in all the same.
