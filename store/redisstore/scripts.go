@@ -175,10 +175,10 @@ var missing = strconv.FormatInt(-store.Retention.Milliseconds()/2, 10)
 // the same; and the use is stored as it is now, so that the next one is recorded in time.
 //
 // ARGV: now, seen, expires, when the key goes, until when it is indexed or 0, how
-// many bytes the values may take, the field of the condition or ”, what must stand in it,
-// number of fields to drop, these, fields and values. The answer is the user if the index must be extended
-// first, and a list of what stands if the condition does not hold; nothing has been
-// changed then.
+// many bytes the values may take, the field of the condition or "" for no condition, what must
+// stand in it, number of fields to drop, these, fields and values. The answer is the user if
+// the index must be extended first, and a list of what stands if the condition does not hold;
+// nothing has been changed then.
 var updateScript = newScript(`
 local key, call = KEYS[1], redis.call
 local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k')
