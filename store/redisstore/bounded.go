@@ -46,12 +46,11 @@ func newBounded(client rueidis.Client, owned bool, timeout time.Duration) *bound
 }
 
 func (b *bounded) Do(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
-	if b.enter(ctx) {
-		defer b.leave()
-		return b.doAlone(ctx, command)
-	}
 	defer b.leave()
-	return b.doMulti(ctx, command)[0]
+	if !b.enter(ctx) {
+		return b.doMulti(ctx, command)[0]
+	}
+	return b.doAlone(ctx, command)
 }
 
 // enter notes that a command is under way, and reports whether its caller may carry it
@@ -78,10 +77,15 @@ func (b *bounded) alone(ctx context.Context) (bounded context.Context, done func
 	}
 }
 
-// blocking returns a command that goes out on a connection of its own.
+// blocking returns a command that goes out on a connection of its own. A read is still one
+// that the client repeats if the connection is lost, which it finds out only when it uses it.
 func (b *bounded) blocking(command rueidis.Completed) rueidis.Completed {
 	words := command.Commands()
-	return b.B().Arbitrary(words[0]).Args(words[1:]...).Blocking()
+	alone := b.B().Arbitrary(words[0]).Args(words[1:]...).Blocking()
+	if command.IsReadOnly() {
+		alone = alone.ToRetryable()
+	}
+	return alone
 }
 
 func (b *bounded) DoMulti(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {

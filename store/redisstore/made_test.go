@@ -153,6 +153,28 @@ func TestARecordThatWasMadeAndThenChanged(t *testing.T) {
 	})
 }
 
+// TestAloneAfterALostConnection: a read that its caller carries out is made again, as any
+// other is, if the server has closed the connection meanwhile.
+func TestAloneAfterALostConnection(t *testing.T) {
+	server := testserver.Redis(t)
+	s := open(t, server.Address, redisstore.Config{CacheBytes: -1})
+	ctx := context.WithoutCancel(t.Context())
+	token, _, _, err := kit(s).Create(ctx, record("alice", nil), signin.Attempt{})
+	require.NoError(t, err)
+	for name, read := range map[string]func() error{
+		"one command": func() error { _, _, _, err := kit(s).Load(ctx, "", token, false); return err },
+		"several":     func() error { _, err := kit(s).Note(ctx, "alice", "session"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 5 {
+				require.NoError(t, read())
+				command(t, server, "CLIENT", "KILL", "TYPE", "normal")
+				require.NoError(t, read())
+			}
+		})
+	}
+}
+
 // TestAloneInTime: a command that its caller carries out ends in time as well.
 func TestAloneInTime(t *testing.T) {
 	const timeout = time.Second
