@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -69,6 +71,63 @@ func TestMarkIsRefused(t *testing.T) {
 	b := backend(t, connect(t, server.Address))
 	create(t, b, newID(1), record("alice", nil))
 	waitCached(t, loader(t, b, newID(1)), server)
+}
+
+// TestMarkOnAServerThatTakesNoWrites: a process that starts meanwhile has a cache all the
+// same, wakes no stream, and notices another database in the place of this one.
+func TestMarkOnAServerThatTakesNoWrites(t *testing.T) {
+	for refusal, test := range map[string]struct {
+		begin, end string
+		swaps      bool // it puts another database in the place of this one meanwhile
+	}{
+		"OOM":        {begin: "CONFIG SET maxmemory 1", end: "CONFIG SET maxmemory 0", swaps: true},
+		"NOREPLICAS": {begin: "CONFIG SET min-replicas-to-write 1", end: "CONFIG SET min-replicas-to-write 0"},
+		"MISCONF":    {begin: "BGSAVE", end: "CONFIG SET stop-writes-on-bgsave-error no"},
+	} {
+		t.Run(refusal, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			server := testserver.Redis(t, "--dir", dir, "--dbfilename", "taken", "--save", "3600", "1000000")
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "taken"), 0o700)) // so that no dump can take that name
+			client := connect(t, server.Address)
+			create(t, backend(t, client, redisstore.Config{CacheBytes: -1}), newID(1), record("alice", nil))
+			command(t, server, test.begin)
+			refused := func() bool {
+				err := do(t, client, "SET", "key", "1").Error()
+				return err != nil && strings.HasPrefix(err.Error(), refusal)
+			}
+			require.Eventually(t, refused, 10*time.Second, 10*time.Millisecond)
+
+			b := backend(t, client)
+			load := loader(t, b, newID(1))
+			waitCached(t, load, server)
+			var woken atomic.Int64
+			defer b.(store.WatchingBackend).Watch(newID(1), func() { woken.Add(1) })()
+			before := reads(t, server)
+			for began := time.Now(); time.Since(began) < 2*time.Second; time.Sleep(10 * time.Millisecond) { // four beats
+				require.NoError(t, load())
+			}
+			assert.LessOrEqual(t, reads(t, server)-before, 1)
+			assert.LessOrEqual(t, woken.Load(), int64(1))
+
+			if !test.swaps {
+				_, err := server.Command("SWAPDB", "0", "1")
+				require.ErrorContains(t, err, refusal)
+				command(t, server, test.end)
+			}
+			command(t, server, "SWAPDB", "0", "1")
+			require.Eventually(t, func() bool { return load() != nil }, 10*time.Second, time.Millisecond, "the cache must not answer for ever")
+			if test.swaps {
+				require.True(t, refused())
+				command(t, server, test.end)
+			}
+			create(t, b, newID(2), record("alice", nil))
+			waitCached(t, loader(t, b, newID(2)), server) // and works again
+			marks, err := client.Do(t.Context(), client.B().Keys().Pattern("session:cache:*").Build()).AsStrSlice()
+			require.NoError(t, err)
+			assert.Len(t, marks, 1)
+		})
+	}
 }
 
 func replicaOf(t *testing.T, master *testserver.RedisServer) *testserver.RedisServer {

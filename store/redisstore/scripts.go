@@ -306,6 +306,13 @@ call('PEXPIRE', key, ARGV[5])
 return 1
 `)
 
+// markScript puts the mark of a cache into a database whose server is full. ARGV: how many
+// seconds it stays.
+var markScript = newScript(`
+redis.call('DEL', KEYS[1])
+return redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
+`)
+
 // KEYS: any key of the server whose clock is asked for.
 var clockScript = newScript(`return redis.call('TIME')`)
 

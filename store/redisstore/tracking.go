@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,9 @@ const (
 //
 // One thing is not announced: SWAPDB, after which the same keys are others. So what
 // each node is asked for is a mark in the database, which is not there any more
-// then.
+// then. A node that refuses to take the mark is asked again at each beat, and the cache
+// answers meanwhile: a node that takes no writes, for want of a disk or of replicas, takes no
+// SWAPDB either, and one whose memory is full takes the mark from a script.
 type tracker struct {
 	client  rueidis.Client
 	prefix  string
@@ -54,8 +57,9 @@ type tracker struct {
 	refused time.Time                          // when tracking was last refused; of the goroutine
 	logged  bool                               // that it was; of the goroutine
 
-	mu     sync.Mutex
-	losses int // how often news may have been missed
+	mu      sync.Mutex
+	losses  int             // how often news may have been missed
+	without map[string]bool // addresses of nodes that have refused the mark, and do not have it
 
 	wake, stop, done chan struct{}
 	stopping         sync.Once
@@ -107,13 +111,16 @@ func (t *tracker) check() error {
 	}
 	t.beats++
 	losses, asked := t.count(), time.Now()
-	err := every(t.links, func(_ string, link rueidis.DedicatedClient) error {
+	err := every(t.links, func(address string, link rueidis.DedicatedClient) error {
 		ctx, cancel := context.WithTimeout(context.Background(), lease)
 		defer cancel()
 		reply := link.Do(ctx, t.question(link))
-		if rueidis.IsRedisNil(reply.Error()) { // another database is in its place, or the server has dropped the mark
-			t.lose()
+		missing := rueidis.IsRedisNil(reply.Error())
+		if missing {
 			reply = t.putMark(ctx, link)
+		}
+		if t.swapped(address, missing, reply.Error() == nil) {
+			t.lose()
 		}
 		if len(t.links) == 1 && refusesWrites(reply.Error()) { // it was the master, and others write elsewhere by now
 			return reply.Error()
@@ -142,12 +149,39 @@ func (t *tracker) question(link rueidis.DedicatedClient) rueidis.Completed {
 	return link.B().Get().Key(t.mark).Build()
 }
 
+// swapped reports whether what was read may be of another database: if the mark of a node was
+// missing, and if it is there after the node had refused it, as nothing showed a swap until
+// then. A mark that is missing because it is refused shows none.
+func (t *tracker) swapped(address string, missing, there bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.without[address]
+	switch {
+	case there:
+		delete(t.without, address)
+		return missing || before
+	case missing:
+		if t.without == nil {
+			t.without = make(map[string]bool)
+		}
+		t.without[address] = true
+		return !before
+	}
+	return false
+}
+
 // putMark puts the mark into the database. A replica refuses that, and gets it from
 // its master.
 func (t *tracker) putMark(ctx context.Context, link rueidis.DedicatedClient) rueidis.RedisResult {
 	reply := link.Do(ctx, link.B().Set().Key(t.mark).Value("1").Ex(markStays).Build())
-	if refusal, ok := rueidis.IsRedisErr(reply.Error()); ok && strings.HasPrefix(refusal.Error(), "NOPERM") {
+	refusal, refused := rueidis.IsRedisErr(reply.Error())
+	switch {
+	case !refused:
+	case strings.HasPrefix(refusal.Error(), "NOPERM"):
 		t.barred.Store(true)
+	case strings.HasPrefix(refusal.Error(), "OOM"):
+		seconds := strconv.Itoa(int(markStays / time.Second))
+		return link.Do(ctx, link.B().Eval().Script(markScript.text).Numkeys(1).Key(t.mark).Arg(seconds).Build())
 	}
 	return reply
 }
@@ -277,6 +311,9 @@ func (t *tracker) unlink() {
 		return nil
 	})
 	t.links = nil
+	t.mu.Lock()
+	t.without = nil
+	t.mu.Unlock()
 }
 
 // every calls f for all values at the same time, as each may take as long as a
