@@ -23,11 +23,14 @@ import (
 // only: an invalidation does not say which process made the change, so until then none
 // counts.
 //
-// A record that this store makes is entered at once, and stays. The server announces
-// that it was made once, and nobody else can have changed it by then: whoever changes it
-// must have read its ID first, which is possible after the server has executed the
-// command that made it, and it announces a change before it answers the next commands.
-// So the first invalidation of its ID is ignored, if it comes within [announced].
+// A record that this store makes is entered at once. The server announces that it was
+// made, and nobody who has to read its ID first can have changed it by then: that is
+// possible after the server has executed the command that made it, and it announces a
+// change before it answers the next commands. So the first invalidation of its ID, if it
+// comes within [announced], does not drop the record. But the server announces a key once,
+// whatever was done to it in one turn of its loop, and a script over all keys, or an
+// eviction, may have removed the record in the turn in which it was made. So the record is
+// then answered for [doubtful] only. What is read after that stays.
 type cache struct {
 	start  time.Time
 	lease  atomic.Int64 // until when it answers, since start; 0: not
@@ -46,6 +49,11 @@ const (
 
 	// announced is how long after this store has made a record its invalidation may come.
 	announced = 50 * time.Millisecond
+
+	// doubtful is how long after that a record is answered that this store has made. It
+	// bounds for how long one is served that was removed at that instant, and costs one more
+	// read of a session that is used for longer.
+	doubtful = time.Second
 )
 
 // A cacheShard has two generations: what is used moves to the young one, and when
@@ -63,10 +71,11 @@ type cacheShard struct {
 type entry struct {
 	record   store.Record
 	size     int
-	until    time.Duration // when it ends, since the cache's start; 0: with an invalidation
+	until    time.Duration // when it ends at the latest, since the cache's start; 0: with an invalidation
 	changing int           // changes by this store that are under way
 	mixed    bool          // several were at a time: their order is not known
 	made     bool          // by this store, and the invalidation for that has yet to come
+	changed  bool          // by this store: no invalidation counts
 }
 
 func newCache(bytes int) *cache {
@@ -191,11 +200,12 @@ func (c *cache) heard(id string) {
 		s.making[id] = n + 1
 	}
 	e, _ := s.find(id)
+	now := time.Since(c.start)
 	switch {
-	case e == nil:
-	case e.made && time.Since(c.start) < e.until:
-		e.made, e.until = false, 0
-	case e.made || e.until == 0:
+	case e == nil || e.changed:
+	case e.made && now < e.until:
+		e.made, e.until = false, now+doubtful
+	default:
 		s.remove(id)
 	}
 }
@@ -222,11 +232,11 @@ func (c *cache) created(id string, r *store.Record) {
 	if r == nil || !known || news > 1 { // not known: news may have been missed
 		return
 	}
-	e := &entry{record: *r}
-	if news == 0 {
-		e.made, e.until = true, time.Since(c.start)+announced
+	made, stays := news == 0, doubtful
+	if made {
+		stays = announced
 	}
-	s.enter(id, e, c.limit)
+	s.enter(id, &entry{record: *r, made: made, until: time.Since(c.start) + stays}, c.limit)
 }
 
 // changing is called before this store changes a record, and its result given to
@@ -239,9 +249,10 @@ func (c *cache) changing(id string) *entry {
 	if e == nil {
 		return nil
 	}
-	if until := time.Since(c.start) + trust; e.until == 0 || e.made && e.until > until {
-		e.until = until
+	if until := time.Since(c.start) + trust; e.until == 0 || e.until > until {
+		e.until = until // from the first change on: later ones do not put it off
 	}
+	e.changed = true
 	e.made = false // if its invalidation has yet to come, it drops what was read since, at worst
 	e.changing++
 	e.mixed = e.mixed || e.changing > 1

@@ -22,8 +22,12 @@ func Scan(ctx context.Context, b store.Backend, atOnce int) iter.Seq2[map[string
 	return b.(*backend).scan(ctx, atOnce)
 }
 
-// Trust is how long a record stays in the cache that its store has changed.
-const Trust = trust
+// Trust is how long a record stays in the cache that its store has changed, and Doubtful one
+// that it has made, once the server has announced that.
+const (
+	Trust    = trust
+	Doubtful = doubtful
+)
 
 // A Cache is one without a server.
 type Cache struct{ c *cache }
@@ -36,14 +40,17 @@ func NewCache() Cache {
 }
 
 // Get and Heard are those of the cache. Make, Change and Read are what it does while its
-// store makes a record, changes it or reads it from the server.
+// store makes a record, and something else happens, changes it or reads it from the server.
 
 func (c Cache) Get(id string) (store.Record, bool) { return c.c.get(id) }
 
 func (c Cache) Heard(id string) { c.c.heard(id) }
 
-func (c Cache) Make(id string, r store.Record) {
+func (c Cache) Make(id string, r store.Record, meanwhile ...func()) {
 	c.c.creating(id)
+	for _, f := range meanwhile {
+		f()
+	}
 	c.c.created(id, &r)
 }
 

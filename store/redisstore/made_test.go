@@ -1,11 +1,14 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -151,6 +154,90 @@ func TestARecordThatWasMadeAndThenChanged(t *testing.T) {
 		r, found = c.Get(id)
 		assert.True(t, !found || r.Ended == store.Revoked, "late news brings nothing back")
 	})
+}
+
+// TestARecordThatWasMadeAndAnnounced: the announcement may be that of its end as well, so
+// the record stays in memory for a moment only, and when others change it no longer.
+func TestARecordThatWasMadeAndAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := redisstore.NewCache()
+		announced := map[string]func(id string){
+			"after the reply":  func(id string) { c.Make(id, record("alice", nil)); c.Heard(id) },
+			"before the reply": func(id string) { c.Make(id, record("alice", nil), func() { c.Heard(id) }) },
+		}
+		n := 0
+		for when, begin := range announced {
+			id := func() string { n++; begin(newID(n)); return newID(n) }
+			stays := func(id string) bool { _, found := c.Get(id); return found }
+
+			left := id()
+			time.Sleep(redisstore.Doubtful - 1)
+			assert.True(t, stays(left), when)
+			time.Sleep(time.Nanosecond)
+			assert.False(t, stays(left), when)
+			c.Read(left, record("alice", nil))
+			time.Sleep(10 * redisstore.Doubtful)
+			assert.True(t, stays(left), "what the server has said since stays: %s", when)
+
+			changed := id()
+			c.Heard(changed)
+			assert.False(t, stays(changed), "another announcement is of a change: %s", when)
+
+			own := id()
+			c.Change(own, set("own"))
+			c.Heard(own)
+			assert.True(t, stays(own), when)
+			time.Sleep(redisstore.Trust)
+			assert.False(t, stays(own), when)
+		}
+	})
+}
+
+// TestRemovedWhileItIsMade: a script removes all sessions in the same turn of the server's
+// loop in which one is made, so that the server announces both as one.
+func TestRemovedWhileItIsMade(t *testing.T) {
+	const script = `for _, key in ipairs(redis.call('KEYS', 'session:id:*')) do redis.call('UNLINK', key) end`
+	server := testserver.Redis(t)
+	sent := make(chan struct{}, 100)
+	meter := testserver.NewMeter(t, "tcp", server.Address, func(piece []byte) bool {
+		if bytes.Contains(piece, []byte("alice")) || bytes.Contains(piece, []byte("UNLINK")) {
+			sent <- struct{}{}
+		}
+		return false
+	})
+	client, operator := connect(t, meter.Address), connect(t, meter.Address)
+	b := backend(t, client)
+	create(t, b, newID(0), record("bob", nil))
+	waitCached(t, loader(t, b, newID(0)), server)
+	removed := make(map[string]bool)
+	for n := 1; n <= 10; n++ {
+		server.Pause()
+		var group sync.WaitGroup
+		group.Go(func() {
+			_, err := b.Create(context.Background(), newID(n), record("alice", nil))
+			assert.NoError(t, err)
+		})
+		<-sent
+		group.Go(func() {
+			run := operator.B().Eval().Script(script).Numkeys(0).Build()
+			assert.True(t, rueidis.IsRedisNil(operator.Do(context.Background(), run).Error()))
+		})
+		<-sent
+		server.Resume()
+		group.Wait()
+		if command(t, server, "EXISTS", "session:id:"+newID(n)) == "0" { // else the script came first
+			removed[newID(n)] = true
+		}
+	}
+	require.NotEmpty(t, removed)
+	require.Eventually(t, func() bool {
+		for id := range removed {
+			if _, found, err := b.Load(t.Context(), id); err != nil || found {
+				return false
+			}
+		}
+		return true
+	}, 10*time.Second, 10*time.Millisecond, "the cache must not answer for ever")
 }
 
 // TestAloneAfterALostConnection: a read that its caller carries out is made again, as any

@@ -15,10 +15,12 @@
 // broadcasting mode, on one connection more to each node). What this store wrote,
 // its next read sees. What another process wrote or revoked, it sees within
 // milliseconds: in a session that this store itself has just changed, after 5 ms,
-// because an invalidation does not say which process made the change. If the connection
-// is lost the cache is dropped at once, and a server that hangs without a sign can leave
-// an answer from memory standing for 1.5 s, no longer. This holds for any client,
-// whatever its options are: the client's own cache and DoCache are not used.
+// because an invalidation does not say which process made the change. If a script over all
+// keys, or an eviction, removes a session at the very instant in which this store makes
+// it, the store sees that after 1 s. If the connection is lost the cache is dropped at
+// once, and a server that hangs without a sign can leave an answer from memory standing
+// for 1.5 s, no longer. This holds for any client, whatever its options are: the client's
+// own cache and DoCache are not used.
 //
 // A node that joins a Cluster, or takes over as master, is followed half a second
 // after the client has learned of it at the latest; until then a session that
