@@ -149,11 +149,19 @@ func TestOperations(t *testing.T) {
 					return fmt.Sprint(got) == fmt.Sprint(want)
 				}, 5*time.Second, 5*time.Millisecond, "want %q to be left", want)
 			}
+			counted := func(want store.Counts) {
+				t.Helper()
+				counts, err := o.Count(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, want, counts)
+			}
 			begin()
 			live("42", other, "")
 			assert.Equal(t, "3", o.run(t, "count"))
+			counted(store.Counts{Live: 3, SignedIn: 2})
 			o.run(t, "one")
 			live(other, "")
+			counted(store.Counts{Live: 2, SignedIn: 1})
 			list, err := o.Sessions(t.Context(), "42")
 			require.NoError(t, err)
 			assert.Empty(t, list)
@@ -164,6 +172,7 @@ func TestOperations(t *testing.T) {
 			o.run(t, "empty")
 			live()
 			assert.Equal(t, "0", o.run(t, "count"))
+			counted(store.Counts{})
 
 			begin()
 			require.NoError(t, revokeUser(t.Context(), o.Store))
