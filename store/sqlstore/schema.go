@@ -127,8 +127,8 @@ func upgrade(d Dialect, table string) []string {
 // setupTimeout bounds the wait for another process that makes the table.
 const setupTimeout = time.Minute
 
-// migrate sees to it that the table is there. It looks first, so that an
-// application without the right to make tables can use one that is there.
+// migrate sees to it that the table is there, and that the connection is such that
+// nothing is lost.
 func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
@@ -137,75 +137,91 @@ func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 		return fmt.Errorf("sqlstore: connecting: %w", err)
 	}
 	defer func() { _ = conn.Close() }() // it only goes back to the pool
-	if err := checkConnection(ctx, db, conn, d); err != nil {
+	switch d {
+	case SQLite:
+		err = checkSQLite(ctx, db, conn)
+	case PostgreSQL:
+	case MySQL:
+		err = checkMySQL(ctx, conn)
+	}
+	if err != nil {
 		return err
 	}
-	if _, err := conn.ExecContext(ctx, texts.probe); err == nil {
+	return makeTable(ctx, conn, d, table, texts)
+}
+
+// makeTable looks first, so that an application without the right to make tables can use
+// one that is there.
+func makeTable(ctx context.Context, conn *sql.Conn, d Dialect, table string, texts statements) error {
+	works := func(text string) bool {
+		_, err := conn.ExecContext(ctx, text)
+		return err == nil
+	}
+	if works(texts.probe) {
 		return nil
 	}
 	steps, doing := schema(d, table), "making the table"
-	if _, err := conn.ExecContext(ctx, texts.probeOld); err == nil {
+	old := works(texts.probeOld)
+	if old {
 		steps, doing = upgrade(d, table), "adding the columns of this version to the table"
 	}
-	err = alone(ctx, conn, d, texts.probe, steps)
+	err := alone(ctx, conn, d, texts.probe, steps)
 	if _, failed := conn.ExecContext(ctx, texts.probe); failed == nil {
 		return nil // another process may have been faster
 	} else if err == nil {
 		err = failed
 	}
-	if _, missing := conn.ExecContext(ctx, texts.exists); missing == nil && doing == "making the table" {
+	if !old && works(texts.exists) {
 		return fmt.Errorf("sqlstore: the table %q is none of this package: set Config.Table to another name: %w", table, err)
 	}
 	return fmt.Errorf("sqlstore: %s %q: %w; the statements are: %s", doing, table, err, strings.Join(steps, "; "))
 }
 
-// checkConnection refuses settings of the connection that would lose data.
-func checkConnection(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect) error {
-	switch d {
-	case SQLite:
-		var version string
-		if err := conn.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
-			return fmt.Errorf("sqlstore: reading the version of SQLite: %w", err)
-		}
-		if err := checkVersion(version); err != nil {
-			return err
-		}
-		timeout, err := busyTimeout(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if timeout == 0 {
-			return errors.New("sqlstore: without a busy timeout SQLite fails where it should wait: open the database with OpenSQLite, or set a busy_timeout in its DSN")
-		}
-		var number int
-		var name, file string
-		err = conn.QueryRowContext(ctx, "PRAGMA database_list").Scan(&number, &name, &file)
-		if err != nil {
-			return fmt.Errorf("sqlstore: reading the name of the file: %w", err)
-		}
-		if file == "" && db.Stats().MaxOpenConnections != 1 {
-			return errors.New("sqlstore: each connection to :memory: has a database of its own: call db.SetMaxOpenConns(1), or use memstore")
-		}
-	case MySQL:
-		var in, out, isolation, ignored string
-		var autocommit bool
-		err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_results, @@autocommit").Scan(&in, &out, &autocommit)
-		if err == nil { // MySQL and MariaDB have different names for it
-			err = conn.QueryRowContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&ignored, &isolation)
-		}
-		if err != nil {
-			return fmt.Errorf("sqlstore: reading the settings of the connection: %w", err)
-		}
-		if !autocommit {
-			return errors.New("sqlstore: without autocommit no change of a session would be committed: leave autocommit=0 out of the DSN")
-		}
-		if strings.EqualFold(isolation, "READ-UNCOMMITTED") {
-			return errors.New("sqlstore: READ-UNCOMMITTED can leave out sessions where all of a user's are to be ended: set another isolation level in the DSN")
-		}
-		if in != "utf8mb4" || out != "utf8mb4" {
-			return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN", in)
-		}
-	case PostgreSQL:
+func checkSQLite(ctx context.Context, db *sql.DB, conn *sql.Conn) error {
+	var version string
+	if err := conn.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
+		return fmt.Errorf("sqlstore: reading the version of SQLite: %w", err)
+	}
+	if err := checkVersion(version); err != nil {
+		return err
+	}
+	timeout, err := busyTimeout(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if timeout == 0 {
+		return errors.New("sqlstore: without a busy timeout SQLite fails where it should wait: open the database with OpenSQLite, or set a busy_timeout in its DSN")
+	}
+	var number int
+	var name, file string
+	err = conn.QueryRowContext(ctx, "PRAGMA database_list").Scan(&number, &name, &file)
+	if err != nil {
+		return fmt.Errorf("sqlstore: reading the name of the file: %w", err)
+	}
+	if file == "" && db.Stats().MaxOpenConnections != 1 {
+		return errors.New("sqlstore: each connection to :memory: has a database of its own: call db.SetMaxOpenConns(1), or use memstore")
+	}
+	return nil
+}
+
+func checkMySQL(ctx context.Context, conn *sql.Conn) error {
+	var in, out, isolation, ignored string
+	var autocommit bool
+	err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_results, @@autocommit").Scan(&in, &out, &autocommit)
+	if err == nil { // MySQL and MariaDB have different names for it
+		err = conn.QueryRowContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&ignored, &isolation)
+	}
+	if err != nil {
+		return fmt.Errorf("sqlstore: reading the settings of the connection: %w", err)
+	}
+	if !autocommit {
+		return errors.New("sqlstore: without autocommit no change of a session would be committed: leave autocommit=0 out of the DSN")
+	}
+	if strings.EqualFold(isolation, "READ-UNCOMMITTED") {
+		return errors.New("sqlstore: READ-UNCOMMITTED can leave out sessions where all of a user's are to be ended: set another isolation level in the DSN")
+	}
+	if in != "utf8mb4" || out != "utf8mb4" {
+		return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN", in)
 	}
 	return nil
 }

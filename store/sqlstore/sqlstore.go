@@ -165,6 +165,8 @@ type sqlBackend struct {
 
 	create, createAndPeek, load, loadMany, loadMost, update, updateIf, touch, rotate, end, remove, list, scan, count, sweep, clock *sql.Stmt
 
+	prepared []*sql.Stmt // all of these that there are
+
 	// writing is held by the goroutine that writes to SQLite. SQLite lets one write
 	// at a time and has the others poll: each would keep a connection from the
 	// readers meanwhile, and some would wait for a second. nil: the database queues.
@@ -216,6 +218,7 @@ func (b *sqlBackend) prepare() error {
 			return fmt.Errorf("sqlstore: preparing a statement: %w", err)
 		}
 		*s.stmt = stmt
+		b.prepared = append(b.prepared, stmt)
 	}
 	return nil
 }
@@ -251,13 +254,8 @@ func (b *sqlBackend) closeStatements(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, s := range []*sql.Stmt{
-		b.create, b.createAndPeek, b.load, b.loadMany, b.loadMost, b.update, b.updateIf, b.touch,
-		b.rotate, b.end, b.remove, b.list, b.scan, b.count, b.sweep, b.clock,
-	} {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
+	for _, s := range b.prepared {
+		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -146,7 +146,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	}
 	if d != PostgreSQL {
 		for _, text := range []*string{
-			&s.create, &s.createAndPeek, &s.load, &s.loadMany, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
+			&s.create, &s.createAndPeek, &s.load, &s.change, &s.changeIf, &s.touch, &s.rotate, &s.end, &s.endMany, &s.lockMany,
 			&s.remove, &s.list, &s.scan, &s.count, &s.sweep, &s.sweepMany,
 		} {
 			*text = parameter.ReplaceAllString(*text, "?")
