@@ -44,11 +44,15 @@ type grammar struct {
 	later  string // the function that returns the greater of two numbers
 	lesser string // the function that returns the lesser of two numbers
 	input  string // after a parameter that is a JSON text
-	output string // after a column that is to be a text
 	signIn string // the values without all but that of the sign-in, as a text
 	taken  string // what INSERT does if the ID is there already
 	length string // of the values, in bytes
 	now    string // the time of the server's clock in Unix microseconds; "": the process has the same
+
+	// text and number stand after a column that is read. They give it the type that it has
+	// in the schema: PostgreSQL does not run a prepared statement again if the type of what
+	// it returns has changed, and the connection keeps the statement for as long as it lives.
+	text, number string
 
 	// stands is whether the value at the path $7 has the text $8, or is not there
 	// if that is NULL. PostgreSQL does without: see changeIf.
@@ -78,8 +82,9 @@ func (d Dialect) grammar() (grammar, error) {
 		return grammar{
 			// || replaces whole values, as the merge does with values that are no objects.
 			quote: `"`, merge: `(data || $1::text::jsonb) - ARRAY(SELECT key FROM jsonb_each($1::text::jsonb) WHERE value = 'null')`,
-			later: "GREATEST", lesser: "LEAST", input: "::text::jsonb", output: "::text", taken: "ON CONFLICT (id) DO NOTHING",
+			later: "GREATEST", lesser: "LEAST", input: "::text::jsonb", taken: "ON CONFLICT (id) DO NOTHING",
 			signIn: "CASE WHEN " + value + " IS NULL THEN '{}' ELSE " + open + " || (" + value + ")::text || " + end + " END",
+			text:   `::text COLLATE "C"`, number: "::bigint",
 			length: "octet_length(data::text)",
 			now:    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 		}, nil
@@ -102,6 +107,22 @@ func (d Dialect) grammar() (grammar, error) {
 		}, nil
 	}
 	return grammar{}, fmt.Errorf("sqlstore: Config.Dialect %q is none of %q, %q, %q", string(d), SQLite, PostgreSQL, MySQL)
+}
+
+// read returns the columns of a record as a query reads them, with data as its values.
+func (g grammar) read(columns, data string) string {
+	read := strings.Split(columns, ", ")
+	for i, column := range read {
+		switch column {
+		case "created", "since", "seen", "expires":
+			read[i] += g.number
+		case "data":
+			read[i] = data
+		default:
+			read[i] += g.text
+		}
+	}
+	return strings.Join(read, ", ")
 }
 
 // guard is the SQL of a JSON object with one name that no session has. MariaDB

@@ -89,11 +89,11 @@ func newStatements(d Dialect, g grammar, table string) statements {
 	fits := " AND " + g.length + " <= "
 	end := "UPDATE " + t + " SET ended = $1, expires = " + g.lesser + "(expires, $2), data = '{}'" + g.touched +
 		" WHERE expires > $3 AND kind IS NULL AND ended IS NULL AND id "
-	loadIDs := "SELECT id, " + columns + g.output + " FROM " + t + " WHERE id IN " + inList
-	outlines := "SELECT id, " + strings.Replace(columns, "data", g.signIn, 1) + " FROM " + t
+	loadIDs := "SELECT id" + g.text + ", " + g.read(columns, "data"+g.text) + " FROM " + t + " WHERE id IN " + inList
+	outlines := "SELECT id" + g.text + ", " + g.read(columns, g.signIn) + " FROM " + t
 	s := statements{
 		create:   "INSERT INTO " + t + " (id, " + columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11" + g.input + ") " + g.taken,
-		load:     "SELECT " + columns + g.output + " FROM " + t + " WHERE id = $1",
+		load:     "SELECT " + g.read(columns, "data"+g.text) + " FROM " + t + " WHERE id = $1",
 		loadMany: d.withIDs(loadIDs, 0, loadedAtOnce),
 		loadMost: d.withIDs(loadIDs, 0, loadedAtMost),
 		change:   "UPDATE " + t + " SET data = " + g.merge + ", " + times + " WHERE id = $4" + fmt.Sprintf(record, 5) + fits + "$6",
@@ -107,7 +107,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 		remove:   "DELETE FROM " + t + " WHERE id = $1",
 		list:     outlines + " WHERE user_id = $1" + session + "$2",
 		scan: outlines + " WHERE id > $1 AND kind IS NULL AND (ended IS NULL OR next IS NOT NULL)" +
-			fmt.Sprintf(" ORDER BY id LIMIT %d", portion),
+			fmt.Sprintf(" ORDER BY %s.id LIMIT %d", t, portion),
 		count:    "SELECT COUNT(*), COUNT(user_id) FROM " + t + " WHERE expires > $1 AND kind IS NULL",
 		exists:   "SELECT 1 FROM " + t + " WHERE 1 = 0",
 		probe:    "SELECT id, " + columns + " FROM " + t + " WHERE 1 = 0",
