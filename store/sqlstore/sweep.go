@@ -44,11 +44,16 @@ func (b *sqlBackend) sweepUntil(ctx context.Context) {
 }
 
 // RemoveBatch removes some of the rows that expired longer than [store.Retention]
-// ago, and returns how many it found.
+// ago, and returns how many it found. The clock of the server has to agree: a process
+// whose own clock is ahead must not remove what lives by those of all others.
 func (b *sqlBackend) RemoveBatch(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	limit := time.Now().Add(-store.Retention).UnixMilli()
+	now, err := b.Now(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	limit := min(now.UnixMilli(), time.Now().UnixMilli()) - store.Retention.Milliseconds()
 	if b.dialect == MySQL {
 		return b.sweepMySQL(ctx, limit)
 	}

@@ -85,6 +85,32 @@ func TestExpiredRowsLeave(t *testing.T) {
 	}
 }
 
+// TestRemovalByAClockAhead: a process whose clock is ahead of the server's removes nothing
+// that has not expired by the server's.
+func TestRemovalByAClockAhead(t *testing.T) {
+	const ahead = 3 * time.Hour
+	for _, database := range []database{
+		{"PostgreSQL", "pgx", testserver.Postgres, " search_path=behind,pg_catalog"},
+		{"MariaDB", "mysql", testserver.MariaDB, fmt.Sprintf("?timestamp=%d", time.Now().Add(-ahead).Unix())},
+	} {
+		t.Run(database.name, func(t *testing.T) {
+			db := database.open(t)
+			if dialect(t) == sqlstore.PostgreSQL {
+				_, err := db.ExecContext(t.Context(), "CREATE SCHEMA behind; CREATE FUNCTION behind.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"+
+					fmt.Sprintf(" $$ SELECT pg_catalog.clock_timestamp() - interval '%d hours' $$", ahead/time.Hour))
+				require.NoError(t, err)
+			}
+			b, _ := newBackend(t, db)
+			live, gone := create(t, b, expired(store.Retention+time.Minute)), create(t, b, expired(store.Retention+ahead+time.Minute))
+			n, err := removeBatch(t.Context(), b)
+			require.NoError(t, err)
+			assert.Equal(t, int64(1), n)
+			assert.True(t, has(t, b, live))
+			assert.False(t, has(t, b, gone))
+		})
+	}
+}
+
 // TestRowThatIsGivenMoreTimeStays: a boundary that had run out is moved again while the
 // removal is about to reach its row.
 func TestRowThatIsGivenMoreTimeStays(t *testing.T) {
