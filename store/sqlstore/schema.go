@@ -80,7 +80,7 @@ func schema(d Dialect, table string) []string {
 	next varchar(64),
 	data json NOT NULL,
 	version bigint NOT NULL DEFAULT 0,
-	INDEX ` + "`%[1]s_user_id` (user_id, ended),\n\tINDEX `%[1]s_expires` (expires, kind, user_id)\n) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
+	INDEX ` + "`%[1]s_user_id` (user_id, ended),\n\tINDEX `%[1]s_expires` (expires, kind, user_id)\n) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}
 	}
 	if d != MySQL {
 		texts = append(texts, userIndex, expiryIndex)
@@ -127,8 +127,8 @@ func upgrade(d Dialect, table string) []string {
 // setupTimeout bounds the wait for another process that makes the table.
 const setupTimeout = time.Minute
 
-// migrate sees to it that the table is there, and that the connection is such that
-// nothing is lost.
+// migrate sees to it that the table is there, and that the connection and the table are
+// such that nothing is lost.
 func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
@@ -141,13 +141,24 @@ func migrate(db *sql.DB, d Dialect, table string, texts statements) error {
 	case SQLite:
 		err = checkSQLite(ctx, db, conn)
 	case PostgreSQL:
+		err = checkPostgreSQL(ctx, conn)
 	case MySQL:
 		err = checkMySQL(ctx, conn)
 	}
 	if err != nil {
 		return err
 	}
-	return makeTable(ctx, conn, d, table, texts)
+	if err := makeTable(ctx, conn, d, table, texts); err != nil {
+		return err
+	}
+	switch d {
+	case SQLite:
+	case PostgreSQL:
+		return checkRights(ctx, conn, table)
+	case MySQL:
+		return checkEngine(ctx, conn, table)
+	}
+	return nil
 }
 
 // makeTable looks first, so that an application without the right to make tables can use
@@ -204,6 +215,31 @@ func checkSQLite(ctx context.Context, db *sql.DB, conn *sql.Conn) error {
 	return nil
 }
 
+func checkPostgreSQL(ctx context.Context, conn *sql.Conn) error {
+	var encoding string
+	if err := conn.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
+		return fmt.Errorf("sqlstore: reading the encoding of the database: %w", err)
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("sqlstore: the encoding %s of the database does not hold every text: use a database that was made with ENCODING 'UTF8'", encoding)
+	}
+	return nil
+}
+
+// checkRights asks for the right that is used where nobody looks: by the removal of expired
+// rows. Without one of the others requests fail, and report it. MySQL refuses to prepare what
+// the user may not do.
+func checkRights(ctx context.Context, conn *sql.Conn, table string) error {
+	var may bool
+	if err := conn.QueryRowContext(ctx, `SELECT has_table_privilege('"`+table+`"', 'DELETE')`).Scan(&may); err != nil {
+		return fmt.Errorf("sqlstore: reading the rights on the table %q: %w", table, err)
+	}
+	if !may {
+		return fmt.Errorf("sqlstore: without the right to DELETE, expired rows would stay in the table %[1]q: GRANT DELETE ON %[1]q to the role of the DSN", table)
+	}
+	return nil
+}
+
 func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 	var in, out, isolation, ignored string
 	var autocommit bool
@@ -224,6 +260,21 @@ func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN", in)
 	}
 	return nil
+}
+
+// checkEngine refuses a table that was made with the engine of the server's choice, which
+// may have no transactions: a crash or a lost connection would leave half of a renewal.
+func checkEngine(ctx context.Context, conn *sql.Conn, table string) error {
+	var engine string
+	err := conn.QueryRowContext(ctx, "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '"+
+		table+"' AND ENGINE <> 'InnoDB'").Scan(&engine)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("sqlstore: reading the engine of the table %q: %w", table, err)
+	}
+	return fmt.Errorf("sqlstore: the table %q has the engine %s, and needs the transactions of InnoDB: ALTER TABLE `%[1]s` ENGINE=InnoDB", table, engine)
 }
 
 // alone runs the statements that make or change the table under a lock, unless

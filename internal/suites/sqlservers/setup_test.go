@@ -136,6 +136,15 @@ func TestSchema(t *testing.T) {
 	assert.Panics(t, func() { sqlstore.Schema(sqlstore.SQLite, "my sessions") })
 }
 
+// TestEngine: the server's default engine may have no transactions.
+func TestEngine(t *testing.T) {
+	db := open(t, "mysql", testserver.MariaDB(t)+"?default_storage_engine=Aria")
+	_, table := newBackend(t, db)
+	var engine string
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_NAME = ?", table).Scan(&engine))
+	assert.Equal(t, "InnoDB", engine)
+}
+
 // dialect is that of the database that a test runs with.
 func dialect(t *testing.T) sqlstore.Dialect {
 	t.Helper()
@@ -165,6 +174,62 @@ func TestNoRightToMakeTables(t *testing.T) {
 	require.NoError(t, s.Close())
 	_, err = sqlstore.New(web, sqlstore.Config{Table: newTable()})
 	require.ErrorContains(t, err, "sqlstore: making the table")
+}
+
+// TestNoRightToDelete: only the removal of expired rows would fail, where nobody looks.
+func TestNoRightToDelete(t *testing.T) {
+	for _, test := range []struct {
+		database
+
+		user, want      string
+		before, missing []string
+	}{
+		{
+			database{"PostgreSQL", "pgx", testserver.Postgres, ""},
+			"user=clerk", `GRANT DELETE ON "%s"`,
+			[]string{"CREATE ROLE clerk LOGIN", `GRANT SELECT, INSERT, UPDATE ON "%s" TO clerk`},
+			[]string{`GRANT DELETE ON "%s" TO clerk`},
+		},
+		{
+			database{"MariaDB", "mysql", officeOfMariaDB, ""},
+			"clerk@", "DELETE command denied",
+			[]string{"CREATE USER clerk@localhost", "GRANT SELECT, INSERT, UPDATE ON `%s` TO clerk@localhost"},
+			[]string{"GRANT DELETE ON `%s` TO clerk@localhost"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			db := test.open(t)
+			_, table := newBackend(t, db)
+			run := func(texts []string) {
+				for _, text := range texts {
+					_, err := db.ExecContext(t.Context(), strings.ReplaceAll(text, "%s", table))
+					require.NoError(t, err)
+				}
+			}
+			run(test.before)
+			clerk := open(t, test.driver, strings.NewReplacer("user=postgres", test.user, "root@", test.user).Replace(test.server(t)))
+			config := sqlstore.Config{Table: table}
+			_, err := sqlstore.New(clerk, config)
+			require.ErrorContains(t, err, strings.ReplaceAll(test.want, "%s", table))
+			run(test.missing)
+			s, err := sqlstore.New(clerk, config)
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// officeOfMariaDB returns the DSN of a database of MariaDB's server where users have the rights
+// that they are given: in that of the other tests, named test, all of them have all.
+func officeOfMariaDB(tb testing.TB) string {
+	tb.Helper()
+	dsn := testserver.MariaDB(tb)
+	db, err := sql.Open("mysql", dsn)
+	require.NoError(tb, err)
+	defer func() { assert.NoError(tb, db.Close()) }()
+	_, err = db.ExecContext(tb.Context(), "CREATE DATABASE IF NOT EXISTS office")
+	require.NoError(tb, err)
+	return strings.TrimSuffix(dsn, "test") + "office"
 }
 
 // unknownDriver tells nothing of its database.
@@ -228,6 +293,29 @@ func TestRefused(t *testing.T) {
 			_, err := sqlstore.New(open(t, "mysql", testserver.MariaDB(t)+"?"+setting))
 			require.ErrorContains(t, err, want)
 		}
+	})
+	t.Run("encoding", func(t *testing.T) {
+		dsn := testserver.Postgres(t)
+		for _, encoding := range []string{"SQL_ASCII", "LATIN1", "EUC_JP"} {
+			_, err := open(t, "pgx", dsn).ExecContext(t.Context(), "CREATE DATABASE "+encoding+" ENCODING '"+encoding+"' LOCALE 'C' TEMPLATE template0")
+			require.NoError(t, err)
+			_, err = sqlstore.New(open(t, "pgx", strings.Replace(dsn, "dbname=postgres", "dbname="+strings.ToLower(encoding), 1)))
+			require.ErrorContains(t, err, "the encoding "+encoding+" of the database does not hold every text: use a database that was made with ENCODING 'UTF8'")
+		}
+	})
+	t.Run("engine", func(t *testing.T) {
+		db, table := open(t, "mysql", testserver.MariaDB(t)), newTable()
+		text := strings.TrimSuffix(sqlstore.Schema(sqlstore.MySQL, table), ";\n")
+		_, err := db.ExecContext(t.Context(), strings.Replace(text, "ENGINE=InnoDB", "ENGINE=Aria", 1))
+		require.NoError(t, err)
+		_, err = sqlstore.New(db, sqlstore.Config{Table: table})
+		require.ErrorContains(t, err, "has the engine Aria, and needs the transactions of InnoDB: ")
+		_, remedy, _ := strings.Cut(err.Error(), "InnoDB: ")
+		_, err = db.ExecContext(t.Context(), remedy)
+		require.NoError(t, err)
+		s, err := sqlstore.New(db, sqlstore.Config{Table: table})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
 	})
 	t.Run("dialect of another database", func(t *testing.T) {
 		for _, d := range []sqlstore.Dialect{sqlstore.PostgreSQL, sqlstore.MySQL} {
