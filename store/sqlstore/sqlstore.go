@@ -11,10 +11,10 @@
 //	name     of the cookie
 //	kind     NULL: a session; other rows are the store's own
 //	user_id  who is signed in; NULL: nobody
-//	created, seen, expires    Unix milliseconds
+//	created, since, seen, expires    Unix milliseconds; since is when it was given
+//	         this ID, NULL: when it was created
 //	ended    why the session ended before it expired; NULL: it has not
-//	next     the ID that it has now; NULL: no other
-//	since    when it got this ID; NULL: it has had no other
+//	next     the ID that it was given instead of this one; NULL: none
 //	data     {"cart": ["json", [{"Name": "tea"}]], "theme": "dark"}
 //
 // A change is one UPDATE that merges the changed values into those that stand in
@@ -23,7 +23,9 @@
 //
 // The store uses prepared statements, so a pooler in front of PostgreSQL that gives each
 // transaction another connection must keep them (PgBouncer 1.21 or later, with
-// max_prepared_statements above 0) or pool whole sessions.
+// max_prepared_statements above 0) or pool whole sessions. A proxy must send reads to the
+// primary: if it sends each SELECT to a replica (as MaxScale, ProxySQL and Pgpool-II can),
+// sessions that have just been ended can still be used, and sign-ins can outlive a revocation.
 //
 // If the primary of MySQL or MariaDB may become a replica while it runs, set
 // rejectReadOnly=true in the DSN of go-sql-driver: otherwise the connections to it stay,
