@@ -1,0 +1,49 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/gin-sessionkit/sessionkit/store"
+)
+
+func update(s *suite) {
+	made := record("alice", map[string]string{"a": `1`, "b": `2`, "list": `["json",[1,2,3]]`, "obj": `["json",{"x":1}]`})
+	made.Since = time.Now().Add(-time.Second)
+	id := s.create(made)
+	if !s.update(id, store.Change{Set: map[string]string{"b": `3`, "c": `4`}, Delete: []string{"a", "never there"}}) {
+		s.Error("Update of a live session must report true")
+	}
+	s.wantValues(id, map[string]string{"b": `3`, "c": `4`, "list": `["json",[1,2,3]]`, "obj": `["json",{"x":1}]`},
+		"Update must put what is set, drop what is deleted and leave the rest")
+	s.update(id, store.Change{Set: map[string]string{"list": `["json",[9]]`, "obj": `["json",{"y":null}]`}, Delete: []string{"b", "c"}})
+	s.wantValues(id, map[string]string{"list": `["json",[9]]`, "obj": `["json",{"y":null}]`},
+		"Update must replace a value as a whole, not merge into it")
+
+	before, _ := s.load(id)
+	s.update(id, store.Change{Set: map[string]string{"d": `1`}})
+	if r, _ := s.load(id); !r.Seen.Equal(before.Seen) || !r.Expires.Equal(before.Expires) || !r.Created.Equal(before.Created) {
+		s.Error("Update with zero times must leave the times alone")
+	}
+	later := before.Expires.Add(time.Hour)
+	s.update(id, store.Change{Seen: later, Expires: later})
+	if r, _ := s.load(id); !r.Seen.Equal(later) || !r.Expires.Equal(later) {
+		s.Errorf("Update must move Seen and Expires forward: %v, %v, want %v", r.Seen, r.Expires, later)
+	}
+	s.update(id, store.Change{Seen: before.Seen, Expires: before.Expires})
+	if r, _ := s.load(id); !r.Seen.Equal(later) || !r.Expires.Equal(later) {
+		s.Error("Update must never move Seen or Expires back")
+	}
+
+	got, _ := s.load(id)
+	if got.Name != made.Name || got.User != made.User {
+		s.Errorf("Update must leave the name and the user alone: %+v, want %+v", got, made)
+	}
+	made.Seen = later
+	s.wantTimes(got, made, "Update must leave Created and Since alone")
+
+	unknown := s.id()
+	if s.update(unknown, store.Change{Set: map[string]string{"a": `1`}, Expires: later}) {
+		s.Error("Update of an unknown ID must report that it is not found")
+	}
+	s.wantGone(unknown, "Update must never create a session")
+}
