@@ -3,7 +3,10 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,18 +19,30 @@ import (
 // rounds is how often a race is run.
 const rounds = 100
 
-// enough reports whether a race that takes long, began then and was run n times has been
-// run often enough: it ends after a second, or after ten with SESSIONKIT_TESTS=long.
-func enough(began time.Time, n int) bool {
-	limit := time.Second
+// repeatedly yields n times, or fewer if that takes long: it ends after half a second, or
+// after five with SESSIONKIT_TESTS=long, but not before some rounds were run. If the medium
+// is so quick that little of it happens at the same time, it goes on for a moment.
+func repeatedly(n int) iter.Seq[int] {
+	limit := time.Second / 2
 	if strings.HasPrefix(os.Getenv("SESSIONKIT_TESTS"), "long") {
 		limit *= 10
 	}
-	return n >= rounds/10 && time.Since(began) > limit
+	const moment = 30 * time.Millisecond
+	return func(yield func(int) bool) {
+		began := time.Now()
+		for i := range 10 * n {
+			took := time.Since(began)
+			if i >= rounds/10 && took > limit || i >= n && took > moment || !yield(i) {
+				return
+			}
+		}
+	}
 }
 
-// together runs the functions at the same time, released by one barrier.
+// together runs the functions at the same time, released by one barrier, in any order.
 func together(functions ...func()) {
+	functions = slices.Clone(functions)
+	rand.Shuffle(len(functions), func(i, j int) { functions[i], functions[j] = functions[j], functions[i] }) // #nosec G404 -- it keeps no secret
 	var ready, done sync.WaitGroup
 	barrier := make(chan struct{})
 	ready.Add(len(functions))
@@ -53,6 +68,41 @@ func (s *suite) try(found bool, err error) bool {
 
 // changed reports whether a change was made.
 func changed(o store.Outcome, err error) (bool, error) { return o.Changed(), err }
+
+// createAgainstCreate: of several who store something under one ID, one does.
+func createAgainstCreate(s *suite) {
+	users := []string{"alice", "bob", "carol", "dave", "erin", "frank"}
+	for range repeatedly(rounds) {
+		id := s.id()
+		var won [6]bool
+		var all []func()
+		for i, user := range users {
+			all = append(all, func() {
+				won[i] = s.try(s.b.Create(s.Context(), id, record(user, map[string]string{"of": fmt.Sprintf("%q", user)})))
+			})
+		}
+		together(all...)
+		var winners []string
+		for i, user := range users {
+			if won[i] {
+				winners = append(winners, user)
+			}
+		}
+		if len(winners) != 1 {
+			s.Fatalf("of several Creates of one ID exactly one must report true: %d", len(winners))
+		}
+		r, _ := s.load(id)
+		if r.User != winners[0] || r.Values["of"] != fmt.Sprintf("%q", winners[0]) {
+			s.Fatalf("what stands must be what the one Create stored that reported true: %+v, want that of %s", r, winners[0])
+		}
+		for i, user := range users {
+			if _, listed := s.list(user)[id]; listed != won[i] {
+				s.Fatalf("a session must be on the list of its own user and no other: %s's, which is of %s: %v", user, winners[0], listed)
+			}
+		}
+		s.delete(id)
+	}
+}
 
 func concurrentUpdates(s *suite) {
 	want := map[string]string{"dropped": `1`}
@@ -116,49 +166,91 @@ func updateAgainstLoad(s *suite) {
 	together(write, read, read, read)
 }
 
+// updateAgainstEnd: what is left of a session tells which of the changes were made, by Seen.
 func updateAgainstEnd(s *suite) {
-	for range rounds {
-		id := s.create(record("alice", map[string]string{"a": `1`}))
+	for range repeatedly(rounds) {
+		want := record("alice", map[string]string{"a": `1`})
+		id, expires := s.create(want), time.Now().Add(2*time.Hour)
 		var ended atomic.Bool
-		update := func() {
-			late := ended.Load()
-			found := s.try(changed(s.b.Update(s.Context(), id, store.Change{Set: map[string]string{"a": `2`}, Expires: time.Now().Add(2 * time.Hour)})))
-			if late && found {
-				s.Error("Update must change nothing once End has returned")
-			}
-		}
-		together(update, update, func() {
+		var made [4]time.Time
+		all := []func(){func() {
+			defer ended.Store(true)
 			if !s.end("alice", store.Revoked, id) {
 				s.Error("End of a live session must return its ID")
 			}
-			ended.Store(true)
-		}, update, update)
+		}}
+		for i := range made {
+			all = append(all, func() {
+				s.updateUntil(&ended, id, i, func(n int, c *store.Change) {
+					c.Seen, c.Expires = want.Seen.Add(time.Duration(len(made)*n+i)*time.Millisecond), expires
+				}, func(_ int, c store.Change) { made[i] = c.Seen })
+			})
+		}
+		together(all...)
 		s.wantDead(id, store.Revoked, "an Update under way must not bring an ended session back")
 		if len(s.list("alice")) != 0 {
 			s.Fatal("an Update under way must not bring an ended session back to its user's list")
 		}
+		for _, seen := range made {
+			if seen.After(want.Seen) {
+				want.Seen = seen
+			}
+		}
+		trace, _ := s.load(id)
+		s.wantTimes(trace, want, "an Update that reported true must have been made before the End, and one that reported false must not")
+	}
+}
+
+// updateUntil makes changes, each of another text, until they find nothing or the session has
+// ended. Those of every second i have a condition, which holds.
+func (s *suite) updateUntil(ended *atomic.Bool, id string, i int, prepare func(n int, c *store.Change), made func(n int, c store.Change)) {
+	for n := 1; ; n++ {
+		c := store.Change{Set: map[string]string{fmt.Sprintf("b%d", i): strconv.Itoa(n)}}
+		if i%2 == 1 {
+			c.If = &store.Condition{Name: "a", Text: `1`}
+		}
+		prepare(n, &c)
+		late := ended.Load()
+		ok := s.try(changed(s.b.Update(s.Context(), id, c)))
+		switch {
+		case late && ok:
+			s.Error("Update must change nothing once the session has ended")
+			return
+		case late || !ok:
+			return
+		}
+		made(n, c)
 	}
 }
 
 // peekAgainstUpdate: whoever ends a user's sessions changes a record, then lists them. Of
 // those that are just being stored either it finds the session, or that sees the change.
 func peekAgainstUpdate(s *suite) {
-	put := func(id string, p store.Peek) (bool, []string, error) {
-		if b, ok := s.b.(store.PeekingBackend); ok {
-			return b.CreateAndPeek(s.Context(), id, record("alice", nil), p)
+	s.peekAgainstUpdate(func() func(id string, p store.Peek) (bool, []string, error) {
+		return func(id string, p store.Peek) (bool, []string, error) {
+			return createAndPeek(s.Context(), s.b, id, record("alice", nil), p)
 		}
-		created, err := s.b.Create(s.Context(), id, record("alice", nil))
-		if err != nil {
-			return created, nil, err
+	})
+}
+
+// peekOfRotationAgainstUpdate: visitors sign in.
+func peekOfRotationAgainstUpdate(s *suite) {
+	s.peekAgainstUpdate(func() func(id string, p store.Peek) (bool, []string, error) {
+		visitor := s.create(record("", nil))
+		return func(id string, p store.Peek) (bool, []string, error) {
+			return rotateAndPeek(s.Context(), s.b, visitor, moveTo(id, record("alice", nil)), p)
 		}
-		records, err := s.b.LoadFresh(s.Context(), p.IDs...)
-		return created, []string{records[p.IDs[0]].Values[p.Name]}, err
-	}
+	})
+}
+
+// peekAgainstUpdate calls what prepare returns while the record changes.
+func (s *suite) peekAgainstUpdate(prepare func() (put func(id string, p store.Peek) (bool, []string, error))) {
+	s.Helper()
 	boundary := record("", map[string]string{"a": `0`})
 	boundary.Kind = "other"
 	boundaryID := s.create(boundary)
 	const signingIn = 8
-	for began, n := time.Now(), 0; n < 10*rounds && !enough(began, n); n++ {
+	for n := range repeatedly(10 * rounds) {
 		text := strconv.Itoa(n + 1)
 		var ids, read [signingIn]string
 		var list map[string]store.Record
@@ -170,9 +262,10 @@ func peekAgainstUpdate(s *suite) {
 		}}
 		for i := range ids {
 			ids[i] = s.id()
+			put := prepare()
 			all = append(all, func() {
-				created, texts, err := put(ids[i], store.Peek{Name: "a", IDs: []string{boundaryID}})
-				if s.try(created, err) && len(texts) == 1 {
+				stored, texts, err := put(ids[i], store.Peek{Name: "a", IDs: []string{boundaryID}})
+				if s.try(stored, err) && len(texts) == 1 {
 					read[i] = texts[0]
 				}
 			})
@@ -188,7 +281,7 @@ func peekAgainstUpdate(s *suite) {
 }
 
 func updateAgainstDelete(s *suite) {
-	for range rounds {
+	for range repeatedly(rounds) {
 		id := s.create(record("alice", map[string]string{"a": `1`}))
 		update := func() {
 			s.try(changed(s.b.Update(s.Context(), id, store.Change{Set: map[string]string{"a": `2`}, Expires: time.Now().Add(2 * time.Hour)})))
@@ -247,7 +340,7 @@ func conditionalUpdates(s *suite) {
 // sizeAgainstUpdates: each change fits by itself, and two of them do together.
 func sizeAgainstUpdates(s *suite) {
 	const updates, fit = 12, 2
-	for began, n := time.Now(), 0; n < rounds && !enough(began, n); n++ {
+	for range repeatedly(rounds) {
 		id := s.create(record("", map[string]string{"n": `1`}))
 		var made atomic.Int32
 		var all []func()
@@ -276,21 +369,55 @@ func sizeAgainstUpdates(s *suite) {
 	}
 }
 
-func updateAgainstRotate(s *suite) {
-	for range rounds {
-		id, newID := s.create(record("alice", map[string]string{"a": `1`})), s.id()
-		var updated, rotated bool
-		together(func() {
-			updated = s.try(changed(s.b.Update(s.Context(), id, store.Change{Set: map[string]string{"b": `2`}})))
-		}, func() {
-			rotated = s.try(s.b.Rotate(s.Context(), id, moveTo(newID, record("alice", map[string]string{"c": `3`}))))
-		})
-		if !rotated {
-			s.Fatal("Rotate of a live session must report true")
+// sizeOfRotationAgainstUpdates: each of them fits by itself, and no two of them do together.
+func sizeOfRotationAgainstUpdates(s *suite) {
+	const updates = 4
+	for range repeatedly(rounds) {
+		id, m := s.create(record("", map[string]string{"a": quoted(399)})), moveTo(s.id(), record("", map[string]string{"new": quoted(400)}))
+		m.MaxBytes = most
+		var made atomic.Int32
+		attempt := func(ok bool, err error) {
+			if !errors.Is(err, store.ErrTooLarge) && s.try(ok, err) {
+				made.Add(1)
+			}
 		}
+		all := []func(){func() { attempt(s.b.Rotate(s.Context(), id, m)) }}
+		for i := range updates {
+			c := put(fmt.Sprintf("value %d", i), 400)
+			all = append(all, func() { attempt(changed(s.b.Update(s.Context(), id, c))) })
+		}
+		together(all...)
+		if made.Load() != 1 {
+			s.Fatalf("a Rotate and Updates at the same time must not exceed MaxBytes together: %d of them were made, of which one fits", made.Load())
+		}
+		s.delete(id)
+		s.delete(m.ID)
+	}
+}
+
+// updateAgainstRotate: the session has what was changed until it was moved.
+func updateAgainstRotate(s *suite) {
+	for range repeatedly(rounds) {
+		id, newID := s.create(record("alice", map[string]string{"a": `1`})), s.id()
+		var rotated atomic.Bool
+		var made [4]int
+		all := []func(){func() {
+			defer rotated.Store(true)
+			if !s.try(s.b.Rotate(s.Context(), id, moveTo(newID, record("alice", map[string]string{"c": `3`})))) {
+				s.Error("Rotate of a live session must report true")
+			}
+		}}
+		for i := range made {
+			all = append(all, func() {
+				s.updateUntil(&rotated, id, i, func(int, *store.Change) {}, func(n int, _ store.Change) { made[i] = n })
+			})
+		}
+		together(all...)
 		want := map[string]string{"a": `1`, "c": `3`}
-		if updated {
-			want["b"] = `2`
+		for i, n := range made {
+			if n > 0 {
+				want[fmt.Sprintf("b%d", i)] = strconv.Itoa(n)
+			}
 		}
 		s.wantValues(newID, want, "an Update that reported true must stand after Rotate, and one that reported false must not")
 		s.wantDead(id, store.Renewed, "the old ID must be dead after Rotate")
@@ -299,7 +426,7 @@ func updateAgainstRotate(s *suite) {
 }
 
 func rotateAgainstRotate(s *suite) {
-	for range rounds {
+	for range repeatedly(rounds) {
 		id, newIDs := s.create(record("alice", map[string]string{"a": `1`})), []string{s.id(), s.id(), s.id()}
 		var won atomic.Int32
 		var rotations []func()
@@ -324,7 +451,7 @@ func rotateAgainstRotate(s *suite) {
 }
 
 func rotateAgainstEnd(s *suite) {
-	for range rounds {
+	for range repeatedly(rounds) {
 		id, newID := s.create(record("alice", map[string]string{"a": `1`})), s.id()
 		var rotated, ended bool
 		together(func() {
@@ -375,8 +502,7 @@ func rotateAgainstList(s *suite) {
 	s.create(signedIn("at rest"))
 	all = append(all, func() {
 		defer ended.Store(true)
-		began := time.Now()
-		for n := 0; n < 10*rounds && !enough(began, n); n++ {
+		for range repeatedly(10 * rounds) {
 			list, err := s.b.List(s.Context(), "alice")
 			if !s.try(true, err) || len(list) != renewing+1 {
 				s.Errorf("List must have each session of the user once, also while some are given new IDs: it has %d of %d", len(list), renewing+1)
@@ -439,4 +565,49 @@ func rotateAgainstScan(s *suite) {
 		}
 	})
 	together(all...)
+}
+
+// endAgainstEnd: of those who end sessions, one ends each of them.
+func endAgainstEnd(s *suite) {
+	for range repeatedly(rounds) {
+		ids := []string{s.create(record("alice", nil)), s.create(record("alice", nil)), s.create(record("alice", nil))}
+		turned := slices.Clone(ids)
+		slices.Reverse(turned)
+		var ended [6][]string
+		var all []func()
+		for i := range ended {
+			some := [][]string{ids, turned, ids[:1]}[i%3]
+			all = append(all, func() {
+				var err error
+				ended[i], err = s.b.End(s.Context(), "alice", store.Revoked, some...)
+				s.try(true, err)
+			})
+		}
+		together(all...)
+		got := slices.Sorted(slices.Values(slices.Concat(ended[:]...)))
+		if !slices.Equal(got, slices.Sorted(slices.Values(ids))) {
+			s.Fatalf("of several Ends of a session exactly one must return its ID: they return %d IDs, want %d", len(got), len(ids))
+		}
+		for _, id := range ids {
+			s.wantDead(id, store.Revoked, "the session must be dead after End")
+		}
+	}
+}
+
+// deleteAgainstDelete: of those who remove a record, one has.
+func deleteAgainstDelete(s *suite) {
+	for range repeatedly(rounds) {
+		id := s.create(record("alice", nil))
+		var deleted atomic.Int32
+		remove := func() {
+			if s.try(s.b.Delete(s.Context(), id)) {
+				deleted.Add(1)
+			}
+		}
+		together(remove, remove, remove, remove, remove, remove)
+		if deleted.Load() != 1 {
+			s.Fatalf("of several Deletes of a record exactly one must report that it was there: %d", deleted.Load())
+		}
+		s.wantGone(id, "Delete must remove the record")
+	}
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -24,12 +25,10 @@ func list(s *suite) {
 	}
 	for id, r := range got {
 		whole, _ := s.load(id)
-		if !ids[id] || r.User != "alice" || r.Name != whole.Name || !r.Created.Equal(whole.Created) || !r.Seen.Equal(whole.Seen) || !r.Expires.Equal(whole.Expires) {
-			s.Errorf("List must return sessions as they are: %+v, want %+v", r, whole)
+		if !ids[id] {
+			s.Errorf("List must return the user's sessions only: %+v", r)
 		}
-		if compact(r.Values[store.SignInValue]) != compact(whole.Values[store.SignInValue]) {
-			s.Errorf("List must return the sign-in: %s, want %s", r.Values[store.SignInValue], whole.Values[store.SignInValue])
-		}
+		s.wantRecord(outline(r), outline(whole), "List must return sessions as they are")
 	}
 	if n := len(s.list("")); n != 0 {
 		s.Errorf("List of the empty user must be empty: %d", n)
@@ -37,37 +36,64 @@ func list(s *suite) {
 	if n := len(s.list("nobody")); n != 0 {
 		s.Errorf("List of an unknown user must be empty: %d", n)
 	}
+}
 
-	var some []string
-	for id := range ids {
-		some = append(some, id)
-	}
-	fresh, err := s.b.LoadFresh(s.Context(), append(some, s.id())...)
-	s.must(err)
-	if len(fresh) != len(some) {
-		s.Errorf("LoadFresh must return the records that are there: %d, want %d", len(fresh), len(some))
-	}
-	for id, r := range fresh {
-		if !ids[id] || r.User != "alice" || r.Values["a"] != `1` || len(r.Values) != 2 {
-			s.Errorf("LoadFresh must return whole records: %+v", r)
-		}
-		whole, _ := s.load(id)
-		if r.Name != whole.Name || !r.Expires.Equal(whole.Expires) {
-			s.Errorf("LoadFresh must return records as Load does: %+v, want %+v", r, whole)
-		}
-		s.wantTimes(r, whole, "LoadFresh must return records as Load does")
-	}
-	expired, boundary := record("alice", nil), record("", map[string]string{"a": `1`})
+// loadFresh checks that LoadFresh returns what Load does, of records of all kinds.
+func loadFresh(s *suite) {
+	values := signInOf("line")
+	values["a"] = `1`
+	made := record("alice", values)
+	made.Since = time.Now().Add(-time.Second)
+	expired, boundary := made, record("", map[string]string{"a": `1`})
 	expired.Expires, boundary.Kind = time.Now().Add(-time.Second), "other"
-	others := []string{s.create(record("alice", nil)), s.create(record("alice", nil)), s.create(expired), s.create(boundary)}
-	s.end("alice", store.Revoked, others[0])
-	s.rotate(others[1], s.id(), record("alice", nil))
-	fresh, err = s.b.LoadFresh(s.Context(), others...)
-	s.must(err)
-	if fresh[others[0]].Ended != store.Revoked || fresh[others[1]].Ended != store.Renewed || fresh[others[2]].User != "alice" || fresh[others[3]].Kind != "other" {
-		s.Errorf("LoadFresh must return what has ended or expired, and records of other kinds, as Load does: %+v", fresh)
+	ids := []string{s.create(made), s.create(record("", nil)), s.create(expired), s.create(boundary), s.create(made), s.create(made)}
+	s.end("alice", store.Revoked, ids[4])
+	m := moveTo(s.id(), record("alice", nil))
+	m.Trace.Values = signInOf("line")
+	s.must2(s.b.Rotate(s.Context(), ids[5], m))
+	ids = append(ids, m.ID)
+
+	fresh := s.fresh(append(ids, s.id())...)
+	if len(fresh) != len(ids) {
+		s.Errorf("LoadFresh must return what there is, also what has ended or expired, and records of other kinds: %d records, want %d", len(fresh), len(ids))
+	}
+	for _, id := range ids {
+		want, _ := s.load(id)
+		s.wantRecord(fresh[id], want, "LoadFresh must return records as Load does")
+		s.wantRecord(s.fresh(id)[id], want, "LoadFresh of one record must return it as Load does")
 	}
 	if none, err := s.b.LoadFresh(s.Context()); err != nil || len(none) != 0 {
 		s.Errorf("LoadFresh of no ID is empty and no error: %v, %v", none, err)
+	}
+}
+
+// manySessions: what takes several sessions takes any number of them.
+func manySessions(s *suite) {
+	const many = 450
+	ids := make([]string, many)
+	for i := range ids {
+		ids[i] = s.create(record("alice", nil))
+	}
+	list, fresh := s.list("alice"), s.fresh(ids...)
+	if len(list) != many {
+		s.Errorf("List must return all sessions of a user who has many: %d, want %d", len(list), many)
+	}
+	if len(fresh) != many {
+		s.Errorf("LoadFresh must return all of many records: %d, want %d", len(fresh), many)
+	}
+	for _, id := range ids {
+		if list[id].User != "alice" || fresh[id].User != "alice" {
+			s.Fatalf("List and LoadFresh must return each of many sessions: %+v, %+v", list[id], fresh[id])
+		}
+	}
+	ended, err := s.b.End(s.Context(), "alice", store.Revoked, ids...)
+	s.must(err)
+	slices.Sort(ended)
+	slices.Sort(ids)
+	if !slices.Equal(ended, ids) {
+		s.Errorf("End of many sessions must return those that it has ended and no other: %d, want %d", len(ended), many)
+	}
+	if n := len(s.list("alice")); n != 0 {
+		s.Errorf("End must end all of many sessions: %d are left", n)
 	}
 }

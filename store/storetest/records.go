@@ -17,17 +17,7 @@ func createAndLoad(s *suite) {
 	if !found {
 		s.Fatal("Load must find what Create stored")
 	}
-	if got.User != want.User {
-		s.Errorf("Load must return the user: %q, want %q", got.User, want.User)
-	}
-	for name, times := range map[string][2]time.Time{
-		"Created": {got.Created, want.Created}, "Since": {got.Since, want.Since}, "Seen": {got.Seen, want.Seen}, "Expires": {got.Expires, want.Expires},
-	} {
-		if times[0].UnixMilli() != times[1].UnixMilli() {
-			s.Errorf("%s must be kept to the millisecond: %v, want %v", name, times[0], times[1])
-		}
-	}
-	s.wantValues(id, want.Values, "Load must return the values that Create stored")
+	s.wantRecord(got, want, "Load must return the record that Create stored")
 
 	want.Values["later"] = `1`
 	delete(want.Values, "n")
@@ -145,6 +135,30 @@ func expiry(s *suite) {
 				s.Fatalf("a session must live until its Expires: it ended %v before", r.Expires.Sub(after))
 			}
 			return
+		}
+	}
+}
+
+// retention checks that what became of a session can be told for that long.
+func retention(s *suite) {
+	r := record("alice", map[string]string{"a": `1`})
+	r.Expires = time.Now().Add(time.Minute - store.Retention)
+	expired := s.create(r)
+	renewed, m := s.create(record("alice", nil)), moveTo(s.id(), record("alice", nil))
+	m.Trace.Expires = r.Expires
+	s.must2(s.b.Rotate(s.Context(), renewed, m))
+	fresh := s.fresh(expired, renewed)
+	for id, want := range map[string]store.Record{expired: r, renewed: m.Trace} {
+		const rule = "a record that expired or ended 59 minutes ago must be kept"
+		if got, found := s.load(id); !found {
+			s.Errorf("%s: Load does not find it", rule)
+		} else {
+			s.wantRecord(got, want, rule)
+		}
+		if got, found := fresh[id]; !found {
+			s.Errorf("%s: LoadFresh does not find it", rule)
+		} else {
+			s.wantRecord(got, want, rule)
 		}
 	}
 }

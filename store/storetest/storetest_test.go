@@ -1,19 +1,16 @@
 package storetest_test
 
 import (
-	"context"
-	"fmt"
-	"iter"
-	"maps"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -24,84 +21,100 @@ import (
 // broken is the environment variable that names the mutant of [TestMutant].
 const broken = "STORETEST_MUTANT"
 
-// mutants are backends that break one rule each.
-var mutants = map[string]struct {
+type mutant struct {
 	group   string // of the rules
-	failure string // what Run says
+	failure string // what Run or RunShared says
 	of      func(store.Backend) store.Backend
-}{
+	waits   bool // the failure is that something does not come
+}
+
+// mutants are backends that break one rule each.
+var mutants = map[string]mutant{
 	"a scan that holds a lock": {
-		"scan", "no lock may be held",
+		"scan without a lock", "no lock may be held",
 		func(b store.Backend) store.Backend { return &lockedScan{Backend: b} },
+		true,
 	},
 	"one portion": {
 		"scan", "Scan must yield small portions",
 		func(b store.Backend) store.Backend { return onePortion{b} },
+		false,
 	},
 	"a trace without Since": {
-		"rotate", "Rotate must leave the given trace: Since",
+		"trace", "Rotate must leave the given trace: Since",
 		func(b store.Backend) store.Backend {
 			return rotating{b, func(m *store.Move) { m.Trace.Since = time.Time{} }}
 		},
+		false,
 	},
 	"a new record with another Seen": {
-		"rotate", "times from the new record: Seen",
+		"rotate", "Rotate must take all but the values from the new record: Seen",
 		func(b store.Backend) store.Backend {
 			return rotating{b, func(m *store.Move) { m.Record.Seen = time.Now() }}
 		},
+		false,
 	},
 	"user names of 255 bytes": {
 		"text", "the user's name must come back as it was",
 		func(b store.Backend) store.Backend {
 			return creating{b, func(r *store.Record) { r.User = r.User[:min(len(r.User), 255)] }}
 		},
+		false,
 	},
 	"a deaf watch": {
 		"watch", "Watch must call back",
 		func(b store.Backend) store.Backend { return deafWatch{b} },
+		true,
 	},
 	"an ending without Created": {
 		"end", "has its times, but for Expires: Created",
 		func(b store.Backend) store.Backend {
 			return ending{b, func(r *store.Record) { r.Created = time.Now() }}
 		},
+		false,
 	},
 	"an ending without Since": {
 		"end", "has its times, but for Expires: Since",
 		func(b store.Backend) store.Backend {
 			return ending{b, func(r *store.Record) { r.Since = time.Time{} }}
 		},
+		false,
 	},
 	"an ending with another Seen": {
 		"end", "has its times, but for Expires: Seen",
 		func(b store.Backend) store.Backend {
 			return ending{b, func(r *store.Record) { r.Seen = time.Now() }}
 		},
+		false,
 	},
 	"an end of the user's own sessions only": {
-		"end", "End of the empty user must end sessions of anybody",
+		"end of several", "End of the empty user must end sessions of anybody",
 		func(b store.Backend) store.Backend { return strictEnd{b} },
+		false,
 	},
 	"an update that forgets the name": {
 		"update", "Update must leave the name and the user alone",
 		func(b store.Backend) store.Backend {
 			return updating{b, func(r *store.Record) { r.Name = "" }}
 		},
+		false,
 	},
 	"an update that forgets Since": {
 		"update", "Update must leave Created and Since alone: Since",
 		func(b store.Backend) store.Backend {
 			return updating{b, func(r *store.Record) { r.Since = time.Time{} }}
 		},
+		false,
 	},
 	"an update of any size": {
 		"size", "Update must return ErrTooLarge",
 		func(b store.Backend) store.Backend {
 			return bounding{b, func(_ store.Record, c *store.Change) error { c.MaxBytes = 0; return nil }}
 		},
+		false,
 	},
 	"an update that never gets smaller": {
-		"size", "Update must make one that leaves what is too large already smaller",
+		"size beyond the bound", "Update must make one that leaves what is too large already smaller",
 		func(b store.Backend) store.Backend {
 			return bounding{b, func(r store.Record, c *store.Change) error {
 				if c.MaxBytes > 0 && bytesOf(value.Apply(r.Values, c.Set, c.Delete)) > c.MaxBytes {
@@ -110,6 +123,7 @@ var mutants = map[string]struct {
 				return nil
 			}}
 		},
+		false,
 	},
 	"a size that is judged before the update": {
 		"size against updates", "changes at the same time must not exceed MaxBytes together",
@@ -123,43 +137,50 @@ var mutants = map[string]struct {
 				return nil
 			}}
 		},
+		false,
 	},
 	"a rotation of any size": {
-		"size", "Rotate must return ErrTooLarge",
+		"size of a rotation", "Rotate must return ErrTooLarge",
 		func(b store.Backend) store.Backend {
 			return rotating{b, func(m *store.Move) { m.MaxBytes = 0 }}
 		},
+		false,
 	},
 	"fresh sessions only": {
-		"list", "LoadFresh must return what has ended or expired, and records of other kinds",
+		"load fresh", "LoadFresh must return what there is, also what has ended or expired, and records of other kinds",
 		func(b store.Backend) store.Backend {
 			return fresh{b, func(r *store.Record) bool { return r.Kind == "" }}
 		},
+		false,
 	},
 	"fresh records that have not ended only": {
-		"list", "LoadFresh must return what has ended or expired, and records of other kinds",
+		"load fresh", "LoadFresh must return what there is, also what has ended or expired, and records of other kinds",
 		func(b store.Backend) store.Backend {
 			return fresh{b, func(r *store.Record) bool { return r.Ended == "" }}
 		},
+		false,
 	},
 	"fresh records without the name": {
-		"list", "LoadFresh must return records as Load does",
+		"load fresh", "LoadFresh must return records as Load does: Name",
 		func(b store.Backend) store.Backend {
 			return fresh{b, func(r *store.Record) bool { r.Name = ""; return true }}
 		},
+		false,
 	},
 	"fresh records without times": {
-		"list", "LoadFresh must return records as Load does",
+		"load fresh", "LoadFresh must return records as Load does: Created",
 		func(b store.Backend) store.Backend {
 			return fresh{b, func(r *store.Record) bool {
 				r.Created, r.Since, r.Seen, r.Expires = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 				return true
 			}}
 		},
+		false,
 	},
 	"a list by the first expiry": {
 		"count", "List must return a session for as long as Update has it live",
 		func(b store.Backend) store.Backend { return &listByFirst{Backend: b} },
+		false,
 	},
 	"a scan that keeps its portions": {
 		"scan", "a portion of Scan is the caller's",
@@ -168,22 +189,238 @@ var mutants = map[string]struct {
 			k.told = told{b, func(...string) { k.portions = nil }}
 			return k
 		},
+		false,
 	},
 	"a peek at sessions only": {
 		"peek", `want ["\"kind\"" "\"one\""]`,
 		func(b store.Backend) store.Backend { return peeking{b.(store.PeekingBackend), false} },
+		false,
 	},
 	"a peek before the session is stored": {
 		"peek against update", "what is read once a session is stored must stand after that",
 		func(b store.Backend) store.Backend { return peeking{b.(store.PeekingBackend), true} },
+		false,
 	},
 	"a watch that calls once": {
 		"watch", "Watch must call back each caller",
 		func(b store.Backend) store.Backend { return newShyWatch(b, true) },
+		true,
 	},
 	"a watch for one caller": {
 		"watch", "Watch must call back each caller",
 		func(b store.Backend) store.Backend { return newShyWatch(b, false) },
+		false,
+	},
+	"a mutex of the process": {
+		"shared/concurrent updates", "must lose nothing of each other",
+		func(b store.Backend) store.Backend { return hook(b, mutexed) },
+		false,
+	},
+	"a condition under a mutex of the process": {
+		"shared/conditional updates", "of changes on the same condition exactly one must be made",
+		func(b store.Backend) store.Backend { return hook(b, mutexed) },
+		false,
+	},
+	"a size under a mutex of the process": {
+		"shared/size against updates", "changes at the same time must not exceed MaxBytes together",
+		func(b store.Backend) store.Backend { return hook(b, mutexed) },
+		false,
+	},
+	"fresh records of the memory of the process": {
+		"shared/fresh", "LoadFresh must see what another process has done",
+		remembering(false, true),
+		false,
+	},
+	"a memory that never forgets": {
+		"shared/load", "Load must see what another process has done before long",
+		remembering(true, false),
+		true,
+	},
+	"a watch of the process's own changes": {
+		"shared/watch", "Watch must tell of what another process does",
+		func(b store.Backend) store.Backend { return newShyWatch(b, false) },
+		true,
+	},
+	"a Load that finds nothing if it fails": {
+		"cancelled", "without an error Load must",
+		func(b store.Backend) store.Backend { return hook(b, silentLoad) },
+		false,
+	},
+	"a LoadFresh that finds nothing if it fails": {
+		"cancelled", "without an error LoadFresh must",
+		func(b store.Backend) store.Backend { return hook(b, silentFresh) },
+		false,
+	},
+	"a List that finds nothing if it fails": {
+		"cancelled", "without an error List must",
+		func(b store.Backend) store.Backend { return hook(b, silentList) },
+		false,
+	},
+	"a Create that fails silently": {
+		"cancelled create", "without an error Create must",
+		func(b store.Backend) store.Backend { return hook(b, silentCreate) },
+		false,
+	},
+	"an Update that fails silently": {
+		"cancelled update", "without an error Update must",
+		func(b store.Backend) store.Backend { return hook(b, silentUpdate(store.Outcome{Found: true})) },
+		false,
+	},
+	"an Update that finds nothing if it fails": {
+		"cancelled update", "without an error Update must",
+		func(b store.Backend) store.Backend { return hook(b, silentUpdate(store.Outcome{})) },
+		false,
+	},
+	"a Rotate that fails silently": {
+		"cancelled rotate", "without an error Rotate must",
+		func(b store.Backend) store.Backend { return hook(b, silentRotate) },
+		false,
+	},
+	"an End that fails silently": {
+		"cancelled end", "what End returns must have ended",
+		func(b store.Backend) store.Backend { return hook(b, silentEnd(slices.Clone[[]string])) },
+		false,
+	},
+	"an End that finds nothing if it fails": {
+		"cancelled end", "without an error End must",
+		func(b store.Backend) store.Backend { return hook(b, silentEnd(func([]string) []string { return nil })) },
+		false,
+	},
+	"a Delete that fails silently": {
+		"cancelled delete", "without an error Delete must",
+		func(b store.Backend) store.Backend { return hook(b, silentDelete) },
+		false,
+	},
+	"a list of a hundred": {
+		"many sessions", "List must return all sessions of a user who has many",
+		func(b store.Backend) store.Backend { return hook(b, shortList) },
+		false,
+	},
+	"a hundred fresh records": {
+		"many sessions", "LoadFresh must return all of many records",
+		func(b store.Backend) store.Backend { return hook(b, shortFresh) },
+		false,
+	},
+	"a Create that looks before": {
+		"create against create", "of several Creates of one ID exactly one must report true",
+		func(b store.Backend) store.Backend { return hook(b, lookThenCreate) },
+		false,
+	},
+	"an End that looks before": {
+		"end against end", "of several Ends of a session exactly one must return its ID",
+		func(b store.Backend) store.Backend { return hook(b, lookThenEnd) },
+		false,
+	},
+	"a Delete that looks before": {
+		"delete against delete", "of several Deletes of a record exactly one must report that it was there",
+		func(b store.Backend) store.Backend { return hook(b, lookThenDelete) },
+		false,
+	},
+	"a Rotate that judges the size before": {
+		"size of a rotation against updates", "a Rotate and Updates at the same time must not exceed MaxBytes together",
+		func(b store.Backend) store.Backend { return hook(b, lookThenRotate) },
+		false,
+	},
+	"a conditional Update of what has another ID": {
+		"update against rotate", "an Update that reported true must stand after Rotate",
+		func(b store.Backend) store.Backend { return hook(b, lookThenUpdateIf) },
+		false,
+	},
+	"a conditional Update of what has ended": {
+		"update against end", "an Update that reported true must have been made before the End",
+		func(b store.Backend) store.Backend { return hook(b, lookThenUpdateIf) },
+		false,
+	},
+	"Seen that goes back with Expires": {
+		"times", "must move each of Seen and Expires forward only",
+		func(b store.Backend) store.Backend { return hook(b, timesTogether(false)) },
+		false,
+	},
+	"Expires that goes back with Seen": {
+		"times", "must move each of Seen and Expires forward only",
+		func(b store.Backend) store.Backend { return hook(b, timesTogether(true)) },
+		false,
+	},
+	"records of ten minutes": {
+		"retention", "Load does not find it",
+		func(b store.Backend) store.Backend { return hook(b, forgetful(true, false)) },
+		false,
+	},
+	"fresh records of ten minutes": {
+		"retention", "LoadFresh does not find it",
+		func(b store.Backend) store.Backend { return hook(b, forgetful(false, true)) },
+		false,
+	},
+	"a goroutine that outlives Close": {
+		"goroutines", "created by github.com/gin-sessionkit/sessionkit/store/storetest_test.tireless",
+		tireless,
+		true,
+	},
+	"a peek before the session is moved": {
+		"peek of a rotation against update", "what is read once a session is stored must stand after that",
+		func(b store.Backend) store.Backend { return peeking{b.(store.PeekingBackend), true} },
+		false,
+	},
+	"a move with a peek that drops nothing": {
+		"peeking/rotate", "less what is dropped",
+		func(b store.Backend) store.Backend {
+			return peekingOtherwise{b.(store.PeekingBackend), nil, func(m *store.Move) { m.Drop = nil }}
+		},
+		false,
+	},
+	"a move with a peek of any size": {
+		"peeking/size of a rotation", "Rotate must return ErrTooLarge",
+		func(b store.Backend) store.Backend {
+			return peekingOtherwise{b.(store.PeekingBackend), nil, func(m *store.Move) { m.MaxBytes = 0 }}
+		},
+		false,
+	},
+	"a move with a peek without Since": {
+		"peeking/rotate", "Rotate must take all but the values from the new record: Since",
+		func(b store.Backend) store.Backend {
+			return peekingOtherwise{b.(store.PeekingBackend), nil, func(m *store.Move) { m.Record.Since = time.Time{} }}
+		},
+		false,
+	},
+	"a move with a peek that leaves less of a trace": {
+		"peeking/trace", "Rotate must leave the given trace: Next",
+		func(b store.Backend) store.Backend {
+			return peekingOtherwise{b.(store.PeekingBackend), nil, func(m *store.Move) { m.Trace.Next = "" }}
+		},
+		false,
+	},
+	"a creation with a peek without the name": {
+		"peeking/create and load", "Load must return the record that Create stored: Name",
+		func(b store.Backend) store.Backend {
+			return peekingOtherwise{b.(store.PeekingBackend), func(r *store.Record) { r.Name = "" }, nil}
+		},
+		false,
+	},
+	"a creation with a peek without Since": {
+		"peeking/create and load", "Load must return the record that Create stored: Since",
+		func(b store.Backend) store.Backend {
+			return peekingOtherwise{b.(store.PeekingBackend), func(r *store.Record) { r.Since = time.Time{} }, nil}
+		},
+		false,
+	},
+	"fresh records without Next": {
+		"load fresh", "LoadFresh must return records as Load does: Next",
+		func(b store.Backend) store.Backend {
+			return fresh{b, func(r *store.Record) bool { r.Next = ""; return true }}
+		},
+		false,
+	},
+	"fresh traces without values": {
+		"load fresh", "LoadFresh must return records as Load does: values",
+		func(b store.Backend) store.Backend {
+			return fresh{b, func(r *store.Record) bool {
+				if r.Ended != "" {
+					r.Values = nil
+				}
+				return true
+			}}
+		},
+		false,
 	},
 }
 
@@ -195,314 +432,44 @@ func TestMutant(t *testing.T) {
 		of = m.of
 	}
 	storetest.Run(t, func(*testing.T) store.Backend { return of(memstore.NewBackend()) })
+	storetest.RunShared(t, func(*testing.T) (store.Backend, store.Backend) {
+		medium := memstore.NewBackend()
+		return of(medium), of(medium)
+	})
 }
 
 func TestMutantsAreCaught(t *testing.T) {
+	begun := make(map[string]func() (string, error))
+	for name, m := range mutants {
+		if m.waits { // together, as they need no processor
+			begun[name] = begin(t, name, m.group)
+		}
+	}
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", fmt.Sprintf("^TestMutant$/^%s$", m.group)) // #nosec G204 G702 -- this test
-			c.Env = append(os.Environ(), broken+"="+name)
-			out, err := c.CombinedOutput()
+			result := begun[name]
+			if result == nil {
+				result = begin(t, name, m.group)
+			}
+			out, err := result()
 			assert.Error(t, err)
-			assert.Contains(t, string(out), m.failure)
+			assert.Contains(t, out, m.failure)
 		})
 	}
 }
 
-// unbroken hides what the backend can do beyond [store.Backend].
-type unbroken struct{ store.Backend }
-
-type lockedScan struct {
-	store.Backend
-
-	mu sync.Mutex
-}
-
-func (b *lockedScan) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
-	return func(yield func(map[string]store.Record, error) bool) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.Backend.Scan(ctx)(yield)
+// begin runs a group of rules on a mutant in a process of its own.
+func begin(t *testing.T, name, group string) (result func() (string, error)) {
+	t.Helper()
+	pattern := "^TestMutant$/^" + strings.ReplaceAll(group, "/", "$/^") + "$"
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", pattern) // #nosec G204 G702 -- this test
+	c.Env = append(os.Environ(), broken+"="+name)
+	var out strings.Builder
+	c.Stdout, c.Stderr = &out, &out
+	require.NoError(t, c.Start())
+	return func() (string, error) {
+		err := c.Wait()
+		return out.String(), err
 	}
-}
-
-func (b *lockedScan) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Backend.End(ctx, user, why, ids...)
-}
-
-type onePortion struct{ store.Backend }
-
-func (b onePortion) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
-	return func(yield func(map[string]store.Record, error) bool) {
-		all := make(map[string]store.Record)
-		for records, err := range b.Backend.Scan(ctx) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			maps.Copy(all, records)
-		}
-		yield(all, nil)
-	}
-}
-
-type rotating struct {
-	store.Backend
-
-	change func(*store.Move)
-}
-
-func (b rotating) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
-	b.change(&m)
-	return b.Backend.Rotate(ctx, id, m)
-}
-
-// bounding judges changes by the record that it has loaded.
-type bounding struct {
-	store.Backend
-
-	judge func(store.Record, *store.Change) error
-}
-
-func (b bounding) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
-	r, found, _ := b.Load(ctx, id)
-	holds := c.If == nil || r.Values[c.If.Name] == c.If.Text
-	if found && r.Ended == "" && holds {
-		if err := b.judge(r, &c); err != nil {
-			return store.Outcome{}, err
-		}
-	}
-	return b.Backend.Update(ctx, id, c)
-}
-
-func bytesOf(values map[string]string) (n int) {
-	for name, text := range values {
-		n += len(name) + len(text)
-	}
-	return n
-}
-
-type creating struct {
-	store.Backend
-
-	change func(*store.Record)
-}
-
-func (b creating) Create(ctx context.Context, id string, r store.Record) (bool, error) {
-	b.change(&r)
-	return b.Backend.Create(ctx, id, r)
-}
-
-type deafWatch struct{ store.Backend }
-
-func (deafWatch) Watch(string, func()) (stop func()) { return func() {} }
-
-type ending struct {
-	store.Backend
-
-	change func(*store.Record)
-}
-
-func (b ending) Load(ctx context.Context, id string) (store.Record, bool, error) {
-	r, found, err := b.Backend.Load(ctx, id)
-	if r.Ended == store.SignedOut {
-		b.change(&r)
-	}
-	return r, found, err
-}
-
-type strictEnd struct{ store.Backend }
-
-func (b strictEnd) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
-	records, err := b.LoadFresh(ctx, ids...)
-	if err != nil {
-		return nil, err
-	}
-	others := func(id string) bool { return records[id].User != user }
-	return b.Backend.End(ctx, user, why, slices.DeleteFunc(slices.Clone(ids), others)...)
-}
-
-type updating struct {
-	store.Backend
-
-	change func(*store.Record)
-}
-
-// Update writes the record anew.
-func (b updating) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
-	outcome, err := b.Backend.Update(ctx, id, c)
-	if !outcome.Changed() || err != nil {
-		return outcome, err
-	}
-	r, _, _ := b.Load(ctx, id)
-	b.change(&r)
-	_, _ = b.Delete(ctx, id)
-	_, err = b.Create(ctx, id, r)
-	return outcome, err
-}
-
-type fresh struct {
-	store.Backend
-
-	as func(*store.Record) (found bool)
-}
-
-func (b fresh) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
-	records, err := b.Backend.LoadFresh(ctx, ids...)
-	changed := make(map[string]store.Record)
-	for id, r := range records {
-		if b.as(&r) {
-			changed[id] = r
-		}
-	}
-	return changed, err
-}
-
-type listByFirst struct {
-	store.Backend
-
-	first sync.Map
-}
-
-func (b *listByFirst) Create(ctx context.Context, id string, r store.Record) (bool, error) {
-	b.first.Store(id, r.Expires)
-	return b.Backend.Create(ctx, id, r)
-}
-
-func (b *listByFirst) List(ctx context.Context, user string) (map[string]store.Record, error) {
-	records, err := b.Backend.List(ctx, user)
-	maps.DeleteFunc(records, func(id string, _ store.Record) bool {
-		expires, ok := b.first.Load(id)
-		return ok && !time.Now().Before(expires.(time.Time))
-	})
-	return records, err
-}
-
-// told tells of each change.
-type told struct {
-	store.Backend
-
-	changed func(ids ...string)
-}
-
-func (b told) Create(ctx context.Context, id string, r store.Record) (bool, error) {
-	defer b.changed(id)
-	return b.Backend.Create(ctx, id, r)
-}
-
-func (b told) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
-	defer b.changed(id)
-	return b.Backend.Update(ctx, id, c)
-}
-
-func (b told) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
-	defer b.changed(id)
-	return b.Backend.Rotate(ctx, id, m)
-}
-
-func (b told) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
-	defer b.changed(ids...)
-	return b.Backend.End(ctx, user, why, ids...)
-}
-
-func (b told) Delete(ctx context.Context, id string) (bool, error) {
-	defer b.changed(id)
-	return b.Backend.Delete(ctx, id)
-}
-
-type keptScan struct {
-	told
-
-	portions []map[string]store.Record
-}
-
-func (b *keptScan) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
-	return func(yield func(map[string]store.Record, error) bool) {
-		var portions []map[string]store.Record
-		for records, err := range b.told.Scan(ctx) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			portions = append(portions, records)
-		}
-		if b.portions == nil {
-			b.portions = portions
-		}
-		for _, records := range b.portions {
-			if !yield(records, nil) {
-				return
-			}
-		}
-	}
-}
-
-type peeking struct {
-	store.PeekingBackend
-
-	before bool // what is read is of before; else it is of sessions only
-}
-
-func (b peeking) CreateAndPeek(ctx context.Context, id string, r store.Record, p store.Peek) (bool, []string, error) {
-	return b.peek(ctx, p, func() (bool, error) { return b.Create(ctx, id, r) })
-}
-
-func (b peeking) RotateAndPeek(ctx context.Context, id string, m store.Move, p store.Peek) (bool, []string, error) {
-	return b.peek(ctx, p, func() (bool, error) { return b.Rotate(ctx, id, m) })
-}
-
-func (b peeking) peek(ctx context.Context, p store.Peek, put func() (bool, error)) (bool, []string, error) {
-	records, _ := b.LoadFresh(ctx, p.IDs...)
-	stored, err := put()
-	if !stored || err != nil {
-		return stored, nil, err
-	}
-	texts := make([]string, len(p.IDs))
-	for i, id := range p.IDs {
-		if r := records[id]; b.before || r.Kind == "" {
-			texts[i] = r.Values[p.Name]
-		}
-	}
-	return stored, texts, nil
-}
-
-// shyWatch does not call all that it should.
-type shyWatch struct {
-	told
-
-	once bool // else the last caller alone
-	mu   sync.Mutex
-	byID map[string][]func()
-}
-
-func newShyWatch(b store.Backend, once bool) *shyWatch {
-	w := &shyWatch{once: once, byID: make(map[string][]func())}
-	w.told = told{b, w.call}
-	return w
-}
-
-func (w *shyWatch) call(ids ...string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, id := range ids {
-		for _, changed := range w.byID[id] {
-			changed()
-		}
-		if w.once {
-			delete(w.byID, id)
-		}
-	}
-}
-
-func (w *shyWatch) Watch(id string, changed func()) (stop func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.once {
-		w.byID[id] = nil
-	}
-	w.byID[id] = append(w.byID[id], changed)
-	return func() {}
 }

@@ -17,8 +17,14 @@ const patience = 10 * time.Second
 // suite runs operations of which no error is expected.
 type suite struct {
 	*testing.T
-	b store.Backend
-	n int
+	b     store.Backend
+	whole store.Backend // with all that it can do beyond [store.Backend]
+	n     int
+}
+
+func newSuite(t *testing.T, b store.Backend) *suite {
+	t.Helper()
+	return &suite{T: t, b: b, whole: b}
 }
 
 // id returns a new ID of the form that a store uses.
@@ -110,6 +116,14 @@ func (s *suite) delete(id string) bool {
 	return found
 }
 
+// fresh returns those of the records that the medium has.
+func (s *suite) fresh(ids ...string) map[string]store.Record {
+	s.Helper()
+	records, err := s.b.LoadFresh(s.Context(), ids...)
+	s.must(err)
+	return records
+}
+
 func (s *suite) list(user string) map[string]store.Record {
 	s.Helper()
 	records, err := s.b.List(s.Context(), user)
@@ -158,17 +172,66 @@ func (s *suite) wantDead(id string, why store.Ending, rule string) {
 	}
 }
 
-// wantTimes checks times of a record, which are kept to the millisecond.
+// wantTimes checks times of a record, but for Expires.
 func (s *suite) wantTimes(got, want store.Record, rule string) {
 	s.Helper()
+	got.Expires = want.Expires
+	for _, difference := range timeDifferences(got, want) {
+		s.Errorf("%s: %s", rule, difference)
+	}
+}
+
+// wantRecord checks a whole record.
+func (s *suite) wantRecord(got, want store.Record, rule string) {
+	s.Helper()
+	for _, difference := range differences(got, want) {
+		s.Errorf("%s: %s", rule, difference)
+	}
+}
+
+// outline returns a record without its values but the sign-in.
+func outline(r store.Record) store.Record {
+	text, ok := r.Values[store.SignInValue]
+	if r.Values = nil; ok {
+		r.Values = map[string]string{store.SignInValue: text}
+	}
+	return r
+}
+
+// differences says in which fields a record is another than it should be.
+func differences(got, want store.Record) (all []string) {
+	for _, field := range []struct{ name, got, want string }{
+		{"Kind", got.Kind, want.Kind},
+		{"Name", got.Name, want.Name},
+		{"User", got.User, want.User},
+		{"Ended", string(got.Ended), string(want.Ended)},
+		{"Next", got.Next, want.Next},
+	} {
+		if field.got != field.want {
+			all = append(all, fmt.Sprintf("%s is %q, want %q", field.name, field.got, field.want))
+		}
+	}
+	all = append(all, timeDifferences(got, want)...)
+	if !sameValues(got.Values, want.Values) {
+		all = append(all, fmt.Sprintf("values are %q, want %q", got.Values, want.Values))
+	}
+	return all
+}
+
+// timeDifferences compares times, which are kept to the millisecond at least.
+func timeDifferences(got, want store.Record) (all []string) {
 	for _, t := range []struct {
 		name      string
 		got, want time.Time
 	}{
-		{"Created", got.Created, want.Created}, {"Since", got.Since, want.Since}, {"Seen", got.Seen, want.Seen},
+		{"Created", got.Created, want.Created},
+		{"Since", got.Since, want.Since},
+		{"Seen", got.Seen, want.Seen},
+		{"Expires", got.Expires, want.Expires},
 	} {
 		if t.got.IsZero() != t.want.IsZero() || t.got.UnixMilli() != t.want.UnixMilli() {
-			s.Errorf("%s: %s is %v, want %v", rule, t.name, t.got, t.want)
+			all = append(all, fmt.Sprintf("%s is %v, want %v", t.name, t.got, t.want))
 		}
 	}
+	return all
 }

@@ -47,3 +47,29 @@ func update(s *suite) {
 	}
 	s.wantGone(unknown, "Update must never create a session")
 }
+
+// times checks that each of the times moves forward by itself, whatever else changes.
+func times(s *suite) {
+	for what, c := range map[string]store.Change{
+		"nothing else":                      {},
+		"a value":                           {Set: map[string]string{"a": `2`}},
+		"a value that has room":             {Set: map[string]string{"a": `2`}, MaxBytes: 1000},
+		"a value, on a condition":           {Set: map[string]string{"a": `2`}, If: &store.Condition{Name: "a", Text: `1`}},
+		"a value with room, on a condition": {Set: map[string]string{"a": `2`}, MaxBytes: 1000, If: &store.Condition{Name: "a", Text: `1`}},
+	} {
+		for _, by := range []struct{ seen, expires time.Duration }{
+			{time.Minute, -time.Minute}, {-time.Minute, time.Minute}, {time.Minute, time.Minute}, {-time.Minute, -time.Minute},
+		} {
+			want := record("alice", map[string]string{"a": `1`})
+			id := s.create(want)
+			c.Seen, c.Expires = want.Seen.Add(by.seen), want.Expires.Add(by.expires)
+			if !s.update(id, c) {
+				s.Error("Update of a live session must report true")
+			}
+			want.Seen, want.Expires = want.Seen.Add(max(by.seen, 0)), want.Expires.Add(max(by.expires, 0))
+			got, _ := s.load(id)
+			got.Values, want.Values = nil, nil
+			s.wantRecord(got, want, "Update must move each of Seen and Expires forward only, by itself, with "+what)
+		}
+	}
+}

@@ -8,7 +8,7 @@ import (
 
 // watch is for backends that can do it.
 func watch(s *suite) {
-	b, ok := s.b.(store.WatchingBackend)
+	b, ok := s.whole.(store.WatchingBackend)
 	if !ok {
 		return
 	}
