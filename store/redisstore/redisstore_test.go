@@ -102,16 +102,30 @@ func fresh(client rueidis.Client, configs ...redisstore.Config) func(*testing.T)
 	}
 }
 
+// two returns a function that makes backends with a client each, and the same prefix.
+func two(client, another rueidis.Client) func(*testing.T) (one, other store.Backend) {
+	return func(t *testing.T) (one, other store.Backend) {
+		t.Helper()
+		return fresh(client)(t), fresh(another)(t)
+	}
+}
+
 func TestContract(t *testing.T) {
 	server := testserver.Redis(t)
 	client := connect(t, server.Address)
-	t.Run("single", func(t *testing.T) { storetest.Run(t, fresh(client)) })
+	t.Run("single", func(t *testing.T) {
+		storetest.Run(t, fresh(client))
+		storetest.RunShared(t, two(client, connect(t, server.Address)))
+	})
 	t.Run("single without cache", func(t *testing.T) { storetest.Run(t, fresh(client, redisstore.Config{CacheBytes: -1})) })
 	t.Run("single with a tiny cache", func(t *testing.T) {
 		storetest.Run(t, fresh(client, redisstore.Config{CacheBytes: 64 << 10}))
 	})
 	t.Run("cluster", func(t *testing.T) {
-		storetest.Run(t, fresh(connect(t, addresses(testserver.RedisCluster(t))...)))
+		nodes := addresses(testserver.RedisCluster(t))
+		client := connect(t, nodes...)
+		storetest.Run(t, fresh(client))
+		storetest.RunShared(t, two(client, connect(t, nodes...)))
 	})
 }
 

@@ -54,10 +54,18 @@ type database struct {
 
 func (d database) open(tb testing.TB) *sql.DB {
 	tb.Helper()
+	return d.opener(tb)()
+}
+
+// opener returns a function that opens the same database each time.
+func (d database) opener(tb testing.TB) func() *sql.DB {
+	tb.Helper()
 	if d.server == nil {
-		return openSQLite(tb, filepath.Join(tb.TempDir(), "sessions.db"))
+		file := filepath.Join(tb.TempDir(), "sessions.db")
+		return func() *sql.DB { return openSQLite(tb, file) }
 	}
-	return open(tb, d.driver, d.server(tb)+d.settings)
+	dsn := d.server(tb) + d.settings
+	return func() *sql.DB { return open(tb, d.driver, dsn) }
 }
 
 func open(tb testing.TB, driver, dsn string) *sql.DB {
@@ -87,20 +95,35 @@ func newTable() string { return fmt.Sprintf("Sessions_%d", tables.Add(1)) }
 func newBackend(tb testing.TB, db *sql.DB) (b store.Backend, table string) {
 	tb.Helper()
 	table = newTable()
+	return newBackendOn(tb, db, table), table
+}
+
+func newBackendOn(tb testing.TB, db *sql.DB, table string) store.Backend {
+	tb.Helper()
 	b, err := sqlstore.NewBackend(db, sqlstore.Config{Table: table})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
-	return b, table
+	return b
 }
 
 func TestContract(t *testing.T) {
 	for _, database := range databases {
 		t.Run(database.name, func(t *testing.T) {
-			db := database.open(t)
+			open := database.opener(t)
+			one := open()
 			storetest.Run(t, func(t *testing.T) store.Backend {
 				t.Helper()
-				b, _ := newBackend(t, db)
+				b, _ := newBackend(t, one)
 				return b
+			})
+			if database.settings != "" {
+				return // the settings make no difference between processes and connections
+			}
+			other := open()
+			storetest.RunShared(t, func(t *testing.T) (store.Backend, store.Backend) {
+				t.Helper()
+				b, table := newBackend(t, one)
+				return b, newBackendOn(t, other, table)
 			})
 		})
 	}
