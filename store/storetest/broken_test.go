@@ -259,6 +259,7 @@ func (b peeking) RotateAndPeek(ctx context.Context, id string, m store.Move, p s
 
 func (b peeking) peek(ctx context.Context, p store.Peek, put func() (bool, error)) (bool, []string, error) {
 	records, _ := b.LoadFresh(ctx, p.IDs...)
+	elsewhere()
 	stored, err := put()
 	if !stored || err != nil {
 		return stored, nil, err
