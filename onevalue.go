@@ -49,8 +49,7 @@ func (q *request) textToUpdate(c *gin.Context, name string) (text, id string, er
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	if q.loadErr != nil {
-		q.unreadable("Update")
+	if q.unreadable("Update") {
 		return "", "", q.loadErr
 	}
 	q.syncView()

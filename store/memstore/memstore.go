@@ -10,6 +10,7 @@ package memstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -41,17 +42,23 @@ type Config struct {
 	Store store.Config
 }
 
+// Validate returns nil if [New] accepts the Config. Otherwise the error names each field
+// that is wrong, and the remedy.
+func (c Config) Validate() error {
+	f := config.Fields{Prefix: "memstore: Config."}
+	if c.MaxSessions < 0 {
+		f.Add("MaxSessions", strconv.Itoa(c.MaxSessions), "must not be negative; 0 means no limit")
+	}
+	return f.Err(c.Store.Validate())
+}
+
 // New returns a store that keeps its sessions in memory. Expired ones are removed
 // automatically. It needs no Close: a store that is no longer used is collected as
 // garbage once its sessions have expired. New panics on a Config that cannot work,
 // and on more than one.
 func New(configs ...Config) *store.Store {
 	c, err := config.One("memstore: New", configs)
-	f := config.Fields{Prefix: "memstore: Config."}
-	if c.MaxSessions < 0 {
-		f.Add("MaxSessions", strconv.Itoa(c.MaxSessions), "must not be negative; 0 means no limit")
-	}
-	if err := f.Err(err, c.Store.Validate()); err != nil {
+	if err := errors.Join(err, c.Validate()); err != nil {
 		panic(err)
 	}
 	c.Store.Timeout = -1
