@@ -206,7 +206,7 @@ func (k *kit) checkStore(store sessions.Store) error {
 	if k.MaxSessions > 0 && k.directory == nil {
 		p.add("MaxSessions", fmt.Sprint(k.MaxSessions), fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store))
 	}
-	if k.successor != nil && k.successor.UserOf() != nil && k.Config.UserOf != nil {
+	if k.successor != nil && k.successor.UserOf() != nil && k.UserOf != nil {
 		p.add("UserOf", "", "store.Migrate was given such a function already; give it once")
 	}
 	return errors.Join(p.errs...)
