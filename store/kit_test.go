@@ -16,6 +16,9 @@ func kit(s sessions.Store) kitstore.Server {
 	return server
 }
 
+// Package sessionkit finds out at run time only, and panics.
+var _ kitstore.Mover = (*store.Moving)(nil)
+
 // withSignIn returns the record with a sign-in.
 func withSignIn(r store.Record, in signin.SignIn) store.Record {
 	values := map[string]string{signin.Name: in.Text()}

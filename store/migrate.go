@@ -195,7 +195,7 @@ func (k migratingKit) EndOld(
 
 func retireAll(header http.Header, olds []*moving) {
 	for _, o := range olds {
-		o.Retire(header)
+		o.DropCookie(header)
 	}
 }
 
@@ -382,8 +382,8 @@ func (m *migrating) Save(r *http.Request, w http.ResponseWriter, session *gsessi
 	}
 	retireAll(w.Header(), beside)
 	if was.old != nil {
-		was.old.Retire(w.Header())
-		if err := was.old.Left(); err != nil {
+		was.old.DropCookie(w.Header())
+		if err := was.old.Unmoved(); err != nil {
 			slog.WarnContext(r.Context(), err.Error())
 		}
 	}

@@ -108,9 +108,9 @@ func leftOf(cookie string, session *gsessions.Session) map[string]string {
 	return map[string]string{value.Until: text}
 }
 
-// Retire has the browser drop the old cookie, once the session has moved or ended.
+// DropCookie has the browser drop the old cookie, once the session has moved or ended.
 // A cookie of the same name that the response sets has replaced it already.
-func (o *moving) Retire(header http.Header) {
+func (o *moving) DropCookie(header http.Header) {
 	for _, line := range header["Set-Cookie"] {
 		if strings.HasPrefix(line, o.m.oldName+"=") {
 			return
@@ -321,9 +321,9 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 	return true, nil
 }
 
-// Left names the values that the session could not take along when this moved it. It is nil
+// Unmoved names the values that the session could not take along when this moved it. It is nil
 // if there are none.
-func (o *moving) Left() error {
+func (o *moving) Unmoved() error {
 	if !o.moved || o.unmoved == nil {
 		return nil
 	}
@@ -343,7 +343,7 @@ func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool,
 	}
 	if mark.ID != "" && o.unmoved != nil {
 		o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
-		return true, nil //nolint:nilerr // unmoved is told by Left
+		return true, nil //nolint:nilerr // unmoved is told by Unmoved
 	}
 	if err := o.endInOldStore(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
