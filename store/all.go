@@ -207,6 +207,10 @@ func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
 		b.Epoch, b.Spared, b.At, b.Done = epoch, nil, now.UnixMicro(), 0
 		return nil
 	})
+	if errors.Is(err, errBoundaryEnded) { // as in revokeAll
+		n, endErr := s.endEveryone(ctx)
+		return n, errors.Join(err, endErr)
+	}
 	if err != nil {
 		return 0, err
 	}

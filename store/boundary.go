@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -90,14 +91,29 @@ func readBoundary(text string) (stored, error) {
 	return s, nil
 }
 
-// moveBoundary applies a change to a boundary, as one step.
+// errBoundaryEnded is the error of a boundary that cannot be moved: its record is there,
+// and not live. The store ends none, and no backend may. It is not replaced: of two that
+// do so at a time, one could delete what the other has noted, and what that should have
+// ended would stand.
+var errBoundaryEnded = fmt.Errorf("its record was ended by something other than the store; delete it: %w", ErrCorrupt)
+
+// moveBoundary applies a change to a boundary, as one step. If the error is
+// errBoundaryEnded, that is all that keeps the change from being made.
 func (s *Store) moveBoundary(ctx context.Context, user, name string, change func(b *boundary, now time.Time) error) error {
 	id := boundaryID(user, name)
 	records, err := s.loadFresh(ctx, id)
 	if err != nil {
 		return err
 	}
-	for text := records[id].Values[boundaryName]; ; {
+	const (
+		most  = 10_000 // each time, another call has moved it
+		ended = 10     // in a row: it may be removed between two steps
+	)
+	text, dead := records[id].Values[boundaryName], 0
+	for range most {
+		if err := ctx.Err(); err != nil { // not all backends look
+			return wrap("noting what is ended", err)
+		}
 		b, err := readBoundary(text)
 		if err != nil {
 			return err
@@ -112,16 +128,27 @@ func (s *Store) moveBoundary(ctx context.Context, user, name string, change func
 		if err := change(&next, now); err != nil {
 			return err
 		}
-		var moved bool
-		if moved, text, err = s.putBoundary(ctx, id, next, text); moved || err != nil {
+		outcome, err := s.putBoundary(ctx, id, next, text)
+		if outcome.Changed() || err != nil {
 			return err
 		}
+		if dead++; outcome.Found || text != "" {
+			dead = 0
+		}
+		if dead == ended {
+			return wrap("noting what is ended", errBoundaryEnded)
+		}
+		text = outcome.Text
 	}
+	return wrap("noting what is ended", errTooOften)
 }
 
+var errTooOften = errors.New("others have noted something each time")
+
 // putBoundary stores a boundary in place of the one with the given text. If that
-// does not stand any more, it returns the one that does.
-func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text string) (moved bool, stands string, err error) {
+// does not stand any more, the outcome has the text that does. If it is not found, and
+// the text is "", the ID is taken by a record that is not live.
+func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text string) (Outcome, error) {
 	j, _ := json.Marshal(b) // its fields all encode
 	next, _ := value.Encode(value.JSON(j))
 	values := map[string]string{boundaryName: next}
@@ -133,12 +160,13 @@ func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text str
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	if text == "" {
-		if moved, err = s.backend.Create(ctx, id, Record{Kind: boundaryKind, Created: now, Seen: now, Expires: expires, Values: values}); moved || err != nil {
-			return moved, "", wrap("noting what is ended", err)
+		created, err := s.backend.Create(ctx, id, Record{Kind: boundaryKind, Created: now, Seen: now, Expires: expires, Values: values})
+		if created || err != nil {
+			return Outcome{Found: created}, wrap("noting what is ended", err)
 		}
 	}
 	outcome, err := s.backend.Update(ctx, id, Change{Set: values, Expires: expires, If: &Condition{Name: boundaryName, Text: text}})
-	return outcome.Changed(), outcome.Text, wrap("noting what is ended", err)
+	return outcome, wrap("noting what is ended", err)
 }
 
 // boundaries are those that concern the sessions of a user under a name: that of

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -47,22 +48,52 @@ func describe(records map[string]Record) []Session {
 // list returns the live sessions of a user: those of one name and those made
 // before names were kept, or all if name is "".
 func (s *Store) list(ctx context.Context, user, name string) (map[string]Record, error) {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	return s.listUser(ctx, user, name)
+}
+
+func (s *Store) listUser(ctx context.Context, user, name string) (map[string]Record, error) {
 	if user == "" {
 		return nil, nil
 	}
-	ctx, cancel := s.bound(ctx)
-	defer cancel()
 	records, err := s.backend.List(ctx, user)
 	if err != nil {
 		return nil, wrap("listing a user's sessions", err)
 	}
 	live := make(map[string]Record, len(records))
 	for id, r := range records {
-		if r.live() && (name == "" || r.Name == "" || r.Name == name) {
+		if r.live() && r.named(name) {
 			live[id] = r
 		}
 	}
 	return live, nil
+}
+
+// named reports whether the record is one of a name, if that is not "".
+func (r Record) named(name string) bool { return name == "" || r.Name == "" || r.Name == name }
+
+// patience is how many times the store's timeout a list may take of sessions that are to
+// end.
+const patience = 10
+
+// listToEnd is list, where the boundary has been moved in order to end sessions. A user may
+// have so many that no server lists them within the store's timeout, and those must end too:
+// a server that has just moved the boundary, and then takes its time, is waited for.
+func (s *Store) listToEnd(ctx context.Context, user, name string) (map[string]Record, error) {
+	records, err := s.list(ctx, user, name)
+	if s.config.Timeout < 0 || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return records, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience*s.config.Timeout)
+	defer cancel()
+	return s.listUser(ctx, user, name)
+}
+
+// findToEnd is find, as listToEnd is list.
+func (s *Store) findToEnd(ctx context.Context, user, line string) (id string, err error) {
+	records, err := s.listToEnd(ctx, user, "")
+	return withLine(records, line), err
 }
 
 // find returns the live session of user that has the line of a sign-in, "" if
@@ -72,24 +103,32 @@ func (s *Store) find(ctx context.Context, user, line string) (string, Record, er
 		return "", Record{}, nil
 	}
 	records, err := s.list(ctx, user, "")
+	id := withLine(records, line)
+	return id, records[id], err
+}
+
+// withLine returns the ID of the one that has the line of a sign-in, "" if there is none.
+func withLine(records map[string]Record, line string) string {
 	for id, r := range records {
-		if r.signIn().Line == line {
-			return id, r, nil
+		if line != "" && r.signIn().Line == line {
+			return id
 		}
 	}
-	return "", Record{}, err
+	return ""
 }
+
+// endedAtOnce is how many sessions are ended in one step, which has the store's timeout.
+const endedAtOnce = 200
 
 // end ends sessions of a user, and returns the IDs of those that it ended.
 func (s *Store) end(ctx context.Context, user string, why Ending, ids ...string) (ended []string, err error) {
-	const atOnce = 200 // each step has the store's timeout
 	switch {
 	case len(ids) == 0:
 		return nil, nil
-	case len(ids) <= atOnce:
+	case len(ids) <= endedAtOnce:
 		return s.endSome(ctx, user, why, ids)
 	}
-	for some := range slices.Chunk(ids, atOnce) {
+	for some := range slices.Chunk(ids, endedAtOnce) {
 		some, err := s.endSome(ctx, user, why, some)
 		if ended = append(ended, some...); err != nil {
 			return ended, err
@@ -133,34 +172,39 @@ func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending)
 	if len(ended) > 0 || err != nil {
 		return err == nil, err
 	}
-	line := r.signIn().Line
-	if line == "" {
+	if r.signIn().Line == "" {
 		return false, nil
 	}
 	left, found, err := s.load(ctx, id, true)
 	if err != nil || found && left.Ended != Renewed {
 		return false, err // it has ended, or expired
 	}
-	// It has another ID, or is being given one after the other. From here on it gets
-	// no further one.
-	err = s.moveBoundary(ctx, r.User, "", func(b *boundary, now time.Time) error {
+	return s.endRenewed(ctx, r, why)
+}
+
+// endRenewed ends the session that was found as r, and has another ID since, or is being
+// given one after the other. From here on it gets no further one.
+func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, error) {
+	line := r.signIn().Line
+	moveErr := s.moveBoundary(ctx, r.User, "", func(b *boundary, now time.Time) error {
 		if b.Ended == nil {
 			b.Ended = make(map[string]int64)
 		}
 		b.Ended[line] = now.UnixMicro()
 		return nil
 	})
-	if err != nil {
-		return false, err
+	if moveErr != nil && !errors.Is(moveErr, errBoundaryEnded) { // that hinders nothing that is listed
+		return false, moveErr
 	}
-	if id, _, err = s.find(ctx, r.User, line); err != nil {
-		return false, err
+	id, err := s.findToEnd(ctx, r.User, line)
+	if err != nil {
+		return false, errors.Join(moveErr, err)
 	}
 	if id == "" {
-		return false, s.awaitEnds(ctx, r.User, "")
+		return false, errors.Join(moveErr, s.awaitEnds(ctx, r.User, ""))
 	}
-	ended, err = s.end(ctx, r.User, why, id)
-	return len(ended) > 0, err
+	ended, err := s.end(ctx, r.User, why, id)
+	return len(ended) > 0, errors.Join(moveErr, err)
 }
 
 // Revoke ends a session of user by its ID, also one that the session had before it
@@ -218,7 +262,7 @@ func (s *Store) revokeAll(
 		return nil, "", nil
 	}
 	epoch = newEpoch()
-	err = s.moveBoundary(ctx, user, name, func(b *boundary, now time.Time) error {
+	moveErr := s.moveBoundary(ctx, user, name, func(b *boundary, now time.Time) error {
 		if check != nil {
 			if err := check(b); err != nil {
 				return err
@@ -227,12 +271,12 @@ func (s *Store) revokeAll(
 		b.Epoch, b.Spared, b.At = epoch, spared, now.UnixMicro()
 		return nil
 	})
-	if err != nil {
-		return nil, "", err
+	if moveErr != nil && !errors.Is(moveErr, errBoundaryEnded) { // that hinders nothing that is listed
+		return nil, "", moveErr
 	}
-	records, err := s.list(ctx, user, name)
+	records, err := s.listToEnd(ctx, user, name)
 	if err != nil {
-		return nil, "", err
+		return nil, epoch, errors.Join(moveErr, err)
 	}
 	var ids []string
 	for id, r := range records {
@@ -241,14 +285,13 @@ func (s *Store) revokeAll(
 		}
 	}
 	ids, err = s.end(ctx, user, Revoked, ids...)
+	for _, id := range ids {
+		ended = append(ended, records[id].Session(id))
+	}
 	if err == nil {
 		err = s.awaitEnds(ctx, user, name)
 	}
-	ended = make([]Session, len(ids))
-	for i, id := range ids {
-		ended[i] = records[id].Session(id)
-	}
-	return ended, epoch, err
+	return ended, epoch, errors.Join(moveErr, err)
 }
 
 // revokeOthers ends all sessions of a user under a name but the one with the given
@@ -302,7 +345,7 @@ func (s *Store) endedAlone(ctx context.Context, user, id string, in signin.SignI
 	case found && in.Line == "": // nothing leads to its other ID
 		return false, nil
 	}
-	now, _, err := s.find(ctx, user, in.Line)
+	now, err := s.findToEnd(ctx, user, in.Line)
 	return now == "", err
 }
 
@@ -317,14 +360,30 @@ func (s *Store) trim(ctx context.Context, user, name string, limit int) ([]strin
 	ids := slices.SortedFunc(maps.Keys(records), func(a, b string) int {
 		return cmp.Or(cmp.Compare(records[b].signIn().Order(), records[a].signIn().Order()), cmp.Compare(b, a))
 	})
-	var ended []string
-	for _, old := range ids[limit:] {
-		found, err := s.endSession(ctx, old, records[old], Revoked)
+	old := ids[limit:] // many, if the limit is new
+	ended, err := s.end(ctx, user, Revoked, old...)
+	if err != nil || len(ended) == len(old) {
+		return ended, err
+	}
+	done := make(map[string]bool, len(ended))
+	for _, id := range ended {
+		done[id] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(old), func(id string) bool { return done[id] || records[id].signIn().Line == "" })
+	now, err := s.loadAll(ctx, left)
+	if err != nil {
+		return ended, err
+	}
+	for _, id := range left {
+		if r, found := now[id]; found && r.Ended != Renewed { // as in endSession
+			continue
+		}
+		found, err := s.endRenewed(ctx, records[id], Revoked)
 		if err != nil {
 			return ended, err
 		}
 		if found {
-			ended = append(ended, old)
+			ended = append(ended, id)
 		}
 	}
 	return ended, nil

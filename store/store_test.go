@@ -156,6 +156,205 @@ func TestTrim(t *testing.T) {
 	assert.Empty(t, ended)
 }
 
+// counting counts the steps in which sessions are ended.
+type counting struct {
+	store.Backend
+	steps, most int
+}
+
+func (c *counting) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	c.steps, c.most = c.steps+1, max(c.most, len(ids))
+	return c.Backend.End(ctx, user, why, ids...)
+}
+
+// TestTrimOfMany: the limit is new, and a user is far past it.
+func TestTrimOfMany(t *testing.T) {
+	inner := &rotating{Backend: memstore.NewBackend()}
+	b := &counting{Backend: inner}
+	s := store.New(b)
+	now := time.Now()
+	var ids []string // the oldest first
+	for i := range 1003 {
+		_, id, _, err := kit(s).Create(t.Context(), signedIn("alice", now.Add(time.Duration(i)*time.Second)), signin.Attempt{Began: time.Now()})
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	inner.rotate = func() {
+		r := signedIn("alice", now)
+		_, _, found, err := kit(s).Renew(t.Context(), ids[0], r, r, nil)
+		assert.NoError(t, err)
+		assert.True(t, found)
+	}
+	ended, err := kit(s).Trim(t.Context(), "alice", "session", 3)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, ids[:1000], ended, "also one that was renewed meanwhile")
+	list, err := s.Sessions(t.Context(), "alice")
+	require.NoError(t, err)
+	require.Len(t, list, 3)
+	assert.Equal(t, ids[1002], list[0].ID)
+	assert.Equal(t, 200, b.most, "one step is small enough for the store's timeout")
+	assert.Equal(t, 5+1, b.steps, "and there is not one for each session")
+}
+
+// slow is a server that takes so long to list a user's sessions.
+type slow struct {
+	store.Backend
+	takes time.Duration
+}
+
+func (b *slow) List(ctx context.Context, user string) (map[string]store.Record, error) {
+	select {
+	case <-time.After(b.takes):
+		return b.Backend.List(ctx, user)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestMoreThanCanBeListed: a user has so many sessions that the store's timeout is over
+// before they are listed. They end all the same.
+func TestMoreThanCanBeListed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &slow{Backend: memstore.NewBackend()}
+		s := store.New(b)
+		r := signedIn("alice", time.Now())
+		var ids []string
+		sign := func() {
+			for range 3 {
+				_, id, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+				require.NoError(t, err)
+				ids = append(ids, id)
+			}
+		}
+		sign()
+		for _, user := range []string{"bob", ""} {
+			_, _, _, err := kit(s).Create(t.Context(), signedIn(user, time.Now()), signin.Attempt{Began: time.Now()})
+			require.NoError(t, err)
+		}
+		b.takes = 15 * time.Second
+		began := time.Now()
+		_, err := s.Sessions(t.Context(), "alice")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 2*time.Second, time.Since(began), "who only looks at them does not wait")
+		n, err := s.RevokeAll(t.Context(), "alice")
+		require.NoError(t, err)
+		assert.Equal(t, 3, n)
+
+		sign()
+		ended, _, err := kit(s).RevokeOthers(t.Context(), "alice", "", ids[5], signin.SignIn{Line: "another"}, signin.Attempt{}, true)
+		require.NoError(t, err)
+		assert.Len(t, ended, 2)
+		_, _, found, err := kit(s).Renew(t.Context(), ids[5], r, r, nil)
+		require.ErrorIs(t, err, store.ErrEnded)
+		assert.True(t, found)
+
+		b.takes = 0
+		sign()
+		b.takes = 24 * time.Hour
+		began = time.Now()
+		_, err = s.RevokeAll(t.Context(), "alice")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 22*time.Second, time.Since(began), "a server that hangs is not waited for without end")
+		b.takes = 0
+		n, err = s.RevokeAll(t.Context(), "alice")
+		require.NoError(t, err)
+		assert.Equal(t, 3, n, "a second call ends the others")
+		counts, err := s.Count(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, store.Counts{Live: 2, SignedIn: 1}, counts, "and nobody else's")
+		require.NoError(t, s.Close())
+	})
+}
+
+// unmovable is a backend in which other records than sessions are there and cannot be
+// changed: what somebody has ended by hand.
+type unmovable struct {
+	store.Backend
+	outcome store.Outcome
+	asked   int
+	then    func()
+}
+
+func (b *unmovable) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	if r.Kind != "" {
+		return false, nil
+	}
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b *unmovable) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	if c.If == nil {
+		return b.Backend.Update(ctx, id, c)
+	}
+	if b.asked++; b.asked > 20_000 {
+		return store.Outcome{}, errBroken // and no test that never ends
+	}
+	if b.then != nil {
+		b.then()
+	}
+	return b.outcome, nil
+}
+
+// TestBoundaryThatWasEnded by something other than the store cannot be moved. That is an
+// error, and what is found ends.
+func TestBoundaryThatWasEnded(t *testing.T) {
+	for name, revoke := range map[string]func(s *store.Store) (int, error){
+		"RevokeAll":      func(s *store.Store) (int, error) { return s.RevokeAll(t.Context(), "alice") },
+		"RevokeEveryone": func(s *store.Store) (int, error) { return s.RevokeEveryone(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &unmovable{Backend: memstore.NewBackend()}
+			s := store.New(b)
+			for range 3 {
+				_, _, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
+				require.NoError(t, err)
+			}
+			n, err := revoke(s)
+			require.ErrorIs(t, err, store.ErrCorrupt)
+			require.ErrorContains(t, err, "delete it")
+			assert.LessOrEqual(t, b.asked, 10)
+			assert.Equal(t, 3, n)
+			list, err := s.Sessions(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Empty(t, list)
+		})
+	}
+	t.Run("Revoke", func(t *testing.T) {
+		inner := &rotating{Backend: memstore.NewBackend()}
+		s := store.New(&unmovable{Backend: inner})
+		r := signedIn("alice", time.Now())
+		_, id, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+		require.NoError(t, err)
+		inner.rotate = func() {
+			_, _, _, err := kit(s).Renew(t.Context(), id, r, r, nil)
+			assert.NoError(t, err)
+		}
+		require.ErrorIs(t, s.Revoke(t.Context(), "alice", id), store.ErrCorrupt)
+		list, err := s.Sessions(t.Context(), "alice")
+		require.NoError(t, err)
+		assert.Empty(t, list, "the session under its new ID")
+	})
+}
+
+// TestBoundaryThatOthersMove each time: the context ends the tries, and their number does.
+func TestBoundaryThatOthersMove(t *testing.T) {
+	b := &unmovable{Backend: memstore.NewBackend(), outcome: store.Outcome{Found: true, Conflict: true}}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.then = func() {
+		if b.asked == 3 {
+			cancel()
+		}
+	}
+	_, err := store.New(b).RevokeAll(ctx, "alice")
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 3, b.asked)
+
+	b.asked, b.then = 0, nil
+	_, err = store.New(b).RevokeAll(t.Context(), "alice")
+	require.ErrorContains(t, err, "store: noting what is ended")
+	require.NotErrorIs(t, err, errBroken)
+}
+
 // hanging is a server that does not answer.
 type hanging struct{ store.Backend }
 
@@ -169,6 +368,13 @@ func (hanging) Create(ctx context.Context, _ string, _ store.Record) (bool, erro
 	return false, ctx.Err()
 }
 
+func (hanging) End(ctx context.Context, _ string, _ store.Ending, _ ...string) ([]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (hanging) Close() error { return nil }
+
 func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for want, config := range map[time.Duration][]store.Config{2 * time.Second: nil, time.Minute: {{Timeout: time.Minute}}} {
@@ -179,6 +385,7 @@ func TestTimeout(t *testing.T) {
 			assert.Equal(t, want, time.Since(start))
 			_, _, _, err = kit(s).Create(t.Context(), store.Record{}, signin.Attempt{Began: time.Now()})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.NoError(t, s.Close())
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package sqlservers_test
 
 import (
+	"context"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -44,6 +45,33 @@ func TestLockedFile(t *testing.T) {
 	found, err = changed(b.Update(t.Context(), id, store.Change{Set: map[string]string{"a": `1`}}))
 	require.NoError(t, err)
 	assert.True(t, found)
+}
+
+// TestEndedByHand has an operator end all rows by UPDATE, the store's own too. Nobody is
+// waited for without end: it is an error, until the row is deleted.
+func TestEndedByHand(t *testing.T) {
+	db := openSQLite(t, filepath.Join(t.TempDir(), "sessions.db"))
+	b, table := newBackend(t, db)
+	s := store.New(b)
+	revoke := func() (int, error) {
+		_, err := b.Create(t.Context(), newID(), record("alice", nil))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		return s.RevokeAll(ctx, "alice")
+	}
+	_, err := revoke() // makes the boundary
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), "UPDATE "+table+" SET ended = 'revoked', expires = min(expires, unixepoch() * 1000)")
+	require.NoError(t, err)
+	n, err := revoke()
+	require.ErrorIs(t, err, store.ErrCorrupt)
+	assert.Equal(t, 1, n, "what is listed ends all the same")
+	_, err = db.ExecContext(t.Context(), "DELETE FROM "+table+" WHERE kind IS NOT NULL AND ended IS NOT NULL")
+	require.NoError(t, err)
+	n, err = revoke()
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
 }
 
 // TestNoConnectionLeft has a handler keep the only connection and use the session:
