@@ -112,7 +112,7 @@ func (s *Store) settle(ctx context.Context, user, id string, late bool, err erro
 	if !late && err == nil {
 		return nil
 	}
-	ended, endErr := s.end(context.WithoutCancel(ctx), user, Revoked, id)
+	ended, endErr := s.endUnknown(ctx, user, id)
 	if err == nil {
 		err = fmt.Errorf("store: sessions were ended since the request began, this one among them: %w", ErrEnded)
 		if len(ended) > 0 { // by nobody else, who would tell

@@ -77,6 +77,7 @@ type Store struct {
 	config  Config
 	options atomic.Pointer[gsessions.Options]
 	watches watches
+	orphans orphans
 
 	successor atomic.Bool // sessions move here from another store
 }
@@ -229,14 +230,22 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 	return token, newID, b, true, nil
 }
 
-// abandon ends a session that was stored although the step as a whole has failed:
-// nobody is told its token.
+// abandon ends a session that was stored although the step as a whole has failed, also if
+// it may have been: nobody is told its token.
 func (s *Store) abandon(ctx context.Context, user, id string, stored bool, err error) error {
-	if stored && err != nil {
-		_, endErr := s.end(context.WithoutCancel(ctx), user, Revoked, id)
-		err = errors.Join(err, endErr)
+	if !stored || err == nil {
+		s.orphan(id, err)
+		return err
 	}
-	return err
+	_, endErr := s.endUnknown(ctx, user, id)
+	return errors.Join(err, endErr)
+}
+
+// endUnknown ends a session that was stored a moment ago and is known to nobody.
+func (s *Store) endUnknown(ctx context.Context, user, id string) (ended []string, err error) {
+	ended, err = s.end(context.WithoutCancel(ctx), user, Revoked, id)
+	s.orphan(id, err)
+	return ended, err
 }
 
 // storeAndPeek stores a session, and then reads the boundaries with these IDs.
@@ -324,9 +333,10 @@ func (s *Store) fits(values, set map[string]string, drop []string) (most int, er
 // which nobody could sign in there, and a change that makes it no larger could fail.
 var uncounted = [...]string{SignInValue, value.CookieDue, value.MaxAge, value.Until}
 
-// Close ends the watches and stops what the backend runs by itself. The store must
-// not be used after.
+// Close ends the watches and stops what the store and the backend run by themselves. The
+// store must not be used after.
 func (s *Store) Close() error {
 	s.watches.close()
+	s.orphans.close()
 	return s.backend.Close()
 }

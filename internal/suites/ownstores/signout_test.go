@@ -2,6 +2,7 @@ package ownstores_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/redisstore"
 )
 
 // endings are the calls that end sessions, by a session or, if that is nil, by the
@@ -189,6 +192,33 @@ func TestSignInUnderWay(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSignInOfAServerThatHangs: what it stores when it goes on, nobody has the token of.
+func TestSignInOfAServerThatHangs(t *testing.T) {
+	server := testserver.Redis(t)
+	for name, direct := range map[string]bool{redisCached: false, redisDirect: true} {
+		t.Run(name, func(t *testing.T) {
+			config := redisstore.Config{}
+			if direct {
+				config.CacheBytes = -1
+			}
+			s := store.New(overRedis(t, []string{server.Address}, config), store.Config{Timeout: 500 * time.Millisecond})
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+			a := two(t, pair{s, s}, sessionkit.Config{})[0]
+			phone := a.browser().signIn(name)
+			server.Pause()
+			for range 3 {
+				assert.Equal(t, http.StatusServiceUnavailable, a.browser().do(http.MethodPost, "/login?user="+url.QueryEscape(name)).Code)
+			}
+			server.Resume()
+			assert.Eventually(t, func() bool {
+				sessions, err := s.Sessions(t.Context(), name)
+				return err == nil && len(sessions) == 1
+			}, time.Minute, 10*time.Millisecond)
+			assert.Equal(t, name, phone.get("/"))
+		})
+	}
 }
 
 // TestSignInAfterARevocation: a sign-in that begins when the sessions have been ended

@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Orphans are sessions that may have been stored, and whose token nobody was told: the
+// server's answer was late or lost. A server that hung carries out what was sent to it
+// before, so that such a session may appear any time later. It would be listed among the
+// user's devices and count towards MaxSessions, though no browser has it.
+//
+// So they are ended in the background until the server answers, and a few times more after
+// that, as one End may overtake what makes the session. That of a session which never
+// comes to be changes nothing. A process that ends, or is closed, leaves those that it has
+// noted: they expire as all sessions do.
+type orphans struct {
+	mu      sync.Mutex
+	noted   map[string]*orphan // by ID
+	timer   *time.Timer        // of the next attempt; there is no goroutine between two
+	running bool
+	closed  bool
+	stop    context.CancelFunc // of the attempt that is running
+	done    sync.WaitGroup
+}
+
+type orphan struct {
+	until   time.Time // given up then
+	next    time.Time // of its next attempt
+	answers int       // of the server, that there is no such session
+}
+
+const (
+	// mostOrphans bounds the memory that they take. What is noted past it is left alone.
+	mostOrphans = 10_000
+
+	// orphanedFor bounds for how long a server is tried that does not answer.
+	orphanedFor = time.Hour
+
+	// retryOrphans is the pause after an attempt. It doubles with each answer.
+	retryOrphans = time.Second
+
+	// orphanAnswers is how many answers settle that there is no such session: more than a
+	// minute passes from the first to the last.
+	orphanAnswers = 7
+)
+
+// orphan notes a session that was to be stored, unless the error says that it was not.
+func (s *Store) orphan(id string, err error) {
+	if err == nil || errors.Is(err, ErrFull) || errors.Is(err, ErrTooLarge) {
+		return
+	}
+	o := &s.orphans
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed || len(o.noted) >= mostOrphans {
+		return
+	}
+	if o.noted == nil {
+		o.noted = make(map[string]*orphan)
+	}
+	now := time.Now()
+	o.noted[id] = &orphan{until: now.Add(orphanedFor), next: now}
+	if !o.running {
+		o.wait(0, s.endOrphans)
+	}
+}
+
+// wait has the next attempt made after a pause. o.mu is held.
+func (o *orphans) wait(pause time.Duration, attempt func()) {
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	o.timer = time.AfterFunc(pause, attempt)
+}
+
+// endOrphans ends those whose turn it is.
+func (s *Store) endOrphans() {
+	o := &s.orphans
+	ctx, due := o.begin()
+	for some := range slices.Chunk(due, endedAtOnce) {
+		ended, err := s.endSome(ctx, "", Revoked, some)
+		o.tried(some, ended, err == nil)
+		if err != nil { // it still hangs: the others wait as well
+			break
+		}
+	}
+	if due != nil {
+		o.finish(s.endOrphans)
+	}
+}
+
+// begin returns those whose turn it is, nil if another attempt is running.
+func (o *orphans) begin() (ctx context.Context, due []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.running || o.closed {
+		return nil, nil
+	}
+	o.running = true
+	o.done.Add(1)
+	ctx, o.stop = context.WithCancel(context.Background())
+	due = make([]string, 0, len(o.noted))
+	now := time.Now()
+	for id, one := range o.noted {
+		if !one.next.After(now) {
+			due = append(due, id)
+			one.next = now.Add(retryOrphans)
+		}
+	}
+	return ctx, due
+}
+
+// tried forgets those that were ended, and those for which it was enough.
+func (o *orphans) tried(ids, ended []string, answered bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range ended {
+		delete(o.noted, id)
+	}
+	now := time.Now()
+	for _, id := range ids {
+		one := o.noted[id]
+		if one == nil {
+			continue
+		}
+		one.next = now.Add(retryOrphans << one.answers)
+		if answered {
+			one.answers++
+		}
+		if one.answers == orphanAnswers || now.After(one.until) {
+			delete(o.noted, id)
+		}
+	}
+}
+
+// finish has the next attempt made when it is the next one's turn.
+func (o *orphans) finish(attempt func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.running = false
+	o.stop()
+	o.done.Done()
+	if o.closed || len(o.noted) == 0 {
+		return
+	}
+	var first time.Time
+	for _, one := range o.noted {
+		if first.IsZero() || one.next.Before(first) {
+			first = one.next
+		}
+	}
+	o.wait(time.Until(first), attempt)
+}
+
+// close gives up those that are left, and waits for an attempt that is running.
+func (o *orphans) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.noted = nil
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	if o.stop != nil {
+		o.stop()
+	}
+	o.mu.Unlock()
+	o.done.Wait()
+}
