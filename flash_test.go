@@ -197,6 +197,28 @@ func TestFlashesOfAStream(t *testing.T) {
 	}
 }
 
+// TestTakeInAStreamThatAdds: what the stream has put itself, which is not stored yet, hides nothing
+// that has come since it began.
+func TestTakeInAStreamThatAdds(t *testing.T) {
+	typed := sessionkit.NewFlash[string]("typed")
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/add", func(c *gin.Context) { typed.Add(c, "other") })
+	b := kittest.NewBrowser(t, a)
+	a.On("/stream", func(c *gin.Context) {
+		sessionkit.User(c)
+		c.Writer.Flush()
+		typed.Add(c, "own")
+		b.Fork().Get("/add")
+		assert.ElementsMatch(t, []string{"own", "other"}, typed.Take(c))
+	})
+	a.On("/take", func(c *gin.Context) { assert.Empty(t, typed.Take(c)) })
+	b.Get("/login")
+	b.Get("/stream")
+	b.Get("/take")
+	assert.Empty(t, a.Errors())
+}
+
 // TestFlashesThatNobodyReads: the latest stay, and the session does not grow without end.
 func TestFlashesThatNobodyReads(t *testing.T) {
 	typed := sessionkit.NewFlash[int]("typed")

@@ -132,7 +132,7 @@ func (q *request) takeValue(name string) string {
 func (q *request) takeValues(prefix, latest string) map[string]string {
 	q.syncView()
 	defer q.refreshView()
-	if q.writer.Begun() && len(q.session.WithPrefix(prefix)) == 0 {
+	if q.writer.Begun() && !q.session.HasStored(prefix) { // this request may have put some itself
 		q.lookAgain()
 	}
 	for range mostRenewals {

@@ -252,6 +252,17 @@ func (s *Session) WithPrefix(prefix string) map[string]string {
 	return s.values.withPrefix(prefix)
 }
 
+// HasStored reports whether the store has a value whose name begins with prefix.
+func (s *Session) HasStored(prefix string) bool {
+	s.settle()
+	for name := range s.values.base {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 // RemoveAll drops values that are there.
 func (s *Session) RemoveAll(texts map[string]string) {
 	s.settle()
