@@ -96,8 +96,16 @@ func fromAny[T any](stored any) (v T, ok bool) {
 	if j, isJSON := stored.(value.JSON); isJSON {
 		return unmarshal[T](string(j))
 	}
-	v, ok = stored.(T)
-	return v, ok
+	if v, ok = stored.(T); ok {
+		return v, true
+	}
+	switch stored.(type) {
+	case map[string]any, []any: // what a store that keeps JSON made of a struct or list
+		if j, err := json.Marshal(stored); err == nil {
+			return unmarshal[T](string(j))
+		}
+	}
+	return v, false
 }
 
 var timeType = reflect.TypeFor[time.Time]()

@@ -132,6 +132,8 @@ func TestTexts(t *testing.T) {
 	check(t, map[string]int{"a": 1}, `["json",{"a":1}]`)
 	check(t, item{Name: "\x00"}, `["json64","eyJOYW1lIjoiXHUwMDAwIiwiUXVhbnRpdHkiOjAsIlByaWNlIjowfQ=="]`)
 	check(t, *big.NewInt(12), `["json",12]`)
+	check(t, item{"tea", 2, 3.5}, `["json",{"Name":"tea","Quantity":2,"Price":3.5}]`, `["any",{"Name":"tea","Price":3.5,"Quantity":2}]`)
+	check(t, []string{"\x00"}, `["json64","WyJcdTAwMDAiXQ=="]`, `["any64","WyJcdTAwMDAiXQ=="]`)
 	check[any](t, int64(7), `["int64","7"]`)
 	check[any](t, map[string]any{"a": "b"}, `["json",{"a":"b"}]`)
 }
@@ -159,6 +161,7 @@ func TestOtherTexts(t *testing.T) {
 	refuses[time.Time](t, "", `["json","x"]`, `["json",]`, `["json","2026-02-30T00:00:00Z"]`, `["json","2026-01-02T03:04:05Z",1]`, `["int64","7"]`)
 	refuses[[]byte](t, `["json","%"]`, `["json",7]`, `"AQI="`)
 	refuses[uuid](t, `["json","x"]`, `["json",7]`)
+	refuses[item](t, `["any",[]]`, `["any",{"Name":1}]`)
 	refuses[[]item](t, `["json",[}]`, `["json",[],1]`, `["json",{}]`, `["json",[{"Name":1}]]`, `["json"]`, `"x"`)
 }
 
