@@ -152,7 +152,7 @@ func (q *request) endOld() error {
 	return err
 }
 
-// replaceOld is endOld for a sign-in. If it fails the sign-in stands all the same, because its
+// replaceOld is endOld for a sign-in that is stored. If it fails the sign-in stands all the same, because its
 // cookie counts, and the sign-out ends what is left.
 func (q *request) replaceOld() {
 	if err := q.endOld(); err != nil {

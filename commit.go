@@ -220,16 +220,10 @@ func (q *request) create(plan session.Plan, header bool) error {
 		}
 		return err
 	}
-	switch {
-	case q.session.SigningIn():
-		q.replaceOld()
-	case plan.Act == session.Replace:
+	if plan.Act == session.Replace && !q.session.SigningIn() {
 		if err := q.endOld(); err != nil {
 			return errors.Join(err, q.endStored())
 		}
-	}
-	if err := q.endExpired(); err != nil {
-		return err
 	}
 	a := q.attempt()
 	a.SignIn = q.session.Details()
@@ -237,15 +231,12 @@ func (q *request) create(plan session.Plan, header bool) error {
 	if err != nil {
 		return err
 	}
-	if plan.Act == session.Replace {
-		why := store.SignedOut
-		if q.session.SigningIn() {
-			why = store.Replaced
-		}
-		if err := q.endKept(q.kept(), why); err != nil {
-			_, undoErr := q.kit.keeper.End(q.r, k, store.SignedOut)
-			return errors.Join(err, undoErr)
-		}
+	if err := q.endBefore(plan); err != nil {
+		_, undoErr := q.kit.keeper.End(q.r, k, store.SignedOut)
+		return errors.Join(err, undoErr)
+	}
+	if q.session.SigningIn() {
+		q.replaceOld()
 	}
 	q.tell(Event{Kind: EventCreated, User: k.Record.User, SessionID: k.ID})
 	i := q.issuing()
@@ -254,13 +245,25 @@ func (q *request) create(plan session.Plan, header bool) error {
 	return nil
 }
 
+// endBefore ends what the browser had before a new session, which is stored by now: if that
+// failed, all of it would stand.
+func (q *request) endBefore(plan session.Plan) error {
+	if err := q.endExpired(); err != nil {
+		return err
+	}
+	switch {
+	case plan.Act != session.Replace:
+		return nil
+	case q.session.SigningIn():
+		return q.endKept(q.kept(), store.Replaced)
+	}
+	return q.endStored()
+}
+
 // rotate moves the session to a new ID.
 func (q *request) rotate(plan session.Plan, header bool) error {
 	if err := q.canSendCookie(header); err != nil {
 		return err
-	}
-	if q.session.SigningIn() {
-		q.replaceOld()
 	}
 	var attempt signin.Attempt
 	if plan.Attempt {
@@ -276,6 +279,9 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		}
 		return err
 	case found:
+		if q.session.SigningIn() {
+			q.replaceOld()
+		}
 		i := q.issuing()
 		q.session.Rotated(k.Stored, plan)
 		q.issued(i, k)

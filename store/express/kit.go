@@ -261,7 +261,7 @@ func (s *Store) rotate(
 	ctx context.Context, sid string, held, next store.Record, drop []string, signedIn, https bool,
 ) (newSID string, found bool, err error) {
 	const doing = "giving a session a new ID"
-	if signedIn && !signin.Of(next.Values).Values { // by Login
+	if signedIn {
 		next = keepAge(held, next, drop)
 	}
 	newSID = newID()

@@ -66,6 +66,14 @@ func TestCookieEndsWithTheBrowser(t *testing.T) {
 			assert.Empty(t, s.send(t, "/node/set?name=a&value=1", cookie), "Node does not see a maxAge either")
 		}
 
+		m.write(t, "by value", `{"cookie":{"originalMaxAge":null},"cart":1}`)
+		byValue := inside(t, m.store(config), seal(secrets, "by value"), func(c *gin.Context) { sessions.Default(c).Set("userId", "ada") })
+		require.Len(t, byValue.Cookies(), 1)
+		assert.Zero(t, byValue.Cookies()[0].MaxAge)
+		sid, _ := open(secrets, byValue.Cookies()[0].Value)
+		assert.Contains(t, squeezed(m.read(t, sid)), `"originalMaxAge":null`)
+		assert.InDelta(t, (24 * time.Hour).Seconds(), m.left(t, sid).Seconds(), 3)
+
 		cookie := seal(secrets, "visitor again")
 		m.write(t, "visitor again", `{"cookie":{"originalMaxAge":null}}`)
 		res := inside(t, m.store(config), cookie, func(c *gin.Context) { sessionkit.Login(c, "ada", sessionkit.Remember()) })
@@ -268,6 +276,32 @@ func TestExpiredSessionEnds(t *testing.T) {
 			assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 			assert.Empty(t, res.Cookies(), "the browser may try again")
 		})
+	})
+}
+
+// TestExpiredSessionStands: a session that seems to be unused for too long is still good in Node,
+// and stands if nothing can be stored in its place.
+func TestExpiredSessionStands(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		for name, use := range map[string]gin.HandlerFunc{
+			"a value that Node would lose": func(c *gin.Context) { sessions.Default(c).Set("id", "x") },
+			"a sign-in": func(c *gin.Context) {
+				sessionkit.Login(c, "ada")
+				sessions.Default(c).Set("id", "x")
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b := s.browser(t)
+				b.get("/gin/login", "user", "ada")
+				m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), 23*time.Hour+30*time.Minute))
+				require.Equal(t, "null", b.get("/gin/me"))
+				res := inside(t, m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}}), b.cookie(), use)
+				assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+				assert.Empty(t, res.Cookies())
+				assert.Equal(t, `"ada"`, b.get("/node/me"))
+			})
+		}
 	})
 }
 

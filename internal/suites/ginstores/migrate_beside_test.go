@@ -3,6 +3,7 @@ package ginstores_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -217,6 +218,29 @@ func TestMigrateSignInThatFailsBeside(t *testing.T) {
 	assert.Equal(t, "42", n.atNew("/"))
 	assert.Equal(t, http.StatusOK, n.b.Get("/logout").Code)
 	assert.Empty(t, n.atNew("/"))
+}
+
+// TestMigrateSignInThatIsNotStored: it is a 503, and signs nobody out at the old node.
+func TestMigrateSignInThatIsNotStored(t *testing.T) {
+	for name, test := range map[string]struct{ before, fails string }{
+		"a visitor's session": {"/increment", "rotate"},
+		"no session":          {"/nothing", "create"},
+		"another user's":      {"/other", "create"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			back := kittest.NewBackend()
+			n := newTwoNodes(t, ginmemstore.NewStore(kittest.TestSecret), kittest.StoreOver(back))
+			n.atNew(test.before)
+			n.atOld("/login")
+			cookies := maps.Clone(n.b.Cookies)
+			back.Failing(kittest.ErrDown, test.fails)
+			n.b.Handler = n.after
+			assert.Equal(t, http.StatusServiceUnavailable, n.b.Get("/login").Code)
+			back.Failing(nil)
+			assert.Equal(t, cookies, n.b.Cookies)
+			assert.Equal(t, "42", n.atOld("/"))
+		})
+	}
 }
 
 // TestMigrateSignInWithBothCookies: an old cookie that leads to the session of the new one is
