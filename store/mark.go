@@ -62,22 +62,41 @@ func markID(cookie string) string {
 	return tokens.Hash([]byte(markPurpose + ": " + cookie))
 }
 
+// sharedMarkID returns the ID of a second mark, which stands for all cookies of a session in
+// the old store: each Save there signs its ID anew, so that it has had many.
+func sharedMarkID(sessionID string) string {
+	return tokens.Hash([]byte(markPurpose + ", session: " + sessionID))
+}
+
 // mark returns the mark of the old cookie.
-func (o *moving) mark(ctx context.Context) (m mark, found bool, err error) {
-	r, found, err := o.m.load(ctx, o.id, false) // it never changes
+func (o *moving) mark(ctx context.Context) (mark, bool, error) { return o.m.mark(ctx, o.id) }
+
+// mark returns the mark that has an ID.
+func (m *migrating) mark(ctx context.Context, id string) (there mark, found bool, err error) {
+	r, found, err := m.load(ctx, id, false) // it never changes
 	if err != nil || !found {
 		return mark{}, false, err
 	}
 	v, _ := value.Decode(r.Values[markName])
-	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &m) != nil {
+	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &there) != nil {
 		return mark{}, false, fmt.Errorf("store: reading where a session has moved: %w", ErrCorrupt)
 	}
-	m.made = r.Created
-	return m, true, nil
+	there.made = r.Created
+	return there, true, nil
 }
 
-// createMark creates the mark of the old cookie, unless there is one.
-func (o *moving) createMark(ctx context.Context, m mark) (bool, error) {
+// isLeft reports whether the old store has the session only for what could not move with it,
+// by whichever of its cookies that was.
+func (o *moving) isLeft(ctx context.Context) (bool, error) {
+	if o.sharedMark == "" {
+		return false, nil
+	}
+	_, left, err := o.m.mark(ctx, o.sharedMark)
+	return left, err
+}
+
+// createMark creates the mark that has an ID, unless there is one.
+func (o *moving) createMark(ctx context.Context, id string, m mark) (bool, error) {
 	j, _ := json.Marshal(m) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
 	now, stays := time.Now(), markedFor
@@ -86,7 +105,7 @@ func (o *moving) createMark(ctx context.Context, m mark) (bool, error) {
 	}
 	ctx, cancel := o.m.bound(ctx)
 	defer cancel()
-	created, err := o.m.backend.Create(ctx, o.id, Record{
+	created, err := o.m.backend.Create(ctx, id, Record{
 		Kind: markKind, Created: now, Seen: now, Expires: now.Add(stays), Values: map[string]string{markName: text},
 	})
 	if err != nil {

@@ -30,10 +30,11 @@ import (
 //	r.Use(sessionkit.Sessions(s))
 //
 // All values move as they are, so that typed keys and sessions.Default(c) read
-// them. One that cannot, as its type was not given to gob.Register, is reported to
-// Config.OnError by its name when the session moves without it. An old store on a server
-// then keeps what it has, as the only copy, until that expires. The old cookie no longer
-// opens it here.
+// them. If the old store keeps JSON, its numbers are float64, and keys of structs, lists and
+// maps read what encoding/json decodes into them. A value that cannot move, as its type was not
+// given to gob.Register, is reported to Config.OnError by its name when the session moves
+// without it. An old store on a server then keeps what it has, as the only copy, until that
+// expires. No copy of the old cookie opens it here any more.
 //
 // user returns who is signed in according to the values, "" for nobody. A
 // moved session is signed in as that user, and does not count as a recent sign-in.
@@ -45,7 +46,8 @@ import (
 // of requests that move one session at the same time the first one moves it and
 // the others' changes go where it is; a session that ended, before its move or
 // after, is not brought back by a request that was under way, nor by a copy of the
-// old cookie. What has not moved yet is not among the user's sessions.
+// old cookie. If the old store keeps sessions in the cookie, each of its texts is a session of its
+// own, and ends alone. What has not moved yet is not among the user's sessions.
 //
 // A process that has the old store alone may begin a session in a browser whose session has
 // moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both,
@@ -152,7 +154,12 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 			break
 		}
 		o := &moving{m: m, cookie: token, id: markID(token), name: name, isOwn: own}
-		if found, err := o.find(r); found || err != nil {
+		found, err := o.find(r)
+		left := false
+		if found && o.token == "" && err == nil {
+			left, err = o.isLeft(r.Context())
+		}
+		if found && !left || err != nil {
 			return o, err
 		}
 		if o.record.Ended != "" {
@@ -297,6 +304,9 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	if known, ok := o.known(session); ok {
 		o.record = movedRecord(known, user, o.m.user != nil)
 		return true, nil
+	}
+	if session.ID != "" {
+		o.sharedMark = sharedMarkID(session.ID)
 	}
 	o.record, o.unmoved = oldRecord(session.Values, user)
 	o.record.Values = value.Apply(o.record.Values, leftOf(o.cookie, session), nil)

@@ -34,8 +34,9 @@ type moving struct {
 	own     Record
 	retired []string
 
-	unmoved error // names the values that cannot move; nil: all can
-	moved   bool  // by this
+	unmoved    error  // names the values that cannot move; nil: all can
+	sharedMark string // ID of the mark that the session gets if it stays in the old store; "": it has no ID there
+	moved      bool   // by this
 }
 
 // Format implements [fmt.Formatter], so that no verb prints the secrets.
@@ -246,6 +247,10 @@ func (o *moving) over(r *http.Request) bool {
 	if found && err == nil {
 		found, err = again.stands(r, o.name)
 	}
+	if found && err == nil {
+		left, err := again.isLeft(r.Context())
+		return left && err == nil
+	}
 	return !found && err == nil
 }
 
@@ -334,16 +339,15 @@ func (o *moving) Unmoved() error {
 // move: what is there is the only copy. It reports false if there is a mark already, or the
 // old session has ended.
 func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool, error) {
-	created, err := o.createMark(ctx, mark)
+	created, err := o.createMark(ctx, o.id, mark)
 	if err != nil {
-		return false, errors.Join(err, o.takeBack(ctx, mark))
+		return false, errors.Join(err, o.takeBack(ctx, o.id, mark))
 	}
 	if !created {
 		return false, nil
 	}
 	if mark.ID != "" && o.unmoved != nil {
-		o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
-		return true, nil //nolint:nilerr // unmoved is told by Unmoved
+		return o.leave(ctx, mark)
 	}
 	if err := o.endInOldStore(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
@@ -355,16 +359,35 @@ func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool,
 	return true, nil
 }
 
+// leave leaves the session in the old store, behind a second mark, so that none of its other
+// cookies opens it here. It reports false if there is that mark already: the session has moved
+// by one of them.
+func (o *moving) leave(ctx context.Context, m mark) (bool, error) {
+	if o.sharedMark != "" {
+		m.Sealed = nil // the new token is for the cookie that has moved it
+		created, err := o.createMark(ctx, o.sharedMark, m)
+		if err != nil {
+			err = errors.Join(err, o.takeBack(ctx, o.sharedMark, m))
+		}
+		if !created {
+			undoErr := o.m.remove(ctx, o.id)
+			return false, errors.Join(err, undoErr)
+		}
+	}
+	o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
+	return true, nil
+}
+
 // takeBack removes a mark whose creation failed and may have taken effect all the
 // same: the old session stands.
-func (o *moving) takeBack(ctx context.Context, failed mark) error {
+func (o *moving) takeBack(ctx context.Context, id string, failed mark) error {
 	ctx = context.WithoutCancel(ctx)
-	there, found, err := o.mark(ctx)
+	there, found, err := o.m.mark(ctx, id)
 	if err != nil {
 		return err
 	}
 	if found && failed.ID != "" && there.ID == failed.ID { // another's stays
-		err = o.m.remove(ctx, o.id)
+		err = o.m.remove(ctx, id)
 	}
 	return err
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/boj/redistore"
 	"github.com/gin-contrib/sessions"
@@ -76,6 +78,31 @@ func TestMigrateJSON(t *testing.T) {
 	assert.Empty(t, oldValues(t, from, before), "the old store has it no more")
 }
 
+// TestMigrateJSONIntoTypes: what encoding/json made of a struct or list is read as one again.
+func TestMigrateJSONIntoTypes(t *testing.T) {
+	from := newJSONRedis(t)
+	old := gin.New()
+	old.Use(sessions.Sessions(oldCookie, from))
+	old.GET("/set", func(c *gin.Context) {
+		sessions.Default(c).Set("item", kittest.Item{Name: "tea", N: 2})
+		sessions.Default(c).Set("texts", []string{"a", "b"})
+		assert.NoError(t, sessions.Default(c).Save())
+	})
+	b := kittest.NewBrowser(t, old)
+	require.Equal(t, http.StatusOK, b.Get("/set").Code)
+	after := moveSite(from, memstore.New())
+	item, texts := sessionkit.NewKey[kittest.Item]("item"), sessionkit.NewKey[[]string]("texts")
+	after.On("/add", func(c *gin.Context) {
+		v, err := item.Update(c, func(v kittest.Item) kittest.Item { return kittest.Item{Name: v.Name, N: v.N + 1} })
+		assert.NoError(t, err)
+		assert.Equal(t, kittest.Item{Name: "tea", N: 3}, v)
+		list, _ := texts.Get(c)
+		assert.Equal(t, []string{"a", "b"}, list)
+	})
+	assert.Equal(t, http.StatusOK, b.At(after).Get("/add").Code)
+	assert.Empty(t, after.Errors())
+}
+
 // TestJSONStore: the middleware over a store of that kind keeps them as well.
 func TestJSONStore(t *testing.T) {
 	a := kittest.NewSite(newJSONRedis(t), sessionkit.Config{})
@@ -141,6 +168,82 @@ func TestMigrateOfWhatCannotMove(t *testing.T) {
 		assert.Empty(t, after.Errors(), path)
 		assert.Empty(t, oldValues(t, from, before), path)
 	}
+}
+
+// TestMigrateEarlierCopies: gin-contrib signs the ID of a session anew at each Save, so that it has
+// had many cookies. Once it has moved by one of them, it is opened by none, also if the old store
+// keeps it for what cannot move, and also if that can move since.
+func TestMigrateEarlierCopies(t *testing.T) {
+	for name, keep := range map[string]func(sessions.Store) sessions.Store{
+		"all moves":       func(s sessions.Store) sessions.Store { return s },
+		"one value stays": func(s sessions.Store) sessions.Store { return oddOld{s} },
+	} {
+		for _, path := range []string{"/nothing", "/logout", "/other", "/renew"} {
+			t.Run(name+path, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+					b := visited(t, from, "/login")
+					earlier := b.Fork()
+					time.Sleep(2 * time.Second)
+					b.Get("/visit")
+					require.NotEqual(t, earlier.Cookies, b.Cookies)
+					b = b.At(moveSite(keep(from), to))
+					require.Equal(t, "42", b.Get("/").Body.String())
+					b.Get(path)
+					again := moveSite(keep(from), to)
+					assert.Empty(t, earlier.Fork().At(again).Get("/").Body.String())
+					assert.Empty(t, earlier.Fork().At(moveSite(from, to)).Get("/").Body.String(), "the type is known to gob since")
+					assert.Equal(t, http.StatusNoContent, earlier.Fork().At(again).Get("/increment").Code, "it is a visitor's")
+					assert.Equal(t, http.StatusOK, earlier.Fork().At(again).Get("/login").Code, "who can sign in")
+					assert.Empty(t, again.Errors())
+					require.NoError(t, to.Close())
+				})
+			})
+		}
+	}
+}
+
+// TestMigrateEarlierCopyBeside: a sign-out ends what the old store has kept, if the browser has a
+// cookie of it from an old node.
+func TestMigrateEarlierCopyBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+		n := newTwoNodes(t, oddOld{from}, to)
+		n.old = oldSite(from)
+		n.atOld("/login")
+		earlier := n.b.Fork()
+		time.Sleep(2 * time.Second)
+		n.atOld("/visit")
+		require.Equal(t, "42", n.atNew("/"))
+		n.b.Cookies[oldCookie] = earlier.Cookies[oldCookie]
+		n.atNew("/logout")
+		assert.Empty(t, n.b.Cookies)
+		assert.Equal(t, "null", earlier.Get("/").Body.String())
+		require.NoError(t, to.Close())
+	})
+}
+
+// TestMigrateEarlierCopyThatFails: as long as the second mark cannot be stored or read, nothing
+// moves.
+func TestMigrateEarlierCopyThatFails(t *testing.T) {
+	from, back := ginmemstore.NewStore(kittest.TestSecret), kittest.NewBackend()
+	after := moveSite(oddOld{from}, kittest.StoreOver(back))
+	b := visited(t, from, "/login").At(after)
+	creates := 0
+	back.Before = func(call string) {
+		if call != "create" {
+			return
+		}
+		if creates++; creates == 2 { // the session, and the first mark
+			back.Failing(kittest.ErrDown, "create")
+		}
+	}
+	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/increment").Code)
+	assert.Equal(t, 3, creates)
+	back.Before = nil
+	back.Failing(nil)
+	assert.Equal(t, http.StatusNoContent, b.Get("/increment").Code)
+	assert.Equal(t, "42", b.Get("/").Body.String())
 }
 
 // TestMigrateOfWhatCannotMoveFails: a move that fails reports no value.
