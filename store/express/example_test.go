@@ -65,19 +65,33 @@ func ExampleStore_UserOf() { //nolint:testableexamples // it needs a server
 	r.Use(sessionkit.Sessions(store.Migrate(old, redisstore.New(client), "connect.sid", old.UserOf)))
 }
 
-// Passport keeps who is signed in as { passport: { user: '42' } }.
+// The application keeps who is signed in as { user: { id: 42 } }.
 func ExampleUser() {
-	passport := express.User{
-		Name: "passport",
+	object := express.User{
+		Name: "user",
 		Read: func(raw json.RawMessage) string {
-			var p struct{ User string }
-			_ = json.Unmarshal(raw, &p)
-			return p.User
+			var u struct{ ID json.Number } // a string in place of json.Number for { id: 'ada' }
+			_ = json.Unmarshal(raw, &u)
+			return u.ID.String()
 		},
-		Write: func(user string) any { return map[string]string{"user": user} },
+		Write: func(user string) any { return map[string]json.Number{"id": json.Number(user)} },
 	}
-	fmt.Println(passport.Read(json.RawMessage(`{"user":"42"}`)))
+	fmt.Println(object.Read(json.RawMessage(`{"id":42}`)))
 	// Output: 42
+}
+
+// serializeUser calls done(null, user.id), where user.id is a number.
+func ExamplePassport() {
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{"localhost:6379"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	r := gin.New()
+	r.Use(sessionkit.Sessions(express.Redis(client, express.Config{
+		Secrets: express.Secrets{[]byte(os.Getenv("SESSION_SECRET"))},
+		User:    express.Passport[int](), // express.Passport[string]() for a text
+	})))
 }
 
 func ExampleSecrets() {

@@ -163,16 +163,17 @@ func (c Cookie) secure(https bool) bool { return c.Secure == Always || c.Secure 
 // value is the user as a string; a number is read as its digits. Login of package
 // sessionkit writes the value, and a value that Node has written signs in here.
 //
-// For anything else, Read and Write translate. For Passport:
+// For Passport there is [Passport]. For anything else, Read and Write translate, as here for
+// req.session.user = { id: 42 }:
 //
 //	express.User{
-//		Name: "passport",
+//		Name: "user",
 //		Read: func(raw json.RawMessage) string {
-//			var p struct{ User string }
-//			_ = json.Unmarshal(raw, &p)
-//			return p.User
+//			var u struct{ ID json.Number } // a string in place of json.Number for { id: 'ada' }
+//			_ = json.Unmarshal(raw, &u)
+//			return u.ID.String()
 //		},
-//		Write: func(user string) any { return map[string]string{"user": user} },
+//		Write: func(user string) any { return map[string]json.Number{"id": json.Number(user)} },
 //	}
 type User struct {
 	// Name is the name of the value.
@@ -185,6 +186,29 @@ type User struct {
 	// Write returns the value of a user; it is stored as JSON. Default: the user as a
 	// string.
 	Write func(user string) any
+}
+
+// Passport returns the User of an application that signs in by Passport, which keeps
+// { passport: { user: 42 } }. ID is int if serializeUser calls done(null, user.id) with a number,
+// and string if with a text. Both are read. What is written is an ID, and signing in anybody
+// but a number fails if that is int.
+func Passport[ID int | string]() User {
+	return User{
+		Name: "passport",
+		Read: func(raw json.RawMessage) string {
+			var p struct{ User json.RawMessage }
+			if json.Unmarshal(raw, &p) != nil {
+				return ""
+			}
+			return User{}.read(string(p.User))
+		},
+		Write: func(user string) any {
+			if _, isNumber := any(*new(ID)).(int); isNumber {
+				return map[string]json.Number{"user": json.Number(user)}
+			}
+			return map[string]string{"user": user}
+		},
+	}
 }
 
 func (u User) read(raw string) string {

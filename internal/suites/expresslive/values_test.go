@@ -372,15 +372,7 @@ func TestLostNames(t *testing.T) {
 
 // TestUserFunctions: who is signed in, in an object.
 func TestUserFunctions(t *testing.T) {
-	passport := express.User{
-		Name: "passport",
-		Read: func(raw json.RawMessage) string {
-			var p struct{ User json.Number }
-			_ = json.Unmarshal(raw, &p)
-			return p.User.String()
-		},
-		Write: func(user string) any { return map[string]json.Number{"user": json.Number(user)} },
-	}
+	passport := express.Passport[int]()
 	eachMedium(t, func(t *testing.T, m *medium) {
 		s := m.store(express.Config{Secrets: secrets, User: passport})
 		m.write(t, "x", `{"cookie":{},"passport":{"user":7},"a":1}`)
@@ -396,6 +388,27 @@ func TestUserFunctions(t *testing.T) {
 
 		res = inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "042") })
 		assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "what does not come back is refused")
+
+		texts := m.store(express.Config{Secrets: secrets, User: express.Passport[string]()})
+		res = inside(t, texts, "", func(c *gin.Context) { sessionkit.Login(c, "42") })
+		sid, _ = open(secrets, res.Cookies()[0].Value)
+		assert.Contains(t, squeezed(m.read(t, sid)), `"passport":{"user":"42"}`)
+		for _, s := range []sessions.Store{s, texts} {
+			for _, user := range []string{`"7"`, `7`} {
+				m.write(t, "y", `{"cookie":{},"passport":{"user":`+user+`}}`)
+				inside(t, s, seal(secrets, "y"), func(c *gin.Context) {
+					user, _ := sessionkit.User(c)
+					assert.Equal(t, "7", user)
+				})
+			}
+			for _, nobody := range []string{`{}`, `{"user":null}`, `{"user":{"id":7}}`, `{"user":true}`, `[7]`, `7`} {
+				m.write(t, "y", `{"cookie":{},"passport":`+nobody+`}`)
+				inside(t, s, seal(secrets, "y"), func(c *gin.Context) {
+					_, ok := sessionkit.User(c)
+					assert.False(t, ok, nobody)
+				})
+			}
+		}
 	})
 	m := newRedis(t)
 	s := m.store(express.Config{Secrets: secrets}) // Node does not know
