@@ -152,8 +152,8 @@ func (q *request) endOld() error {
 	return err
 }
 
-// replaceOld is endOld for a sign-in that is stored. If it fails the sign-in stands all the same, because its
-// cookie counts, and the sign-out ends what is left.
+// replaceOld is endOld for a sign-in that is stored. If it fails the sign-in stands all the
+// same, because its cookie counts, and the sign-out ends what is left.
 func (q *request) replaceOld() {
 	if err := q.endOld(); err != nil {
 		q.report(fmt.Errorf("sessionkit: ending what an old cookie opens beside a sign-in: %w", err))
