@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -282,9 +281,6 @@ func (c Config) Validate() error {
 		}
 	}
 	for i, secret := range c.Secrets {
-		if first := slices.IndexFunc(c.Secrets, func(s []byte) bool { return bytes.Equal(s, secret) }); first != i {
-			p.add(fmt.Sprintf("Secrets[%d]", i), fmt.Sprintf("the same as Secrets[%d]", first), "must be given once")
-		}
 		if len(secret) > 0 && bytes.Count(secret, []byte{0}) == len(secret) {
 			p.add(fmt.Sprintf("Secrets[%d]", i), "nothing but zeros", "must be filled with randomness, such as from openssl rand -base64 32")
 		}

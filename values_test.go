@@ -220,15 +220,23 @@ func TestUpdateWithinAnUpdate(t *testing.T) {
 }
 
 // rank has its text form by methods of its pointer.
-// noted embeds a time, and writes its other fields as well.
-type noted struct {
-	time.Time
-	Name string
+// optional embeds a time and has methods of its own, which write the zero value as those of
+// the time would.
+type optional struct {
+	*time.Time
+	Valid bool
 }
 
-func (n noted) MarshalJSON() ([]byte, error) { return json.Marshal([]any{n.Time, n.Name}) }
-func (n *noted) UnmarshalJSON(j []byte) error {
-	return json.Unmarshal(j, &[]any{&n.Time, &n.Name})
+func (o optional) MarshalJSON() ([]byte, error) {
+	if !o.Valid {
+		return []byte("null"), nil
+	}
+	return o.Time.MarshalJSON()
+}
+
+func (o *optional) UnmarshalJSON(j []byte) error {
+	o.Valid = string(j) != "null"
+	return json.Unmarshal(j, &o.Time)
 }
 
 type rank int
@@ -350,7 +358,7 @@ func TestKeysThatCannotWork(t *testing.T) {
 	}
 	type alone struct{ time.Time } // its form is all of it
 	assert.NotPanics(t, func() { sessionkit.NewKey[alone]("n") })
-	assert.NotPanics(t, func() { sessionkit.NewKey[noted]("n") })
+	assert.NotPanics(t, func() { sessionkit.NewKey[optional]("n") })
 	for want, newKey := range map[string]func(){
 		"the name is empty":  func() { sessionkit.NewKey[int]("") },
 		"underscore":         func() { sessionkit.NewKey[int]("_n") },

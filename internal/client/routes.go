@@ -10,6 +10,9 @@ import (
 // likeGin finds what is a parameter in Gin's patterns, and matches nothing but itself here.
 var likeGin = regexp.MustCompile(`/[:*][^/]*`)
 
+// likeMethod finds a method. In small letters it is that of no request.
+var likeMethod = regexp.MustCompile(`^[A-Za-z]+\b`)
+
 // NewRoutes returns what finds the requests of some patterns, nil for no pattern.
 func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
 	if len(patterns) == 0 {
@@ -25,8 +28,8 @@ func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
 		if part := likeGin.FindString(pattern); part != "" {
 			return nil, fmt.Errorf("%q: %q is no parameter of http.ServeMux: write {name} for one part of a path, and a slash at the end for all that follows", pattern, part[1:])
 		}
-		if method, _, more := strings.Cut(pattern, " "); more && method != strings.ToUpper(method) {
-			return nil, fmt.Errorf("%q: methods have capital letters: write %q", pattern, strings.ToUpper(method))
+		if method := likeMethod.FindString(pattern); method != strings.ToUpper(method) {
+			return nil, fmt.Errorf("%q: methods have capital letters: write %s", pattern, strings.ToUpper(method))
 		}
 		routes.Handle(pattern, found{})
 	}

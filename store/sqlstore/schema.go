@@ -266,15 +266,15 @@ func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 // may have no transactions: a crash or a lost connection would leave half of a renewal.
 func checkEngine(ctx context.Context, conn *sql.Conn, table string) error {
 	var engine string
-	err := conn.QueryRowContext(ctx, "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '"+
-		table+"' AND ENGINE <> 'InnoDB'").Scan(&engine)
+	err := conn.QueryRowContext(ctx, "SELECT ENGINE FROM information_schema.TABLES JOIN information_schema.ENGINES USING (ENGINE)"+
+		" WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '"+table+"' AND TRANSACTIONS = 'NO'").Scan(&engine)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
 		return fmt.Errorf("sqlstore: reading the engine of the table %q: %w", table, err)
 	}
-	return fmt.Errorf("sqlstore: the table %q has the engine %s, and needs the transactions of InnoDB: ALTER TABLE `%[1]s` ENGINE=InnoDB", table, engine)
+	return fmt.Errorf("sqlstore: the table %q has the engine %s, and needs one with transactions: ALTER TABLE `%[1]s` ENGINE=InnoDB", table, engine)
 }
 
 // alone runs the statements that make or change the table under a lock, unless

@@ -587,12 +587,6 @@ func forgetful(load, loadFresh bool) func(h *hooked) {
 	}
 }
 
-// tireless begins a goroutine that nobody ends.
-func tireless(b store.Backend) store.Backend {
-	go func() { select {} }()
-	return unbroken{b}
-}
-
 // mutexed reads, changes and writes back under a lock of the process.
 func mutexed(h *hooked) {
 	var mu sync.Mutex

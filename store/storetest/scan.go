@@ -140,11 +140,17 @@ func scanCancelled(s *suite) {
 // wantCounts checks what a backend counts, if it does.
 func (s *suite) wantCounts(want store.Counts, what string) {
 	s.Helper()
+	s.wantCountsUntil(time.Now().Add(time.Hour), want, what)
+}
+
+// wantCountsUntil is wantCounts of sessions that expire soon: a slow medium may be too late.
+func (s *suite) wantCountsUntil(soon time.Time, want store.Counts, what string) {
+	s.Helper()
 	b, ok := s.whole.(store.CountingBackend)
 	if !ok {
 		return
 	}
-	if got, err := b.Count(s.Context()); err != nil || got != want {
+	if got, err := b.Count(s.Context()); err != nil || got != want && time.Now().Before(soon) {
 		s.Errorf("Count must count %s: %+v, %v, want %+v", what, got, err, want)
 	}
 }
@@ -157,7 +163,7 @@ func count(s *suite) {
 	s.create(user)
 	s.create(visitor)
 	postponed := s.create(user)
-	s.wantCounts(store.Counts{Live: 3, SignedIn: 2}, "sessions that are to expire")
+	s.wantCountsUntil(soon, store.Counts{Live: 3, SignedIn: 2}, "sessions that are to expire")
 	inTime := s.update(postponed, store.Change{Seen: time.Now(), Expires: time.Now().Add(time.Hour)})
 	s.update(postponed, store.Change{Set: map[string]string{"a": `1`}})
 	signedIn := s.id()
@@ -169,7 +175,9 @@ func count(s *suite) {
 	for time.Now().Before(soon.Add(time.Millisecond)) {
 		s.load(postponed)
 	}
-	s.wantCounts(store.Counts{Live: 2, SignedIn: 2}, "sessions that live")
+	if inTime {
+		s.wantCounts(store.Counts{Live: 2, SignedIn: 2}, "sessions that live")
+	}
 	if _, ok := s.list("alice")[postponed]; !ok && inTime {
 		s.Error("List must return a session for as long as Update has it live")
 	}

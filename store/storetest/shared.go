@@ -150,7 +150,7 @@ func loadOfAnother(one, other *suite) {
 		defer tick.Stop()
 		for began := time.Now(); ; <-tick.C {
 			got, found := other.load(id)
-			if found == wanted && len(differences(got, want)) == 0 {
+			if found == wanted && (!found || len(differences(got, want)) == 0) {
 				break
 			}
 			if time.Since(began) > patience {

@@ -100,7 +100,6 @@ func Run(t *testing.T, newBackend func(t *testing.T) store.Backend) {
 	for _, g := range slices.Concat(sequential, concurrent, peeking, others) {
 		t.Run(g.name, func(t *testing.T) { check(t, g, newBackend(t), nil) })
 	}
-	t.Run("goroutines", func(t *testing.T) { goroutinesEnd(t, newBackend) })
 	t.Run("peeking", func(t *testing.T) {
 		if !peeks(t, newBackend(t)) {
 			return

@@ -351,11 +351,6 @@ var mutants = map[string]mutant{
 		func(b store.Backend) store.Backend { return hook(b, forgetful(false, true)) },
 		false,
 	},
-	"a goroutine that outlives Close": {
-		"goroutines", "created by github.com/gin-sessionkit/sessionkit/store/storetest_test.tireless",
-		tireless,
-		true,
-	},
 	"a peek before the session is moved": {
 		"peek of a rotation against update", "what is read once a session is stored must stand after that",
 		func(b store.Backend) store.Backend { return peeking{b.(store.PeekingBackend), true} },
