@@ -699,6 +699,104 @@ func TestTooLarge(t *testing.T) {
 	assert.Equal(t, "small", b.Get("/").Body.String())
 }
 
+// TestSessionOverMaxBytes: a session that is larger than the bound, which was lowered, is used
+// as before, but for what adds to it.
+func TestSessionOverMaxBytes(t *testing.T) {
+	alsoCount := func(act gin.HandlerFunc) gin.HandlerFunc { // as many bytes as before, beside a sign-in that takes more
+		return func(c *gin.Context) {
+			kittest.Count.Set(c, 4)
+			act(c)
+		}
+	}
+	confirm := func(c *gin.Context) { sessionkit.Confirm(c) }
+	for name, test := range map[string]struct {
+		user string
+		act  gin.HandlerFunc
+		want string
+	}{
+		"sign-in":                    {"", kittest.SignIn("42"), "3, 42"},
+		"sign-in, and a change":      {"", alsoCount(kittest.SignIn("42")), "4, 42"},
+		"confirmation":               {"42", confirm, "3, 42"},
+		"confirmation, and a change": {"42", alsoCount(confirm), "4, 42"},
+		"another ID":                 {"42", func(c *gin.Context) { sessionkit.Renew(c) }, "3, 42"},
+		"change":                     {"42", kittest.Increment, "4, 42"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := memstore.NewBackend()
+			site := func(most int) *kittest.Site {
+				a := kittest.NewSite(store.New(backend, store.Config{Timeout: -1, MaxBytes: most}), sessionkit.Config{})
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/fill", func(c *gin.Context) {
+					kittest.Count.Set(c, 3)
+					kittest.Name.Set(c, strings.Repeat("x", 1500))
+				})
+				a.On("/act", test.act)
+				a.On("/grow", func(c *gin.Context) { kittest.Count.Set(c, 10) })
+				a.On("/", func(c *gin.Context) {
+					n, _ := kittest.Count.Get(c)
+					user, _ := sessionkit.User(c)
+					c.String(http.StatusOK, "%d, %s", n, user)
+				})
+				return a
+			}
+			b := kittest.NewBrowser(t, site(2000))
+			if test.user != "" {
+				b.Get("/login")
+			}
+			require.Equal(t, http.StatusOK, b.Get("/fill").Code)
+			a := site(1000)
+			b = b.At(a)
+			b.Get("/act", "User-Agent", strings.Repeat("Mozilla ", 20))
+			assert.Empty(t, a.Errors())
+			assert.Equal(t, test.want, b.Get("/").Body.String())
+			assert.Equal(t, http.StatusServiceUnavailable, b.Get("/grow").Code)
+			errs := a.Errors()
+			require.Len(t, errs, 1)
+			assert.ErrorIs(t, errs[0], store.ErrTooLarge)
+		})
+	}
+}
+
+// TestSizeOfWhatStands: what a request has loaded does not decide whether there is room: others may
+// have added something, for which there was room beside the sign-in, or have dropped it.
+func TestSizeOfWhatStands(t *testing.T) {
+	first, second := sessionkit.NewKey[string]("first"), sessionkit.NewKey[string]("second")
+	grow := func(key sessionkit.Key[string], n int) gin.HandlerFunc {
+		return func(c *gin.Context) { key.Set(c, strings.Repeat("x", n)) }
+	}
+	atOnce := func(c *gin.Context) {
+		_, err := second.Update(c, func(string) string { return strings.Repeat("x", 300) })
+		assert.NoError(t, err)
+	}
+	for name, test := range map[string]struct {
+		before, meanwhile int
+		then              gin.HandlerFunc
+	}{
+		"filled":                        {10, 650, grow(second, 300)},
+		"emptied":                       {950, 10, grow(second, 300)},
+		"filled, and another ID":        {10, 650, func(c *gin.Context) { grow(second, 300)(c); sessionkit.Renew(c) }},
+		"emptied, and another ID":       {950, 10, func(c *gin.Context) { grow(second, 300)(c); sessionkit.Renew(c) }},
+		"filled, and a change at once":  {10, 650, atOnce},
+		"emptied, and a change at once": {950, 10, atOnce},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := store.New(memstore.NewBackend(), store.Config{Timeout: -1, MaxBytes: 1000})
+			a := kittest.NewSite(s, sessionkit.Config{})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/before", grow(first, test.before))
+			a.On("/meanwhile", grow(first, test.meanwhile))
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login", "User-Agent", strings.Repeat("Mozilla ", 20))
+			require.Equal(t, http.StatusOK, b.Get("/before").Code)
+			code := kittest.UnderWay(t, a, b, test.then, func() {
+				require.Equal(t, http.StatusOK, b.Get("/meanwhile").Code)
+			})
+			assert.Equal(t, http.StatusOK, code)
+			assert.Empty(t, a.Errors())
+		})
+	}
+}
+
 // TestFullSession: where the values leave no room, people still sign in and confirm, and what
 // makes the session no larger is saved.
 func TestFullSession(t *testing.T) {

@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
-	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 // Retention is how long a backend keeps a record after its session has expired or
@@ -57,7 +55,8 @@ type Change struct {
 
 	// MaxBytes bounds what the names and texts of all values take together once the
 	// change is made, in bytes. A change that would exceed it is not made, unless it
-	// leaves them no larger than they are. 0: there is no bound.
+	// leaves them no larger than they are. 0: there is no bound. All values count here: the
+	// store raises the bound by those that do not count towards [Config].MaxBytes.
 	MaxBytes int
 
 	// If is a condition for the whole change. nil: there is none.
@@ -69,16 +68,6 @@ type Change struct {
 // they apply a change can leave the judgment to it.
 func (c Change) Fits(values map[string]string) error {
 	return fits(values, c.Set, c.Delete, c.MaxBytes)
-}
-
-func fits(values, set map[string]string, drop []string, most int) error {
-	if most == 0 {
-		return nil
-	}
-	if size, exceeds := value.Exceeds(values, set, drop, most); exceeds {
-		return fmt.Errorf("storing %d bytes in a session, more than MaxBytes = %d: %w", size, most, ErrTooLarge)
-	}
-	return nil
 }
 
 // A Condition holds if a value still has a given text.
@@ -157,8 +146,8 @@ type Backend interface {
 	// The error is [ErrTooLarge] if the record is live, the condition holds, and the
 	// values would exceed Change.MaxBytes together with what stands: see [Change.Fits]. If
 	// the medium stores a value as another text, with spaces for example, either length
-	// counts. A backend that ignores the bound works, but requests at the same time
-	// can then exceed it together.
+	// counts. Over a backend that ignores the bound each change is bounded by itself, and
+	// the session is not.
 	Update(ctx context.Context, id string, c Change) (Outcome, error)
 
 	// Rotate gives a live session a new ID. The old one is dead at once. Rotate

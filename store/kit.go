@@ -31,6 +31,9 @@ func (k kit) Find(ctx context.Context, id string) (now string, r Record, found b
 }
 
 func (k kit) Create(ctx context.Context, r Record, a signin.Attempt) (token, id string, stored Record, err error) {
+	if err := k.s.judge(nil, r.Values, nil); err != nil {
+		return "", "", r, err
+	}
 	return k.s.signInNew(ctx, r, a)
 }
 

@@ -127,7 +127,9 @@ func (o *moving) DropCookie(header http.Header) {
 func (o *moving) Update(ctx context.Context, r *http.Request, name string, c Change) (token, id string, outcome Outcome, err error) {
 	next := o.record
 	next.Name = name
-	next.Values = value.Apply(next.Values, c.Set, c.Delete)
+	if next.Values, err = o.with(c.Set, c.Delete); err != nil {
+		return "", "", outcome, err
+	}
 	if !c.Expires.IsZero() {
 		next.Seen, next.Expires = c.Seen, c.Expires
 	}
@@ -147,7 +149,11 @@ func (o *moving) Update(ctx context.Context, r *http.Request, name string, c Cha
 // user and times are those of next. It reports false, and changes nothing, if the
 // session has ended or was so moved before.
 func (o *moving) Renew(ctx context.Context, r *http.Request, next Record, drop []string) (token, id string, found bool, err error) {
-	token, id, found, err = o.move(ctx, r, o.whole(next, drop), false)
+	whole := next
+	if whole.Values, err = o.with(next.Values, drop); err != nil {
+		return "", "", false, err
+	}
+	token, id, found, err = o.move(ctx, r, whole, false)
 	if err != nil || found {
 		return token, id, found, err
 	}
@@ -162,7 +168,11 @@ func (o *moving) Renew(ctx context.Context, r *http.Request, next Record, drop [
 func (o *moving) SignIn(
 	ctx context.Context, r *http.Request, next Record, drop []string, a signin.Attempt,
 ) (token, id string, stored Record, found bool, err error) {
-	token, id, stored, err = o.m.signInNew(ctx, o.whole(next, drop), a)
+	whole := next
+	if whole.Values, err = o.with(next.Values, drop); err != nil {
+		return "", "", whole, false, err
+	}
+	token, id, stored, err = o.m.signInNew(ctx, whole, a)
 	if err != nil {
 		return "", "", stored, false, err
 	}
@@ -177,10 +187,13 @@ func (o *moving) SignIn(
 	return o.m.signInOver(ctx, id, now, next, drop, a)
 }
 
-// whole returns next with the values of the old session, less drop, below its own.
-func (o *moving) whole(next Record, drop []string) Record {
-	next.Values = value.Apply(o.record.Values, next.Values, drop)
-	return next
+// with returns the values of the old session, less drop, overlaid with set. They move
+// whatever they take; what the request adds to them is judged.
+func (o *moving) with(set map[string]string, drop []string) (map[string]string, error) {
+	if err := o.m.judge(o.record.Values, set, drop); err != nil {
+		return nil, err
+	}
+	return value.Apply(o.record.Values, set, drop), nil
 }
 
 // End ends the session, also if it has moved meanwhile, and reports whether there

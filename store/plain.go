@@ -132,7 +132,10 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 			return err
 		}
 	} else {
-		record := Record{Name: session.Name(), Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: change.Set}
+		if err := s.judge(nil, set, nil); err != nil {
+			return err
+		}
+		record := Record{Name: session.Name(), Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: set}
 		token, id, _, err := s.create(r.Context(), record)
 		if err != nil {
 			return err

@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -24,7 +23,6 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 	tokens "github.com/gin-sessionkit/sessionkit/internal/token"
-	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 var (
@@ -50,7 +48,9 @@ type Config struct {
 
 	// MaxBytes bounds the names and values of one session together, also if many
 	// requests add to it at the same time. What sessionkit itself notes of the sign-in
-	// and the cookie does not count. Default: 1 MiB.
+	// and the cookie does not count. A session that is larger already goes on,
+	// but nothing can be added: the bound was lowered, [Migrate] has moved the session, or
+	// the database gives JSON back with spaces. Default: 1 MiB.
 	MaxBytes int
 }
 
@@ -149,12 +149,9 @@ func (s *Store) open(ctx context.Context, name, token string, fresh bool) (id st
 	return id, r, true, nil
 }
 
-// create stores a new session and returns its token and its ID, and the boundaries
-// of its user as they stand after that.
+// create stores a new session, of whatever size, and returns its token and its ID, and the
+// boundaries of its user as they stand after that.
 func (s *Store) create(ctx context.Context, r Record) (token, id string, b boundaries, err error) {
-	if _, err := s.fits(nil, r.Values, nil); err != nil {
-		return "", "", b, err
-	}
 	token = newToken(r)
 	id, _ = ID(token)
 	var peeked []string
@@ -177,18 +174,21 @@ func (s *Store) create(ctx context.Context, r Record) (token, id string, b bound
 }
 
 // update applies a change to a session that was loaded as held.
-func (s *Store) update(ctx context.Context, id string, held Record, c Change) (Outcome, error) {
-	most, err := s.fits(held.Values, c.Set, c.Delete)
-	if err != nil {
+func (s *Store) update(ctx context.Context, id string, held Record, c Change) (outcome Outcome, err error) {
+	if c.MaxBytes, err = s.bytesFor(held.Values, c.Set, c.Delete); err != nil {
 		return Outcome{}, err
 	}
-	if len(c.Set) > 0 { // others may have added to it since
-		c.MaxBytes = most
+	outcome, err = s.apply(ctx, id, c)
+	if err == nil {
+		return outcome, nil
+	}
+	if c.MaxBytes, err = s.bytesAgain(ctx, id, c.Set, c.Delete, err); err != nil {
+		return Outcome{}, err
 	}
 	return s.apply(ctx, id, c)
 }
 
-// apply applies a change of whatever size.
+// apply applies a change that has its bound.
 func (s *Store) apply(ctx context.Context, id string, c Change) (Outcome, error) {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
@@ -199,35 +199,42 @@ func (s *Store) apply(ctx context.Context, id string, c Change) (Outcome, error)
 // rotate moves a session that was loaded as held to a new token. The boundaries are
 // those of its user, or that of everyone if there is none, as they stand after that.
 func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, b boundaries, found bool, err error) {
-	most, err := s.fits(held.Values, r.Values, drop)
+	most, err := s.bytesFor(held.Values, r.Values, drop)
 	if err != nil {
 		return "", "", b, false, err
 	}
 	token = newToken(r)
 	newID, _ = ID(token)
-	m := Move{ID: newID, Record: r, Drop: drop, Trace: held.trace(Renewed)}
+	m := Move{ID: newID, Record: r, Drop: drop, MaxBytes: most, Trace: held.trace(Renewed)}
 	now := time.Now()
 	if next := held.Since.Add(time.Millisecond); now.Before(next) { // it was another machine's clock
 		now = next
 	}
 	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
-	if len(r.Values) > 0 { // as in update
-		m.MaxBytes = most
-	}
 	ids := boundaryIDs(r.User, r.Name)
 	peeked := ids[:]
 	if r.User == "" {
 		peeked = []string{everyoneID}
 	}
-	found, b, err = s.storeAndPeek(ctx, peeked, func(ctx context.Context) (bool, error) {
-		return s.backend.Rotate(ctx, id, m)
-	}, func(ctx context.Context, backend PeekingBackend, p Peek) (bool, []string, error) {
-		return backend.RotateAndPeek(ctx, id, m, p)
-	})
+	if found, b, err = s.moveAndPeek(ctx, id, m, peeked); errors.Is(err, ErrTooLarge) {
+		if m.MaxBytes, err = s.bytesAgain(ctx, id, r.Values, drop, err); err != nil {
+			return "", "", b, false, wrap("renewing a session", err)
+		}
+		found, b, err = s.moveAndPeek(ctx, id, m, peeked)
+	}
 	if err != nil || !found {
 		return "", "", b, false, s.abandon(ctx, r.User, newID, found, wrap("renewing a session", err))
 	}
 	return token, newID, b, true, nil
+}
+
+// moveAndPeek makes a move, and then reads the boundaries with these IDs.
+func (s *Store) moveAndPeek(ctx context.Context, id string, m Move, ids []string) (found bool, b boundaries, err error) {
+	return s.storeAndPeek(ctx, ids, func(ctx context.Context) (bool, error) {
+		return s.backend.Rotate(ctx, id, m)
+	}, func(ctx context.Context, backend PeekingBackend, p Peek) (bool, []string, error) {
+		return backend.RotateAndPeek(ctx, id, m, p)
+	})
 }
 
 // abandon ends a session that was stored although the step as a whole has failed, also if
@@ -308,30 +315,6 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 	return context.WithTimeout(ctx, s.config.Timeout)
 }
-
-// fits judges the size of a session whose values, as they were loaded, are overlaid with
-// set, less drop. It saves asking the backend, which judges what stands, and is all there
-// is over one that ignores the bound. most is how many bytes the values may take.
-func (s *Store) fits(values, set map[string]string, drop []string) (most int, err error) {
-	most = s.config.MaxBytes
-	if fits(values, set, drop, most) == nil {
-		return most, nil
-	}
-	for _, name := range uncounted {
-		text, there := set[name]
-		if !there && !slices.Contains(drop, name) {
-			text, there = values[name]
-		}
-		if there {
-			most += len(name) + len(text)
-		}
-	}
-	return most, wrap("saving a session", fits(values, set, drop, most))
-}
-
-// uncounted are the names of values for which a full session has room: small ones, without
-// which nobody could sign in there, and a change that makes it no larger could fail.
-var uncounted = [...]string{SignInValue, value.CookieDue, value.MaxAge, value.Until}
 
 // Close ends the watches and stops what the store and the backend run by themselves. The
 // store must not be used after.

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
+	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
@@ -418,7 +419,8 @@ func TestFreshLoad(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	s := store.New(memstore.NewBackend(), store.Config{MaxBytes: 100})
+	backend := memstore.NewBackend()
+	s := store.New(backend, store.Config{MaxBytes: 100})
 	big := map[string]string{"a": strings.Repeat("x", 60), "b": strings.Repeat("x", 60)}
 	r := store.Record{Expires: time.Now().Add(time.Hour), Values: big}
 	_, _, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
@@ -447,17 +449,60 @@ func TestTooLarge(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, found)
 
-	_, id, _, err = kit(store.New(memstore.NewBackend())).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big}, signin.Attempt{})
+	_, id, _, err = kit(store.New(backend)).Create(t.Context(), store.Record{Expires: time.Now().Add(time.Hour), Values: big}, signin.Attempt{})
 	require.NoError(t, err)
-	for name, change := range map[string]store.Change{
-		"smaller": {Set: map[string]string{"a": "1"}},
-		"as long": {Set: map[string]string{"a": strings.Repeat("y", 60)}},
-	} {
-		_, err = kit(s).Update(t.Context(), id, store.Record{Values: big}, change)
-		require.NoError(t, err, "a session that is too large already can be made %s", name)
+	for _, text := range []string{strings.Repeat("y", 60), "1"} {
+		_, err = kit(s).Update(t.Context(), id, store.Record{Values: big}, store.Change{Set: map[string]string{"a": text}})
+		require.NoError(t, err, "a session that is too large already can be made as long, and smaller")
 	}
 	_, err = kit(s).Update(t.Context(), id, store.Record{Values: big}, store.Change{Set: map[string]string{"a": strings.Repeat("y", 61)}})
 	require.ErrorIs(t, err, store.ErrTooLarge)
+}
+
+// counting counts calls.
+type counting struct {
+	store.Backend
+
+	changes, loads int
+}
+
+func (b *counting) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	b.changes++
+	return b.Backend.Update(ctx, id, c)
+}
+
+func (b *counting) LoadFresh(ctx context.Context, ids ...string) (map[string]store.Record, error) {
+	b.loads++
+	return b.Backend.LoadFresh(ctx, ids...)
+}
+
+// TestRoomTakesCalls: a change that has room takes one call to the backend. One that has it only
+// beside the sign-in takes three, and one that has none two. What is too large by itself is not sent.
+func TestRoomTakesCalls(t *testing.T) {
+	b := &counting{Backend: memstore.NewBackend()}
+	s := store.New(b, store.Config{MaxBytes: 100})
+	_, id, r, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
+	require.NoError(t, err)
+	text := func(n int) string { return strings.Repeat("1", n-1) } // with the name: n
+	for _, test := range []struct {
+		set            map[string]string
+		changes, loads int
+		err            error
+	}{
+		{map[string]string{"a": text(101)}, 0, 0, store.ErrTooLarge},
+		{map[string]string{"a": text(100)}, 2, 1, nil},
+		{map[string]string{"a": text(100)}, 1, 0, nil},
+		{map[string]string{"b": text(2)}, 1, 1, store.ErrTooLarge},
+		{map[string]string{store.SignInValue: r.Values[store.SignInValue] + strings.Repeat(" ", 200)}, 1, 0, nil},
+		{map[string]string{"a": text(99)}, 1, 0, nil},
+		{map[string]string{"a": text(100), value.CookieDue: "true"}, 2, 1, nil},
+	} {
+		b.changes, b.loads = 0, 0
+		_, err := kit(s).Update(t.Context(), id, r, store.Change{Set: test.set})
+		require.ErrorIs(t, err, test.err)
+		assert.Equal(t, test.changes, b.changes, test.set)
+		assert.Equal(t, test.loads, b.loads, test.set)
+	}
 }
 
 // broken fails.

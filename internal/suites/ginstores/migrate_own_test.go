@@ -3,11 +3,13 @@ package ginstores_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	gsessions "github.com/gorilla/sessions"
 	"github.com/stretchr/testify/assert"
@@ -462,6 +464,51 @@ func TestMigrateOwnUpdateAndRenewal(t *testing.T) {
 			assert.Len(t, kittest.UserSessions(t, m.to, "42"), 1)
 			assert.Empty(t, kittest.UserSessions(t, m.from, "42"))
 			assert.Empty(t, m.after.Errors())
+		})
+	}
+}
+
+// TestMigrateLargerThanMaxBytes: a session for which the new store is too small moves as it is,
+// whatever moves it. What the request adds is judged.
+func TestMigrateLargerThanMaxBytes(t *testing.T) {
+	for _, moves := range []string{"/", "/confirm", "/login", "/renew"} {
+		t.Run(moves, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from := store.New(memstore.NewBackend(), store.Config{Timeout: -1})
+				to := store.New(memstore.NewBackend(), store.Config{Timeout: -1, MaxBytes: 1000})
+				site := func(s sessions.Store) *kittest.Site {
+					a := kittest.NewSite(s, sessionkit.Config{})
+					a.On("/login", kittest.SignIn("42"))
+					a.On("/", kittest.Whoami)
+					a.On("/confirm", func(c *gin.Context) { sessionkit.Confirm(c) })
+					a.On("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
+					a.On("/fill", func(c *gin.Context) { kittest.Name.Set(c, strings.Repeat("x", 1500)) })
+					a.On("/grow", kittest.Increment)
+					return a
+				}
+				b := kittest.NewBrowser(t, site(from))
+				b.Get("/login")
+				b.Get("/fill")
+				a := site(store.Migrate(from, to, "session"))
+				b = b.At(a)
+				refused := func() {
+					t.Helper()
+					assert.Equal(t, http.StatusServiceUnavailable, b.Get("/grow").Code)
+					errs := a.Errors()
+					require.Len(t, errs, 1)
+					require.ErrorIs(t, errs[0], store.ErrTooLarge)
+				}
+				refused()
+				time.Sleep(10 * time.Minute)
+				assert.Equal(t, http.StatusOK, b.Get(moves).Code)
+				for range 9 {
+					time.Sleep(10 * time.Minute)
+					assert.Equal(t, "42", b.Get("/").Body.String())
+				}
+				assert.Len(t, kittest.UserSessions(t, to, "42"), 1)
+				assert.Empty(t, a.Errors())
+				refused()
+			})
 		})
 	}
 }

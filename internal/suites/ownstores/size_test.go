@@ -103,3 +103,20 @@ func TestSignInToAFullSession(t *testing.T) {
 		assert.Equal(t, "42", b.get("/"))
 	})
 }
+
+// TestSignInBesideAListWithSpaces: PostgreSQL and MariaDB give JSON back with spaces, so that a list
+// that had room has none any more. People sign in all the same.
+func TestSignInBesideAListWithSpaces(t *testing.T) {
+	on(t, []string{memory, sqlite, postgres, mariadb, redisDirect}, func(t *testing.T, p pair) {
+		a := newSite(t, p[0], sessionkit.Config{})
+		a.POST("/fill", func(c *gin.Context) {
+			sessionkit.NewKey[[]int]("list").Set(c, make([]int, 450_000)) // 900 kB, and 1.35 MB with spaces
+		})
+		b := a.browser()
+		for _, path := range []string{"/fill", "/login?user=42", "/confirm", "/renew"} {
+			b.post(path)
+			assert.Empty(t, a.errors(), path)
+		}
+		assert.Equal(t, "42", b.get("/"))
+	})
+}
