@@ -210,21 +210,15 @@ func (q *request) refreshDevice(c *gin.Context, k keeper.Kept) verdict {
 	}
 	p, proofErr := q.proof(c, q.kit.bound.refresh)
 	var v verdict
-	var err error
-	for _, most := range []int{dbsc.MaxCookies, 2, 1} { // of the bound cookies that are kept, if the session has room for no more
-		err = q.changeBinding(k, dbsc.Name, func(values map[string]string) (change store.Change, err error) {
-			b, ok := dbsc.BindingOf(values[dbsc.Name])
-			if !ok || b.ID != id {
-				v = ended
-				return change, nil
-			}
-			v, change = q.judgeRefresh(b, p, &proofErr, most)
+	err := q.changeBinding(k, dbsc.Name, func(values map[string]string) (change store.Change, err error) {
+		b, ok := dbsc.BindingOf(values[dbsc.Name])
+		if !ok || b.ID != id {
+			v = ended
 			return change, nil
-		})
-		if !errors.Is(err, store.ErrTooLarge) {
-			break
 		}
-	}
+		v, change = q.judgeRefresh(b, p, &proofErr)
+		return change, nil
+	})
 	switch {
 	case errors.Is(err, store.ErrEnded):
 		return ended
@@ -241,9 +235,8 @@ func (q *request) refreshDevice(c *gin.Context, k keeper.Kept) verdict {
 // once more, if they have not got the answer to it.
 var errUnknownChallenge = errors.New("the challenge is not the one that stands")
 
-// judgeRefresh judges a proof, and returns the answer to it and what changes with it. most is
-// how many bound cookies are kept.
-func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error, most int) (v verdict, change store.Change) {
+// judgeRefresh judges a proof, and returns the answer to it and what changes with it.
+func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error) (v verdict, change store.Change) {
 	now, lifetime := time.Now(), q.kit.bound.lifetime
 	if *proofErr == nil {
 		*proofErr = p.By(b.Key)
@@ -262,7 +255,6 @@ func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error, mo
 			return v, change
 		}
 	}
-	b.Cookies = b.Cookies[:min(len(b.Cookies), most)]
 	b.Ticket = dbsc.NewTicket(now.Add(lifetime + time.Minute)) // for the next one, so that it takes one round trip
 	v.challenge = dbsc.Challenge(b.Ticket.Challenge, b.ID)
 	return v, store.Change{Set: map[string]string{dbsc.Name: b.Text()}}

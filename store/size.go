@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 )
 
 // uncounted are the names of the values that do not count towards [Config].MaxBytes. They
 // are small, and what they are for must also work for a session that is full: to sign in,
-// and to keep the cookie.
+// and to be asked for a proof of the device.
 var uncounted = [...]string{
-	SignInValue, value.CookieDue, value.MaxAge, value.Until,
+	SignInValue, value.CookieDue, value.MaxAge, value.Until, dbsc.Name, dbsc.NameOffer, dbsc.NameUsed,
 }
 
 // sizes returns how many bytes names and texts take: of the values that count towards

@@ -47,8 +47,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// MaxBytes bounds the names and values of one session together, also if many
-	// requests add to it at the same time. What sessionkit itself notes of the sign-in
-	// and the cookie does not count. A session that is larger already goes on,
+	// requests add to it at the same time. What sessionkit itself notes of the sign-in,
+	// the cookie and the device does not count. A session that is larger already goes on,
 	// but nothing can be added: the bound was lowered, [Migrate] has moved the session, or
 	// the database gives JSON back with spaces. Default: 1 MiB.
 	MaxBytes int

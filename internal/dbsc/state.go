@@ -51,9 +51,9 @@ type Cookie struct {
 	Until time.Time `json:"until"`
 }
 
-// MaxCookies is how many bound cookies are kept. Each has cost a signature, of which
+// maxCookies is how many bound cookies are kept. Each has cost a signature, of which
 // Chromium makes six in nine minutes.
-const MaxCookies = 6
+const maxCookies = 6
 
 // A Binding is what a session keeps of the device that it is bound to.
 type Binding struct {
@@ -81,7 +81,7 @@ func (b *Binding) Prove(now, until time.Time) (cookie string) {
 	b.Proved = now.UTC().Truncate(time.Millisecond)
 	b.Ticket = Ticket{}
 	b.Cookies = append([]Cookie{{hash(cookie), until.UTC().Truncate(time.Second)}}, b.Cookies...)
-	b.Cookies = b.Cookies[:min(len(b.Cookies), MaxCookies)]
+	b.Cookies = b.Cookies[:min(len(b.Cookies), maxCookies)]
 	return cookie
 }
 

@@ -686,41 +686,60 @@ func TestBoundLostRegistration(t *testing.T) {
 	}
 }
 
-// TestBoundNearMaxBytes: a session that has no room for the bound cookies that were is refreshed
-// all the same.
-func TestBoundNearMaxBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := store.New(memstore.NewBackend(), store.Config{Timeout: -1, MaxBytes: 16 << 10})
-		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		a := newBoundSite(t, s, sessionkit.Config{})
-		large := sessionkit.NewKey[string]("large")
-		n := 0
-		a.On("/fill", func(c *gin.Context) { large.Set(c, strings.Repeat("x", n)) })
-		fill := func(d *device) {
-			for n = 16 << 10; d.Get("/fill").Code != http.StatusOK; {
-				n -= 10
-			}
-			a.Errors()
-		}
-		d := newDevice(t, a)
-		d.post("/login")
-		d.raw("/dbsc/refresh", "", d.id)
-		fill(d) // beside one bound cookie, and a challenge
-		for range 5 {
-			time.Sleep(6 * time.Minute)
-			assert.Equal(t, "42", d.get("/").Body.String())
-		}
-		assert.Empty(t, a.Errors())
-
-		d = newDevice(t, a)
-		d.post("/login")
-		d.pass(4)
-		fill(d) // beside two of them, of which the one before is needed while the browser refreshes
-		d.pass(30)
-		assert.GreaterOrEqual(t, d.refreshes, 8)
-		assert.Equal(t, d.refreshes+1, d.trips)
-		assert.Empty(t, a.Errors())
-	})
+// TestBoundFullSession: what is noted of the device has room in a session that is full, at
+// whatever step it was filled: no sign-in, refresh or protection depends on it.
+func TestBoundFullSession(t *testing.T) {
+	const most = 4 << 10
+	large := sessionkit.NewKey[string]("large")
+	full := func(c *gin.Context) { large.Set(c, strings.Repeat("x", most-len(`large""`))) }
+	for name, test := range map[string]func(t *testing.T, d *device){
+		"before the sign-in": func(t *testing.T, d *device) {
+			t.Helper()
+			require.Equal(t, http.StatusOK, d.Get("/fill").Code)
+			d.post("/login")
+			require.NotEmpty(t, d.id)
+			d.pass(30)
+			assert.GreaterOrEqual(t, d.refreshes, 6)
+		},
+		"after the registration": func(t *testing.T, d *device) {
+			t.Helper()
+			d.post("/login")
+			d.get("/") // notes that the bound cookie is used
+			require.Equal(t, http.StatusOK, d.Get("/fill").Code)
+			d.pass(30)
+			assert.GreaterOrEqual(t, d.refreshes, 6)
+			assert.Empty(t, d.ended)
+		},
+		"before the first use of the bound cookie": func(t *testing.T, d *device) {
+			t.Helper()
+			m := registration.FindStringSubmatch(d.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+			d.register(m[1], m[2])
+			require.NotEmpty(t, d.id)
+			thief := d.copied()
+			delete(thief.Cookies, boundCookie)
+			require.Equal(t, http.StatusOK, thief.Fork().Get("/fill").Code) // which the browser has sent before it had it
+			d.get("/")
+			time.Sleep(time.Minute)
+			assert.Empty(t, thief.Get("/").Body.String(), "a copy without the bound cookie is good for nothing")
+			assert.Empty(t, thief.Post("/confirm", nil).Header().Get("Secure-Session-Registration"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := store.New(memstore.NewBackend(), store.Config{Timeout: -1, MaxBytes: most})
+				t.Cleanup(func() { require.NoError(t, s.Close()) })
+				a := newBoundSite(t, s, sessionkit.Config{})
+				a.On("/fill", full)
+				d := newDevice(t, a)
+				test(t, d)
+				assert.Equal(t, "42", d.get("/").Body.String())
+				assert.Empty(t, a.Errors())
+				a.On("/grow", func(c *gin.Context) { large.Set(c, strings.Repeat("x", most)) })
+				assert.Equal(t, http.StatusServiceUnavailable, d.Get("/grow").Code)
+				assert.Len(t, a.Errors(), 1)
+			})
+		})
+	}
 }
 
 // TestBoundHostileProofs: whatever comes, it is refused with the answer that keeps the
