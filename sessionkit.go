@@ -15,7 +15,8 @@
 //
 // Nothing needs to be saved by hand. What a handler changed is saved once, right
 // before the first byte of the response goes out. If that fails, the response
-// becomes a 503 and nothing of the handler's answer is sent. A handler that
+// becomes a 503 without the handler's body, the cookies that it has set, and the header
+// fields that describe its answer; others, as for CORS, are sent. A handler that
 // panics saves nothing. A change after the middleware has returned, such as one by a
 // recovery in front of it, is reported to Config.OnError and not saved. A visitor who
 // stores nothing gets no cookie.

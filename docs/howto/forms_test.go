@@ -28,6 +28,11 @@ func pages(t *testing.T, store *sessionkittest.Store, login string, account gin.
 		c.Redirect(http.StatusSeeOther, sessionkit.NextURL(c, "/account"))
 	})
 	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
+	r.Use(func(c *gin.Context) {
+		if _, ok := sessionkit.User(c); ok && c.GetHeader("X-Inertia") != "" {
+			c.Header("X-Inertia", "true") // as an adapter for Inertia marks the answers of handlers
+		}
+	})
 	howto.Pages(r, account)
 	return serve(t, "localhost", r)
 }
@@ -114,7 +119,7 @@ func TestInertia(t *testing.T) {
 	b := newTab(t)
 	store := sessionkittest.NewStore()
 	site := pages(t, store, "", html(fmt.Sprintf(`<!doctype html><title>Account</title><script src="%s/inertia.js"></script>
-<input name="name"><button onclick="Inertia.router.post('/account/name', {name: 'Ada'})">Save</button><script>
+<input name="name"><button onclick="Inertia.router.post('/account/name', {name: 'Ada'}, {forceFormData: true})">Save</button><script>
 Inertia.router.init({
 	initialPage: {component: "Account", props: {}, url: "/account", version: ""},
 	resolveComponent: (name) => name, swapComponent: async () => {},
@@ -125,7 +130,7 @@ Inertia.router.init({
 
 	b.press("button")
 	b.wait(`location.pathname === "/account" && window.Inertia !== undefined`)
-	store.FailReads(errors.New("out of order"))
+	store.FailWrites(errors.New("out of order"))
 	b.press("button")
 	b.wait(`document.querySelector("dialog iframe")?.srcdoc.includes("Try again in a few seconds.") === true`)
 }

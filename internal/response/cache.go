@@ -56,11 +56,26 @@ func Varies(vary []string, name string) bool {
 }
 
 // describesAnswer reports whether a header field is a part of the handler's
-// answer, rather than of the connection or the site.
+// answer, rather than of the connection or the site: all on which browsers, servers in
+// front and the libraries of pages act. Those of the application's own are not known here.
 func describesAnswer(field string) bool {
+	field = http.CanonicalHeaderKey(field)
 	switch field {
-	case "Location", "Refresh", "X-Accel-Redirect", "X-Sendfile", "Etag", "Last-Modified", "Accept-Ranges", "Trailer", "Clear-Site-Data", "Cache-Control", "Expires":
+	case "Location", "Refresh", "Trailer", "Clear-Site-Data", "Link", "Sourcemap", "Preference-Applied",
+		"Etag", "Last-Modified", "Accept-Ranges", "Digest", "Repr-Digest", "Signature", "Signature-Input",
+		"Cache-Control", "Expires", "Pragma", "Age", "Warning",
+		"X-Lighttpd-Send-File", "X-Litespeed-Location":
 		return true
+	case "Content-Security-Policy", "Content-Security-Policy-Report-Only":
+		return false
 	}
-	return targetsCaches(field) || strings.HasPrefix(field, "Content-") && field != "Content-Security-Policy" || strings.HasPrefix(field, "Hx-")
+	for _, family := range [...]string{
+		"Content-", "X-Accel-", "X-Sendfile", "X-Reproxy-", // of the body, or of a file in its place
+		"Hx-", "X-Inertia", "X-Up-", "Turbo-", "X-Pjax", // for a library in the page
+	} {
+		if strings.HasPrefix(field, family) {
+			return true
+		}
+	}
+	return targetsCaches(field)
 }

@@ -160,7 +160,7 @@ func (w *Writer) answerFailure() {
 		case field == "Set-Cookie":
 			header[field] = slices.DeleteFunc(lines, func(line string) bool { return !w.Committer.Spares(line) })
 		case describesAnswer(field):
-			header.Del(field)
+			delete(header, field)
 		}
 	}
 	if w.Written() {

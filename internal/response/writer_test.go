@@ -80,6 +80,45 @@ func TestFailureThroughAWriterThatHoldsBack(t *testing.T) {
 	}
 }
 
+// TestFailureDropsWhatDescribesTheAnswer: a library in the page would take the 503 for the
+// answer, and a server in front would send a file in its place. What belongs to the site stays.
+func TestFailureDropsWhatDescribesTheAnswer(t *testing.T) {
+	of := func(fields ...string) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			for _, field := range fields {
+				c.Header(field, "set")
+			}
+		}
+	}
+	site := []string{
+		"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
+		"Strict-Transport-Security", "Server-Timing", "X-Request-Id", "X-Frame-Options", "X-Robots-Tag",
+	}
+	answer := []string{
+		"X-Inertia", "X-Inertia-Location", "HX-Trigger", "X-Up-Events", "X-Up-Location", "Turbo-Location", "Turbo-Frame", "X-PJAX-URL",
+		"X-Accel-Redirect", "X-Accel-Buffering", "X-Sendfile", "X-Sendfile2", "X-Lighttpd-Send-File", "X-LiteSpeed-Location", "X-Reproxy-URL",
+		"Location", "Link", "Age", "Pragma", "Expires", "Warning", "Digest", "Repr-Digest", "Content-Digest", "Content-Language", "ETag",
+		"Signature", "Signature-Input", "SourceMap", "Preference-Applied",
+	}
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{}, of(site...))
+	a.On("/", kittest.SignIn("42"), of(answer...), func(c *gin.Context) {
+		c.Writer.Header()["x-inertia-version"] = []string{"set"} // as a handler may write it
+		c.String(http.StatusOK, "welcome")
+	})
+	s.Failing(kittest.ErrDown, "create")
+	w := kittest.NewBrowser(t, a).Get("/")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	for _, field := range site {
+		assert.Equal(t, "set", w.Header().Get(field), field)
+	}
+	for field, lines := range w.Header() {
+		if !slices.Contains(site, field) {
+			assert.NotEqual(t, []string{"set"}, lines, field)
+		}
+	}
+}
+
 // TestFlushAfterAFailure: the client of a stream is told of the failure, and need not wait
 // until the handler returns.
 func TestFlushAfterAFailure(t *testing.T) {
