@@ -88,7 +88,9 @@ import (
 // A request may pass several, if each has a Config.Name of its own, and a
 // Config.TokenHeader and a Config.BoundPath of its own if it has any. A handler has the
 // session of the last one. Each saves its session by itself: if one fails, the response
-// becomes a 503, and what the others have saved stands.
+// becomes a 503, and what the others have saved stands. That holds for engines of which one
+// has another one mounted, as by [gin.WrapH], too: two of one name panic when a handler of the
+// inner one uses its session, unless a writer between them has no Unwrap method.
 //
 // It panics on a store or a [Config] that cannot work, and the message names each
 // bad field and the remedy. [Config.Validate] gives the same verdict as an error, but for
@@ -294,34 +296,56 @@ func requestsAround(c *gin.Context, shown *request) []*request {
 	return []*request{shown}
 }
 
-// among returns the request of this very middleware, nil if there is none. It panics
-// where another one would answer to the same cookie or token, of which the outer one's would
-// be all that the client gets.
+// among returns the request of this very middleware, nil if there is none.
 func (k *kit) among(around []*request) *request {
 	for _, q := range around {
 		if q.kit == k {
 			return q
 		}
-		if q.kit.bound != nil && k.bound != nil && q.kit.bound.register == k.bound.register {
-			panic(&ConfigError{
-				Field: "Config.BoundPath", Value: quote(k.BoundPath),
-				Reason: "another Sessions in the same request answers there; give this one another BoundPath",
-			})
-		}
-		if k.TokenHeader != "" && k.TokenHeader == q.kit.TokenHeader {
-			panic(&ConfigError{
-				Field: "Config.TokenHeader", Value: quote(k.TokenHeader),
-				Reason: "another Sessions in the same request sends its tokens there; give this one another TokenHeader",
-			})
-		}
-		if q.kit.site.SecureName == k.site.SecureName || q.kit.Name == k.Name { // without a prefix, as on localhost, Path and Domain make no difference
-			panic(&ConfigError{
-				Field: "Config.Name", Value: quote(k.Name),
-				Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",
-			})
-		}
+		k.refuseBeside(q.kit, "use that one")
 	}
 	return nil
+}
+
+// refuseAround panics as among does, and also where this very middleware is another engine's
+// as well, which has this one mounted: the two would have a session each, under one cookie.
+func (q *request) refuseAround() {
+	if q.closed { // gin may have given the writer to another request
+		return
+	}
+	for w := http.ResponseWriter(q.writer.ResponseWriter); ; {
+		wraps, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return
+		}
+		if outer, ok := w.(*response.Writer); ok {
+			q.kit.refuseBeside(outer.Committer.(*request).kit, "let one engine alone use Sessions")
+		}
+		w = wraps.Unwrap()
+	}
+}
+
+// refuseBeside panics where another middleware would answer to the same cookie or token, of
+// which the outer one's would be all that the client gets.
+func (k *kit) refuseBeside(other *kit, remedy string) {
+	if other.bound != nil && k.bound != nil && other.bound.register == k.bound.register {
+		panic(&ConfigError{
+			Field: "Config.BoundPath", Value: quote(k.BoundPath),
+			Reason: "another Sessions in the same request answers there; give this one another BoundPath",
+		})
+	}
+	if k.TokenHeader != "" && k.TokenHeader == other.TokenHeader {
+		panic(&ConfigError{
+			Field: "Config.TokenHeader", Value: quote(k.TokenHeader),
+			Reason: "another Sessions in the same request sends its tokens there; give this one another TokenHeader",
+		})
+	}
+	if other.site.SecureName == k.site.SecureName || other.Name == k.Name { // without a prefix, as on localhost, Path and Domain make no difference
+		panic(&ConfigError{
+			Field: "Config.Name", Value: quote(k.Name),
+			Reason: "another Sessions of this name runs in the same request; " + remedy + ", or give this one another Name",
+		})
+	}
 }
 
 // serveAgain runs the handlers of a middleware that is used twice, by the engine and by a

@@ -401,6 +401,60 @@ func TestTwoOfOneName(t *testing.T) {
 	assert.Empty(t, b.Get("/").Body.String())
 }
 
+// TestTwoOfOneNameInTwoEngines: the outer one's cookie would take the place of the inner one's,
+// in which somebody has just signed in.
+func TestTwoOfOneNameInTwoEngines(t *testing.T) {
+	store := memstore.New()
+	kit := sessionkit.Sessions(store)
+	mounts := map[string]func(http.Handler) gin.HandlerFunc{
+		"WrapH":     gin.WrapH,
+		"ServeHTTP": func(h http.Handler) gin.HandlerFunc { return func(c *gin.Context) { h.ServeHTTP(c.Writer, c.Request) } },
+		"a prefix":  func(h http.Handler) gin.HandlerFunc { return gin.WrapH(http.StripPrefix("/in", h)) },
+	}
+	for name, inner := range map[string]gin.HandlersChain{
+		"another":             {sessionkit.Sessions(store)},
+		"the same":            {kit},
+		"of another path":     {sessionkit.Sessions(store, sessionkit.Config{Path: "/in"})},
+		"behind another name": {sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), sessionkit.Sessions(store)},
+	} {
+		for by, mount := range mounts {
+			t.Run(name+", by "+by, func(t *testing.T) {
+				admin := gin.New()
+				admin.Use(inner...)
+				admin.NoRoute(kittest.SignIn("42"))
+				r := gin.New()
+				r.Use(kit, kittest.Increment)
+				r.Any("/in/*path", mount(admin))
+				assert.PanicsWithError(t, `sessionkit: Config.Name is "session": another Sessions of this name runs in the same request; `+
+					"let one engine alone use Sessions, or give this one another Name", func() { kittest.NewBrowser(t, r).Post("/in/login", nil) })
+			})
+		}
+	}
+}
+
+// TestTwoEngines: of two names, and where one engine alone has sessions.
+func TestTwoEngines(t *testing.T) {
+	serve := func(outer, inner gin.HandlersChain) *kittest.Browser {
+		admin := gin.New()
+		admin.Use(inner...)
+		admin.POST("/in/login", kittest.SignIn("42"))
+		admin.GET("/in/user", kittest.Whoami)
+		r := gin.New()
+		r.Use(outer...)
+		r.Any("/in/*path", gin.WrapH(admin))
+		return kittest.NewBrowser(t, r)
+	}
+	kit := sessionkit.Sessions(memstore.New())
+	other := sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "site"})
+	for name, b := range map[string]*kittest.Browser{
+		"two names": serve(gin.HandlersChain{other, kittest.Increment}, gin.HandlersChain{kit}),
+		"one":       serve(nil, gin.HandlersChain{kit}),
+	} {
+		assert.Equal(t, http.StatusOK, b.Post("/in/login", nil).Code, name)
+		assert.Equal(t, "42", b.Get("/in/user").Body.String(), name)
+	}
+}
+
 // TestTwoOfOneTokenHeader: a response has room for the token of one of them.
 func TestTwoOfOneTokenHeader(t *testing.T) {
 	serve := func(inner string) int {
