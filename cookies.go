@@ -46,7 +46,9 @@ const (
 // whole of this host, until the browser closes, that no script can read: Secure;
 // HttpOnly; SameSite=Lax; Path=/ (OWASP ASVS 5.0 section 3.3). Of the requests that
 // other sites cause, only those that open a page carry it, as links do. On a
-// developer's own machine it goes without Secure.
+// developer's own machine, and with Config.InsecureHTTP, it goes over plain HTTP without
+// Secure. Browsers take SameSite=None and Partitioned from Secure cookies only, so there the
+// first becomes Lax, and the second is left out.
 type CookieOptions struct {
 	// MaxAge is how long the browser keeps the cookie, at most 400 days (RFC
 	// 6265bis section 5.5). It is bound into Signed and Encrypted cookies.

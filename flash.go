@@ -102,16 +102,17 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // Flashes returns the messages, oldest first and those of [FlashNow] last, and
 // consumes them. They are removed when the response goes out, so each is shown at
 // least once: requests at the same time may both show it, but none is lost because a
-// response failed, or because the client went away before it. If there are none, nothing
-// changes, and what it returns is nil. Texts that were left with AddFlash of gin-contrib/sessions are among them, as
-// Info.
+// response failed, or because the client went away before it. A prefetch or a HEAD request
+// gets none, as nobody sees the response. If there are none, nothing changes, and what it
+// returns is nil. Texts that were left with AddFlash of gin-contrib/sessions are among them,
+// as Info.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
 	var stored []FlashMessage
-	if !q.prefetch() {
+	if !q.unseen() {
 		stored = append(q.takeGinFlashes(), messages.read(q)...)
 	}
 	if q.flashes == nil && len(stored) == 0 {
@@ -266,14 +267,14 @@ func (q *request) dropOldest(prefix string) {
 
 // Take returns the values, oldest first, and consumes them, in one step: of requests
 // that take at the same time one gets them. One that is not a T is left out. If there
-// are none, or the store fails, nothing changes. As of [Flashes], a prefetch gets none. In a
-// stream it finds what has come since the request began, as [Key.Take] does.
+// are none, or the store fails, nothing changes. As of [Flashes], a prefetch or a HEAD request
+// gets none. In a stream it finds what has come since the request began, as [Key.Take] does.
 func (k FlashKey[T]) Take(c *gin.Context) []T {
 	q := requestOf(c, "FlashKey.Take")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	if q.prefetch() {
+	if q.unseen() {
 		return nil
 	}
 	return k.decode(q.takeValues(k.prefix, k.latest))

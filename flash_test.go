@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -172,6 +174,39 @@ func TestFlashesOfAPageThatNobodyWaitedFor(t *testing.T) {
 	const messages = `[{"level":"success","text":"Saved."},{"level":"info","text":"See you."}]`
 	assert.JSONEq(t, messages, b.Get("/").Body.String())
 	assert.JSONEq(t, "null", b.Get("/").Body.String())
+}
+
+// TestFlashesOfAHead: nobody sees the body of its response, so the messages stay. It counts as use
+// of the session all the same.
+func TestFlashesOfAHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		typed := sessionkit.NewFlash[int]("typed")
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+		a.On("/do", func(c *gin.Context) {
+			sessionkit.Flash(c, sessionkit.Success, "Saved.")
+			typed.Add(c, 7)
+			sessions.Default(c).AddFlash("of gin-contrib", "other")
+		})
+		page := func(c *gin.Context) {
+			if c.Query("now") != "" {
+				sessionkit.FlashNow(c, sessionkit.Info, "now")
+			}
+			c.Header("X-Shown", fmt.Sprint(sessionkit.Flashes(c), typed.Take(c), sessions.Default(c).Flashes("other")))
+		}
+		a.GET("/page", page)
+		a.HEAD("/page", page)
+		b := kittest.NewBrowser(t, a)
+		b.Get("/do")
+		head := func(path string) string { return b.Do(b.Request(http.MethodHead, path)).Header().Get("X-Shown") }
+		assert.Equal(t, "[] [] []", head("/page"))
+		assert.Equal(t, "[{info now}] [] []", head("/page?now=1"))
+		for range 4 {
+			time.Sleep(40 * time.Minute) // the session would expire within an hour
+			head("/page")
+		}
+		assert.Equal(t, "[{success Saved.}] [7] [of gin-contrib]", b.Get("/page").Header().Get("X-Shown"))
+		assert.Equal(t, "[] [] []", b.Get("/page").Header().Get("X-Shown"))
+	})
 }
 
 // TestFlashesOfAStream: what a stream has shown is not shown by the next one, although the client

@@ -109,7 +109,7 @@ func (g *ginSession) Flashes(vars ...string) (list []any) {
 	key := flashKey(vars)
 	g.use(func(view *gsessions.Session) {
 		var ok bool
-		if (*request)(g).prefetch() {
+		if (*request)(g).unseen() {
 			return // see the function Flashes
 		}
 		if list, ok = view.Values[key].([]any); ok {

@@ -7,9 +7,10 @@ import (
 )
 
 // NextURL returns where to go after signing in: the next parameter of the query or
-// the form if it is an address within this site, of up to 8 kB, else fallback. It is
-// never the address of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601). As
-// c.PostForm does, it must not be called by several goroutines at the same time.
+// the form if it is a path of this site, such as "/account?tab=1", of up to 8 kB, else
+// fallback. An address with a scheme or a host is none, not even this site's own, so it is never
+// that of another site (OWASP ASVS 5.0 section 3.7.2, CWE-601). As c.PostForm does, it must
+// not be called by several goroutines at the same time.
 func NextURL(c *gin.Context, fallback string) string {
 	for _, parameter := range []func(string) string{c.Query, c.PostForm} {
 		if next := parameter("next"); address.IsLocalURL(next) {

@@ -101,7 +101,7 @@ type progress struct {
 	asked    bool  // the handler has asked whether the session could be read
 	early    bool  // Save has stored it
 	reported bool  // bad was
-	tooLate  uint8 // how many changes after the request were reported
+	tooLate  uint8 // how many changes that came too late were reported
 
 	// inTurn means that an Update has its turn, or waits for it: one within it must not
 	// wait as well.
@@ -178,6 +178,9 @@ func (q *request) calls() *pendingCalls {
 // prefetch reports whether nobody sees the response yet: it is no use of the session.
 func (q *request) prefetch() bool { return client.Prefetches(q.r) }
 
+// unseen reports whether nobody sees the body of the response: no message is for it.
+func (q *request) unseen() bool { return q.prefetch() || q.r.Method == http.MethodHead }
+
 // restart drops all there is: what follows is another, new session.
 func (q *request) restart() {
 	q.session.Restart()
@@ -209,7 +212,7 @@ func (q *request) remove(name string) {
 	}
 }
 
-// mostTooLate bounds how many changes after the request are reported: OnError may change the
+// mostTooLate bounds how many changes are reported that come too late: OnError may change the
 // session as well, about which it would be called again and again.
 const mostTooLate = 8
 
