@@ -20,13 +20,22 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// BeforeHeader implements [response.Committer]: it commits the session and sets the
-// header's fields, or notes that the commit failed, before OnError is called: it may
-// try to write.
-func (q *request) BeforeHeader(header bool) {
+// BeforeHeader implements [response.Committer]. What OnEvent begins a session for while it
+// is called for this commit, as a message after a sign-out, is committed as well.
+func (q *request) BeforeHeader(next response.Stage) {
+	if q.commitFor(next) {
+		q.commitOfCalls()
+	}
+}
+
+// commitFor commits the session and sets the header's fields, or notes that the commit
+// failed, before OnError is called: it may try to write. It reports whether there is a header
+// that OnEvent or OnError have been called before.
+func (q *request) commitFor(next response.Stage) (called bool) {
+	header := next == response.Heading
 	q.lock()
 	defer q.unlock(q.c)
-	q.writer.Begin()
+	q.writer.Begin(next)
 	if q.closed || q.writer.Panicked(q.c) {
 		q.discard()
 	}
@@ -39,6 +48,26 @@ func (q *request) BeforeHeader(header bool) {
 		}
 		q.setHeader()
 	}
+	if called = header && q.pending != nil && q.writer.Failed == nil; header && !called {
+		q.writer.Begin(response.Sent)
+	}
+	return called
+}
+
+// commitOfCalls commits what a cookie is needed for, while one can be sent. If that fails,
+// which is reported, the response is still the handler's, whose changes are saved.
+func (q *request) commitOfCalls() {
+	q.lock()
+	defer q.unlock(q.c)
+	defer q.writer.Begin(response.Sent)
+	if q.loaded == nil || q.loadErr != nil || q.panicked || q.session.ID() != "" || q.untouched() || q.writer.Written() {
+		return
+	}
+	if q.commit(true) != nil {
+		q.forget()
+		return
+	}
+	q.setCookie()
 }
 
 // conclude commits the session, and has the response say what became of it.
@@ -87,7 +116,7 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	c.Errors = q.c.Errors
 	var w response.Writer
 	w.Wrap(below, q)
-	w.Begin() // what could be committed is
+	w.Begin(response.Sent) // what could be committed is
 	c.Writer = &w
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	defer func() {
@@ -432,7 +461,12 @@ func (q *request) endKept(k keeper.Kept, why store.Ending) error {
 // [http.TimeoutHandler], or the cookie's path or domain is another. Without it a new
 // session would be nobody's, and a renewed one nobody's any more.
 func (q *request) canSendCookie(header bool) error {
-	if !header {
+	switch {
+	case header:
+	case q.writer.TakenOver():
+		return fmt.Errorf("%w, %w: a handshake sends no cookie; begin the session in a request before it, "+
+			"or send the header by c.Writer.WriteHeaderNow before Hijack", errMisuse, errNoCookie)
+	default:
 		return fmt.Errorf("%w: the response has begun; change the session before writing", errNoCookie)
 	}
 	if ctx := q.r.Context(); ctx.Err() != nil {

@@ -209,6 +209,79 @@ func TestFlashesOfAHead(t *testing.T) {
 	})
 }
 
+// TestFlashesOfEvents: a message that OnEvent leaves is shown, whatever the event, also after a
+// sign-out, with which the session has ended that it would have been in.
+func TestFlashesOfEvents(t *testing.T) {
+	for _, kind := range []sessionkit.EventKind{sessionkit.EventCreated, sessionkit.EventSignedIn, sessionkit.EventRenewed, sessionkit.EventSignedOut} {
+		for how, leave := range map[string]func(c *gin.Context){
+			"Flash":  func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "seen") },
+			"legacy": func(c *gin.Context) { sessions.Default(c).AddFlash("seen") },
+			"Update": func(c *gin.Context) {
+				_, err := kittest.Name.Update(c, func(string) string { return "seen" })
+				assert.NoError(t, err)
+			},
+		} {
+			t.Run(string(kind)+", "+how, func(t *testing.T) {
+				var errs []error
+				r := gin.New()
+				r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+					OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
+					OnEvent: func(c *gin.Context, e sessionkit.Event) {
+						if e.Kind == kind {
+							leave(c)
+						}
+					},
+				}))
+				r.GET("/login", kittest.SignIn("42"))
+				r.GET("/renew", sessionkit.Renew)
+				r.GET("/logout", func(c *gin.Context) { sessionkit.Logout(c); c.Redirect(http.StatusSeeOther, "/") })
+				r.GET("/", func(c *gin.Context) {
+					name, _ := kittest.Name.Get(c)
+					c.String(http.StatusOK, "%v%s", sessionkit.Flashes(c), name)
+				})
+				b := kittest.NewBrowser(t, r)
+				b.Get("/login")
+				b.Get("/renew")
+				if kind == sessionkit.EventSignedOut {
+					w := b.Get("/logout")
+					assert.Equal(t, http.StatusSeeOther, w.Code)
+					assert.Len(t, w.Header()["Set-Cookie"], 1)
+				}
+				assert.Contains(t, b.Get("/").Body.String(), "seen")
+				assert.Empty(t, errs)
+			})
+		}
+	}
+}
+
+// TestFlashOfASignOutThatFails: the sign-out stands, and the answer to it is the handler's.
+func TestFlashOfASignOutThatFails(t *testing.T) {
+	s := kittest.NewBackend()
+	var errs []error
+	r := gin.New()
+	r.Use(sessionkit.Sessions(kittest.StoreOver(s), sessionkit.Config{
+		OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
+		OnEvent: func(c *gin.Context, e sessionkit.Event) {
+			if e.Kind == sessionkit.EventSignedOut {
+				s.Failing(kittest.ErrDown, "create")
+				sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+			}
+		},
+	}))
+	r.GET("/login", kittest.SignIn("42"))
+	r.GET("/logout", func(c *gin.Context) { sessionkit.Logout(c); c.Redirect(http.StatusSeeOther, "/") })
+	r.GET("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, r)
+	b.Get("/login")
+	w := b.Get("/logout")
+	assert.Equal(t, http.StatusSeeOther, w.Code)
+	assert.Equal(t, "/", w.Header().Get("Location"))
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs[0], kittest.ErrDown)
+	assert.Empty(t, b.Session(), "the cookie is gone")
+	assert.Empty(t, b.Get("/").Body.String())
+}
+
 // TestFlashesOfAStream: what a stream has shown is not shown by the next one, although the client
 // leaves before the handler returns.
 func TestFlashesOfAStream(t *testing.T) {

@@ -67,10 +67,16 @@ func (q *request) swapValue(c *gin.Context, name, before, next string, try int) 
 		return false, nil
 	}
 	defer q.refreshView()
-	if ready, err := q.atOnce(); !ready || err != nil {
+	ready, err := q.atOnce()
+	if err == nil && !ready {
+		if q.session.ID() == "" || q.session.Ending() || q.handle.NeedsCookie() {
+			err = q.refuseLate(fmt.Sprintf("updating %q", name))
+		}
 		if err == nil {
 			q.put(name, next)
 		}
+	}
+	if !ready || err != nil {
 		return true, err
 	}
 	change := store.Change{Set: map[string]string{name: next}}
@@ -214,6 +220,27 @@ func (q *request) atOnce() (bool, error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// refuseLate returns an error, which is reported, if no commit can save a change any more that
+// needs a cookie, as there is no session: the header has gone out, or the request has ended.
+func (q *request) refuseLate(call string) error {
+	switch {
+	case q.closed:
+		q.changed()
+		return errTooLate
+	case q.writer.TakesCookie():
+		return nil
+	case q.writer.Failed != nil: // the client has been told
+		return q.writer.Failed
+	}
+	err := q.canSendCookie(false)
+	q.saveErr = fmt.Errorf("sessionkit: %s: %w", call, err)
+	if q.tooLate < mostTooLate {
+		q.tooLate++
+		q.report(q.saveErr)
+	}
+	return err
 }
 
 // move moves the session from the other store as it is there. What the request has changed

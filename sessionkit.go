@@ -354,7 +354,7 @@ func (q *request) serveAgain(c *gin.Context, shown *request) {
 	if shown != q {
 		var w response.Writer
 		w.Wrap(c.Writer, q)
-		w.Begin() // those below commit
+		w.Begin(response.Sent) // those below commit
 		c.Writer = &w
 		c.Set(sessions.DefaultKey, (*ginSession)(q))
 		defer giveBack(c, &w, shown)

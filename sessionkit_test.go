@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -40,20 +41,12 @@ func TestSavedBeforeAFile(t *testing.T) {
 	assert.JSONEq(t, `{"n": 7, "ok": true}`, b.Get("/").Body.String())
 }
 
-// hijackable is a response that can be taken over, and pushed to.
-type hijackable struct {
-	*httptest.ResponseRecorder
-	pushed []string
-}
+// hijackable is a response that can be taken over.
+type hijackable struct{ *httptest.ResponseRecorder }
 
-func (h *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
+func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, nil }
 
-func (h *hijackable) Push(target string, _ *http.PushOptions) error {
-	h.pushed = append(h.pushed, target)
-	return nil
-}
-
-func TestSavedBeforeHijackAndPush(t *testing.T) {
+func TestSavedBeforeAHijack(t *testing.T) {
 	s := kittest.NewBackend()
 	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
 	a.On("/start", kittest.Increment)
@@ -64,34 +57,85 @@ func TestSavedBeforeHijackAndPush(t *testing.T) {
 		}
 		s.On("hijacked") //nolint:errcheck // only to be seen among the calls
 	})
-	a.On("/push", func(c *gin.Context) {
-		kittest.Increment(c)
-		if c.Writer.Pusher().Push("/style.css", nil) == nil {
-			s.On("pushed") //nolint:errcheck // only to be seen among the calls
-		}
-	})
 	a.On("/", kittest.ShowCount)
 	b := kittest.NewBrowser(t, a)
+	hijack := func(b *kittest.Browser) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		a.ServeHTTP(hijackable{w}, b.Request(http.MethodGet, "/hijack"))
+		return w
+	}
 	b.Get("/start")
 	s.Called()
-	for _, way := range []string{"hijack", "push"} {
-		w := &hijackable{ResponseRecorder: httptest.NewRecorder()}
-		a.ServeHTTP(w, b.Request(http.MethodGet, "/"+way))
-		assert.Equal(t, []string{"load", "update", map[string]string{"hijack": "hijacked", "push": "pushed"}[way]}, s.Called())
+	hijack(b)
+	assert.Equal(t, []string{"load", "update", "hijacked"}, s.Called())
+	s.Failing(errors.New("down"), "update")
+	assert.Equal(t, http.StatusServiceUnavailable, hijack(b).Code)
+	s.Failing(nil)
+	assert.JSONEq(t, `{"n": 2, "ok": true}`, b.Get("/").Body.String())
+	a.Errors()
+	a.Kinds()
 
-		s.Failing(errors.New("down"), "update")
-		w = &hijackable{ResponseRecorder: httptest.NewRecorder()}
-		a.ServeHTTP(w, b.Request(http.MethodGet, "/"+way))
-		assert.Equal(t, http.StatusServiceUnavailable, w.Code, way)
-		assert.Empty(t, w.pushed)
-		s.Failing(nil)
-		s.Called()
+	w := hijack(kittest.NewBrowser(t, a))
+	assert.Equal(t, http.StatusInternalServerError, w.Code, "a hijacked connection takes no new cookie, however often it is tried")
+	assert.Empty(t, w.Header()["Retry-After"])
+	errs := a.Errors()
+	require.Len(t, errs, 1)
+	assert.ErrorContains(t, errs[0], "a handshake sends no cookie; begin the session in a request before it")
+	assert.Empty(t, a.Kinds(), "the store has done its part")
+}
+
+// TestHandshakeWithACookie: a handler that sends the header first can have one in it.
+func TestHandshakeWithACookie(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/hijack", func(c *gin.Context) {
+		kittest.Increment(c)
+		c.Status(http.StatusSwitchingProtocols)
+		c.Writer.WriteHeaderNow()
+		_, _, err := c.Writer.Hijack()
+		assert.NoError(t, err)
+	})
+	w := httptest.NewRecorder()
+	a.ServeHTTP(hijackable{w}, kittest.NewBrowser(t, a).Request(http.MethodGet, "/hijack"))
+	assert.Len(t, w.Header()["Set-Cookie"], 1)
+	assert.Empty(t, a.Errors())
+}
+
+// TestPushBeforeAChange: what is pushed is no part of the response, so that a handler changes the
+// session also after it.
+func TestPushBeforeAChange(t *testing.T) {
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnError: func(_ *gin.Context, err error) { assert.NoError(t, err) }}))
+	r.POST("/login", func(c *gin.Context) {
+		if pusher := c.Writer.Pusher(); assert.NotNil(t, pusher) {
+			_ = pusher.Push("/style.css", nil) // which this client refuses
+		}
+		sessionkit.Login(c, "42")
+		c.Status(http.StatusNoContent)
+	})
+	r.GET("/", kittest.Whoami)
+	server := httptest.NewUnstartedServer(r)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	client := server.Client()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	client.Jar = jar
+	send := func(method, path string) (code int, body string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+		require.NoError(t, err)
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close() //nolint:errcheck // it is only read
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "HTTP/2.0", res.Proto)
+		return res.StatusCode, string(text)
 	}
-	assert.JSONEq(t, `{"n": 3, "ok": true}`, b.Get("/").Body.String())
-
-	w := &hijackable{ResponseRecorder: httptest.NewRecorder()}
-	a.ServeHTTP(w, kittest.NewBrowser(t, a).Request(http.MethodGet, "/hijack"))
-	assert.Equal(t, http.StatusServiceUnavailable, w.Code, "a hijacked connection takes no new cookie")
+	code, _ := send(http.MethodPost, "/login")
+	assert.Equal(t, http.StatusNoContent, code)
+	_, user := send(http.MethodGet, "/")
+	assert.Equal(t, "42", user)
 }
 
 func TestWriterHidesNothing(t *testing.T) {
@@ -604,6 +648,90 @@ func TestSignInOverAnotherAfterTheHeader(t *testing.T) {
 		assert.Len(t, kittest.UserSessions(t, s, "alice"), 1, path)
 		assert.Empty(t, kittest.UserSessions(t, s, "bob"), path)
 	}
+}
+
+// TestTooLateForACookie: without a session, a stream is told at once that it gets none, and a
+// sign-in that nobody gets the cookie of is not shown as one.
+func TestTooLateForACookie(t *testing.T) {
+	begin := map[string]func(c *gin.Context){
+		"a stream": func(c *gin.Context) { c.String(http.StatusOK, "begun") },
+		"a hijack": func(c *gin.Context) { _, _, _ = c.Writer.Hijack() },
+	}
+	for way, begin := range begin {
+		for session, user := range map[string]string{"": "", "/visit": "", "/login": "42"} {
+			t.Run(way+session, func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+				a.On("/visit", kittest.Increment)
+				a.On("/login", kittest.SignIn("42"), kittest.Increment)
+				a.On("/late", func(c *gin.Context) {
+					begin(c)
+					n, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+					if session == "" {
+						assert.ErrorContains(t, err, "the session's cookie can no longer be sent")
+						assert.ErrorContains(t, sessionkit.Err(c), `updating "count"`)
+						assert.Equal(t, 0, n)
+						assert.Len(t, a.Errors(), 1)
+					} else {
+						assert.NoError(t, err)
+						assert.Equal(t, 2, n)
+						assert.NoError(t, sessionkit.Err(c))
+					}
+					_, ok := kittest.Count.Get(c)
+					assert.Equal(t, session != "", ok)
+
+					sessionkit.Login(c, "43")
+					assert.ErrorContains(t, sessionkit.Err(c), "Login: ")
+					assert.ErrorContains(t, sessionkit.Err(c), "can no longer be sent")
+					now, _ := sessionkit.User(c)
+					assert.Equal(t, user, now)
+					assert.Len(t, a.Errors(), 1)
+				})
+				a.On("/", kittest.Whoami)
+				b := kittest.NewBrowser(t, a)
+				if session != "" {
+					b.Get(session)
+				}
+				a.ServeHTTP(hijackable{httptest.NewRecorder()}, b.Request(http.MethodGet, "/late"))
+				assert.Empty(t, a.Errors(), "each is reported once")
+				assert.Equal(t, user, b.Get("/").Body.String())
+			})
+		}
+	}
+}
+
+// TestTooLateInOnError: an OnError that counts in the session is not called again and again.
+func TestTooLateInOnError(t *testing.T) {
+	errs := 0
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnError: func(c *gin.Context, _ error) {
+		errs++
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.Error(t, err)
+	}}))
+	r.GET("/", func(c *gin.Context) {
+		c.String(http.StatusOK, "begun")
+		sessionkit.Login(c, "42")
+	})
+	kittest.NewBrowser(t, r).Get("/")
+	assert.InDelta(t, 8, errs, 4)
+}
+
+// TestTooLateAfterAFailure: the client has been told, and Update says the same.
+func TestTooLateAfterAFailure(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/", func(c *gin.Context) {
+		kittest.Increment(c)
+		c.String(http.StatusOK, "saved!")
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.ErrorIs(t, err, kittest.ErrDown)
+		sessionkit.Login(c, "42")
+		_, ok := sessionkit.User(c)
+		assert.False(t, ok)
+	})
+	s.Failing(kittest.ErrDown, "create")
+	assert.Equal(t, http.StatusServiceUnavailable, kittest.NewBrowser(t, a).Get("/").Code)
+	assert.Len(t, a.Errors(), 1)
 }
 
 // TestSaveAfterAFailure: the client has been told that the change was not saved.

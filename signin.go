@@ -114,6 +114,9 @@ func Lifetime(d time.Duration) LoginOption {
 // lasts, it lasts as the one before: remembered or not, with its timeouts, and with the
 // MaxAge that sessions.Default(c).Options has given it. To confirm
 // who the signed-in user is, call [Confirm] instead.
+//
+// Once the response has begun, or in a connection that was hijacked, no cookie can be sent:
+// nobody is signed in, which [Err] and Config.OnError tell.
 func Login(c *gin.Context, user string, options ...LoginOption) {
 	q := requestOf(c, "Login")
 	q.lock()
@@ -124,7 +127,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 			errMisuse, config.Shorten(user, signin.MaxUserBytes), signin.MaxUserBytes))
 		return
 	}
-	if q.unreadable("Login") {
+	if q.unreadable("Login") || q.refuseLate("Login") != nil {
 		return
 	}
 	q.applyUserOf()

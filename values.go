@@ -158,6 +158,10 @@ func (k Key[T]) delete(q *request) {
 // overwrite each other's results there. A value that this request has Set to another than
 // it had loaded is updated on top of that, whatever stands in the store.
 //
+// Once the response has begun, or in a connection that was hijacked, there is no cookie for a
+// new session. If there is none yet, Update returns an error at once, which [Err] and
+// Config.OnError tell as well.
+//
 // The error is [store.ErrEnded] if the session has ended meanwhile,
 // [store.ErrTooLarge], or why the result does not encode: these are the handler's to
 // answer. Or it is why the store failed: then the response becomes a 503, unless it has begun.

@@ -157,13 +157,13 @@ func TestTrim(t *testing.T) {
 	assert.Empty(t, ended)
 }
 
-// counting counts the steps in which sessions are ended.
-type counting struct {
+// countingEnds counts the steps in which sessions are ended.
+type countingEnds struct {
 	store.Backend
 	steps, most int
 }
 
-func (c *counting) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+func (c *countingEnds) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
 	c.steps, c.most = c.steps+1, max(c.most, len(ids))
 	return c.Backend.End(ctx, user, why, ids...)
 }
@@ -171,7 +171,7 @@ func (c *counting) End(ctx context.Context, user string, why store.Ending, ids .
 // TestTrimOfMany: the limit is new, and a user is far past it.
 func TestTrimOfMany(t *testing.T) {
 	inner := &rotating{Backend: memstore.NewBackend()}
-	b := &counting{Backend: inner}
+	b := &countingEnds{Backend: inner}
 	s := store.New(b)
 	now := time.Now()
 	var ids []string // the oldest first

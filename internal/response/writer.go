@@ -15,12 +15,22 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
+// A Stage is how far a response has come.
+type Stage uint8
+
+// The stages, in their order.
+const (
+	Open      Stage = iota
+	Heading         // the session is being committed, and the header's fields can be set
+	Sent            // the header has gone out, or what stands in it does
+	TakenOver       // the connection is the handler's, and no header goes out
+)
+
 // A Committer commits the session of a [Writer].
 type Committer interface {
-	// BeforeHeader commits the session. It calls [Writer.Begin] first, and sets
-	// Writer.Failed before anything else can write. header says whether the header's
-	// fields can still be set.
-	BeforeHeader(header bool)
+	// BeforeHeader commits the session. It calls [Writer.Begin] with next first, and sets
+	// Writer.Failed before anything else can write. From [Heading] it goes on to [Sent].
+	BeforeHeader(next Stage)
 
 	// Errors returns how many errors the handlers have recorded.
 	Errors() int
@@ -46,11 +56,11 @@ type Writer struct {
 
 	status   int16 // the handler's, until the session is saved; 0: none
 	errors   uint8 // that the handlers had recorded by then, as far as it can tell
-	sent     bool  // the header has gone out, or is about to
-	returned bool  // the handlers have, without writing
-	ended    bool  // the middleware has returned: the status is another's
-	panicked bool  // the status was set by a recovery middleware behind this one
-	encoded  bool  // a Content-Encoding stood before the handlers ran: the writer below encodes
+	stage    Stage
+	returned bool // the handlers have, without writing
+	ended    bool // the middleware has returned: the status is another's
+	panicked bool // the status was set by a recovery middleware behind this one
+	encoded  bool // a Content-Encoding stood before the handlers ran: the writer below encodes
 }
 
 // Wrap puts a new writer in front of another one.
@@ -62,11 +72,17 @@ func (w *Writer) Wrap(below gin.ResponseWriter, c Committer) {
 // Format implements [fmt.Formatter]: the session's secret is not shown.
 func (w *Writer) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "sessionkit: not shown") }
 
-// Begin notes that the header is about to go out.
-func (w *Writer) Begin() { w.sent = true }
+// Begin notes how far the response has come. The committer calls it, under its lock.
+func (w *Writer) Begin(next Stage) { w.stage = max(w.stage, next) }
 
 // Begun reports whether the header has gone out, or is about to.
-func (w *Writer) Begun() bool { return w.sent }
+func (w *Writer) Begun() bool { return w.stage > Open }
+
+// TakesCookie reports whether the header can still be given the session's cookie.
+func (w *Writer) TakesCookie() bool { return w.stage <= Heading }
+
+// TakenOver reports whether the handler has taken over the connection, or is about to.
+func (w *Writer) TakenOver() bool { return w.stage == TakenOver }
 
 // Abandon passes on the status of a handler that panicked, and saves nothing.
 func (w *Writer) Abandon() {
@@ -81,10 +97,14 @@ var (
 
 // before runs ahead of each thing that may send the first byte.
 func (w *Writer) before() error {
-	if w.sent {
+	if w.Begun() {
 		return w.Failed
 	}
-	if w.commit(!w.Written()); w.Failed == nil {
+	next := Heading
+	if w.Written() {
+		next = Sent
+	}
+	if w.commit(next); w.Failed == nil {
 		w.passStatus()
 	}
 	return w.Failed
@@ -92,13 +112,13 @@ func (w *Writer) before() error {
 
 // commit commits the session, and answers if that fails: also if what the application has
 // to be told of it panics.
-func (w *Writer) commit(header bool) {
+func (w *Writer) commit(next Stage) {
 	defer func() {
 		if w.Failed != nil {
 			w.answerFailure()
 		}
 	}()
-	w.Committer.BeforeHeader(header)
+	w.Committer.BeforeHeader(next)
 }
 
 // WriteHeader keeps the status back until the session is saved: the writer below
@@ -106,7 +126,7 @@ func (w *Writer) commit(header bool) {
 func (w *Writer) WriteHeader(code int) {
 	switch {
 	case w.Failed != nil || code <= 0:
-	case w.sent || w.ended:
+	case w.Begun() || w.ended:
 		w.panicked = w.panicked || recovers(code)
 		w.ResponseWriter.WriteHeader(code)
 	default:
@@ -140,7 +160,7 @@ func (w *Writer) passStatus() {
 
 // Finish saves what is not saved yet, when the handlers have returned.
 func (w *Writer) Finish() {
-	if !w.sent {
+	if !w.Begun() {
 		w.returned = true
 		_ = w.before() // it answers by itself
 		return
@@ -208,34 +228,13 @@ func (w *Writer) Flush() {
 // Hijack saves the session first. A new cookie can be sent along with the
 // handshake only by a handler that writes its header before (WriteHeaderNow).
 func (w *Writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !w.sent && !w.Written() {
-		w.commit(false)
+	if !w.Begun() && !w.Written() {
+		w.commit(TakenOver)
 	}
 	if w.Failed != nil {
 		return nil, nil, w.Failed
 	}
 	return w.ResponseWriter.Hijack()
-}
-
-// Pusher returns nil where the connection cannot push.
-func (w *Writer) Pusher() http.Pusher {
-	if p := w.ResponseWriter.Pusher(); p != nil {
-		return pusher{p, w}
-	}
-	return nil
-}
-
-// pusher saves the session before the first promise goes out.
-type pusher struct {
-	http.Pusher
-	w *Writer
-}
-
-func (p pusher) Push(target string, opts *http.PushOptions) error {
-	if err := p.w.before(); err != nil {
-		return err
-	}
-	return p.Pusher.Push(target, opts)
 }
 
 // Unwrap is for http.ResponseController. It finds Flush and Hijack here and the
