@@ -82,16 +82,12 @@ func ExampleUser() {
 
 // serializeUser calls done(null, user.id), where user.id is a number.
 func ExamplePassport() {
-	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{"localhost:6379"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-
-	r := gin.New()
-	r.Use(sessionkit.Sessions(express.Redis(client, express.Config{
-		Secrets: express.Secrets{[]byte(os.Getenv("SESSION_SECRET"))},
+	config := express.Config{
+		Secrets: express.Secrets{[]byte("keyboard cat")},
 		User:    express.Passport[int](), // express.Passport[string]() for a text
-	})))
+	}
+	fmt.Println(config.User.Read(json.RawMessage(`{"user":42}`)))
+	// Output: 42
 }
 
 func ExampleSecrets() {
