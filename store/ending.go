@@ -81,13 +81,15 @@ const patience = 10
 // have so many that no server lists them within the store's timeout, and those must end too:
 // a server that has just moved the boundary, and then takes its time, is waited for.
 func (s *Store) listToEnd(ctx context.Context, user, name string) (map[string]Record, error) {
-	records, err := s.list(ctx, user, name)
-	if s.config.Timeout < 0 || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	records, err := s.listUser(bounded, user, name)
+	if err == nil || ctx.Err() != nil || !errors.Is(bounded.Err(), context.DeadlineExceeded) { // drivers have errors of their own for that
 		return records, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience*s.config.Timeout)
+	longer, cancel := context.WithTimeout(ctx, patience*s.config.Timeout)
 	defer cancel()
-	return s.listUser(ctx, user, name)
+	return s.listUser(longer, user, name)
 }
 
 // findToEnd is find, as listToEnd is list.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -20,11 +21,10 @@ import (
 type orphans struct {
 	mu      sync.Mutex
 	noted   map[string]*orphan // by ID
-	timer   *time.Timer        // of the next attempt; there is no goroutine between two
-	running bool
+	timer   *time.Timer        // of the next attempt; nil: none is due, and there is no goroutine
+	running chan struct{}      // closed when the attempt that is running ends; nil: none is
+	stop    context.CancelFunc // of that
 	closed  bool
-	stop    context.CancelFunc // of the attempt that is running
-	done    sync.WaitGroup
 }
 
 type orphan struct {
@@ -64,7 +64,7 @@ func (s *Store) orphan(id string, err error) {
 	}
 	now := time.Now()
 	o.noted[id] = &orphan{until: now.Add(orphanedFor), next: now}
-	if !o.running {
+	if o.running == nil {
 		o.wait(0, s.endOrphans)
 	}
 }
@@ -81,27 +81,37 @@ func (o *orphans) wait(pause time.Duration, attempt func()) {
 func (s *Store) endOrphans() {
 	o := &s.orphans
 	ctx, due := o.begin()
+	if due == nil {
+		return
+	}
+	defer o.finish(s.endOrphans)
 	for some := range slices.Chunk(due, endedAtOnce) {
-		ended, err := s.endSome(ctx, "", Revoked, some)
+		ended, err := s.endOrphaned(ctx, some)
 		o.tried(some, ended, err == nil)
 		if err != nil { // it still hangs: the others wait as well
 			break
 		}
 	}
-	if due != nil {
-		o.finish(s.endOrphans)
-	}
+}
+
+// endOrphaned ends some. On this goroutine a panic of a backend would end the process.
+func (s *Store) endOrphaned(ctx context.Context, ids []string) (ended []string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return s.endSome(ctx, "", Revoked, ids)
 }
 
 // begin returns those whose turn it is, nil if another attempt is running.
 func (o *orphans) begin() (ctx context.Context, due []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.running || o.closed {
+	if o.running != nil || o.closed {
 		return nil, nil
 	}
-	o.running = true
-	o.done.Add(1)
+	o.running, o.timer = make(chan struct{}), nil
 	ctx, o.stop = context.WithCancel(context.Background())
 	due = make([]string, 0, len(o.noted))
 	now := time.Now()
@@ -141,9 +151,9 @@ func (o *orphans) tried(ids, ended []string, answered bool) {
 func (o *orphans) finish(attempt func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.running = false
 	o.stop()
-	o.done.Done()
+	close(o.running)
+	o.running = nil
 	if o.closed || len(o.noted) == 0 {
 		return
 	}
@@ -156,17 +166,30 @@ func (o *orphans) finish(attempt func()) {
 	o.wait(time.Until(first), attempt)
 }
 
-// close gives up those that are left, and waits for an attempt that is running.
-func (o *orphans) close() {
+// close gives up those that are left, and waits for an attempt that is running, but no
+// longer than the limit for a backend that goes on although it is told to stop; 0: there is
+// none.
+func (o *orphans) close(limit time.Duration) {
 	o.mu.Lock()
 	o.closed = true
 	o.noted = nil
 	if o.timer != nil {
 		o.timer.Stop()
 	}
-	if o.stop != nil {
+	running := o.running
+	if running != nil {
 		o.stop()
 	}
 	o.mu.Unlock()
-	o.done.Wait()
+	if running == nil {
+		return
+	}
+	var over <-chan time.Time
+	if limit > 0 {
+		over = time.After(limit)
+	}
+	select {
+	case <-running:
+	case <-over:
+	}
 }

@@ -199,3 +199,71 @@ func TestCloseEndsTheAttempt(t *testing.T) {
 		assert.EqualValues(t, 1, b.ends.Load())
 	})
 }
+
+// unheard is a server whose answer to each sign-in is lost, and whose End does as told.
+type unheard struct {
+	store.Backend
+	end func(ctx context.Context)
+}
+
+func (b *unheard) Create(context.Context, string, store.Record) (bool, error) {
+	return false, errBroken
+}
+
+func (b *unheard) End(ctx context.Context, user string, why store.Ending, ids ...string) ([]string, error) {
+	if b.end != nil {
+		b.end(ctx)
+	}
+	return b.Backend.End(ctx, user, why, ids...)
+}
+
+func (b *unheard) signIn(t *testing.T, s *store.Store) {
+	t.Helper()
+	_, _, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
+	require.ErrorIs(t, err, errBroken)
+}
+
+// TestOrphansInABubble: once they are settled, the store may be used and closed outside.
+func TestOrphansInABubble(t *testing.T) {
+	b := &unheard{Backend: memstore.NewBackend()}
+	s := store.New(b)
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			b.signIn(t, s)
+			time.Sleep(10 * time.Minute)
+		})
+	}
+	require.NoError(t, s.Close())
+}
+
+// TestOrphansOfABackendThatPanics: the process lives, and they end all the same.
+func TestOrphansOfABackendThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		b := &unheard{Backend: memstore.NewBackend(), end: func(context.Context) {
+			if calls++; calls == 1 {
+				panic("a bug")
+			}
+		}}
+		s := store.New(b)
+		b.signIn(t, s)
+		time.Sleep(10 * time.Minute)
+		assert.Greater(t, calls, 1)
+		require.NoError(t, s.Close())
+	})
+}
+
+// TestCloseBesideADeafBackend: one that goes on although its context has ended is waited for
+// as long as for an operation.
+func TestCloseBesideADeafBackend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &unheard{Backend: memstore.NewBackend(), end: func(context.Context) { time.Sleep(time.Hour) }}
+		s := store.New(b)
+		b.signIn(t, s)
+		time.Sleep(time.Second)
+		began := time.Now()
+		require.NoError(t, s.Close())
+		assert.Equal(t, 2*time.Second, time.Since(began))
+		time.Sleep(time.Hour) // until it has ended
+	})
+}

@@ -320,6 +320,6 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 // store must not be used after.
 func (s *Store) Close() error {
 	s.watches.close()
-	s.orphans.close()
+	s.orphans.close(max(s.config.Timeout, 0))
 	return s.backend.Close()
 }

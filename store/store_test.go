@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -201,6 +202,7 @@ func TestTrimOfMany(t *testing.T) {
 type slow struct {
 	store.Backend
 	takes time.Duration
+	late  error // of a list that is too late; nil: the context's
 }
 
 func (b *slow) List(ctx context.Context, user string) (map[string]store.Record, error) {
@@ -208,8 +210,24 @@ func (b *slow) List(ctx context.Context, user string) (map[string]store.Record, 
 	case <-time.After(b.takes):
 		return b.Backend.List(ctx, user)
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, cmp.Or(b.late, ctx.Err())
 	}
+}
+
+// TestMoreThanCanBeListedByAnyDriver: lib/pq has an error of its own for a query that it ends
+// with the context.
+func TestMoreThanCanBeListedByAnyDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &slow{Backend: memstore.NewBackend(), late: errBroken}
+		s := store.New(b)
+		_, _, _, err := kit(s).Create(t.Context(), signedIn("alice", time.Now()), signin.Attempt{Began: time.Now()})
+		require.NoError(t, err)
+		b.takes = 15 * time.Second
+		n, err := s.RevokeAll(t.Context(), "alice")
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		require.NoError(t, s.Close())
+	})
 }
 
 // TestMoreThanCanBeListed: a user has so many sessions that the store's timeout is over

@@ -190,8 +190,9 @@ type User struct {
 
 // Passport returns the User of an application that signs in by Passport, which keeps
 // { passport: { user: 42 } }. ID is int if serializeUser calls done(null, user.id) with a number,
-// and string if with a text. Both are read. What is written is an ID, and signing in anybody
-// but a number fails if that is int.
+// and string if with a text. Both are read. What is written is an ID, and if that is int,
+// signing in fails for anything but an integer in its usual form that Node reads as the same:
+// up to 2^53.
 func Passport[ID int | string]() User {
 	return User{
 		Name: "passport",
@@ -204,7 +205,11 @@ func Passport[ID int | string]() User {
 		},
 		Write: func(user string) any {
 			if _, isNumber := any(*new(ID)).(int); isNumber {
-				return map[string]json.Number{"user": json.Number(user)}
+				n, err := strconv.ParseInt(user, 10, 64)
+				if err != nil || strconv.FormatInt(n, 10) != user || rounds(user) {
+					return map[string]any{"user": nil} // which is read as nobody, so that the sign-in fails
+				}
+				return map[string]int64{"user": n}
 			}
 			return map[string]string{"user": user}
 		},

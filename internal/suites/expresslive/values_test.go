@@ -386,8 +386,10 @@ func TestUserFunctions(t *testing.T) {
 		sid, _ := open(secrets, res.Cookies()[0].Value)
 		assert.Contains(t, strings.ReplaceAll(m.read(t, sid), " ", ""), `"passport":{"user":42}`)
 
-		res = inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "042") })
-		assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "what does not come back is refused")
+		for _, user := range []string{"042", "1e2", "1.50", "-0", "9007199254740993", "ada"} {
+			res = inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, user) })
+			assert.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "Node would read another number: %s", user)
+		}
 
 		texts := m.store(express.Config{Secrets: secrets, User: express.Passport[string]()})
 		res = inside(t, texts, "", func(c *gin.Context) { sessionkit.Login(c, "42") })
