@@ -239,16 +239,16 @@ func TestOrphansInABubble(t *testing.T) {
 // TestOrphansOfABackendThatPanics: the process lives, and they end all the same.
 func TestOrphansOfABackendThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
+		var calls atomic.Int64
 		b := &unheard{Backend: memstore.NewBackend(), end: func(context.Context) {
-			if calls++; calls == 1 {
+			if calls.Add(1) == 1 {
 				panic("a bug")
 			}
 		}}
 		s := store.New(b)
 		b.signIn(t, s)
 		time.Sleep(10 * time.Minute)
-		assert.Greater(t, calls, 1)
+		assert.Greater(t, calls.Load(), int64(1))
 		require.NoError(t, s.Close())
 	})
 }
