@@ -309,7 +309,7 @@ func TestRefused(t *testing.T) {
 		_, err := db.ExecContext(t.Context(), strings.Replace(text, "ENGINE=InnoDB", "ENGINE=Aria", 1))
 		require.NoError(t, err)
 		_, err = sqlstore.New(db, sqlstore.Config{Table: table})
-		require.ErrorContains(t, err, "has the engine Aria, and needs the transactions of InnoDB: ")
+		require.ErrorContains(t, err, "has the engine Aria, and needs one with transactions: ")
 		_, remedy, _ := strings.Cut(err.Error(), "InnoDB: ")
 		_, err = db.ExecContext(t.Context(), remedy)
 		require.NoError(t, err)
