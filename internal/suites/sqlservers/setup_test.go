@@ -310,7 +310,7 @@ func TestRefused(t *testing.T) {
 		require.NoError(t, err)
 		_, err = sqlstore.New(db, sqlstore.Config{Table: table})
 		require.ErrorContains(t, err, "has the engine Aria, and needs one with transactions: ")
-		_, remedy, _ := strings.Cut(err.Error(), "InnoDB: ")
+		_, remedy, _ := strings.Cut(err.Error(), "transactions: ")
 		_, err = db.ExecContext(t.Context(), remedy)
 		require.NoError(t, err)
 		s, err := sqlstore.New(db, sqlstore.Config{Table: table})
