@@ -20,12 +20,12 @@ import (
 const rounds = 100
 
 // repeatedly yields n times, or fewer if that takes long: it ends after half a second, or
-// after five with SESSIONKIT_TESTS=long, but not before some rounds were run. If the medium
+// after two with SESSIONKIT_TESTS=long, but not before some rounds were run. If the medium
 // is so quick that little of it happens at the same time, it goes on for a moment.
 func repeatedly(n int) iter.Seq[int] {
 	limit := time.Second / 2
 	if strings.HasPrefix(os.Getenv("SESSIONKIT_TESTS"), "long") {
-		limit *= 10
+		limit *= 4
 	}
 	const moment = 30 * time.Millisecond
 	return func(yield func(int) bool) {
