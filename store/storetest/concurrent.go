@@ -19,13 +19,13 @@ import (
 // rounds is how often a race is run.
 const rounds = 100
 
-// repeatedly yields n times, or fewer if that takes long: it ends after half a second, or
-// after two with SESSIONKIT_TESTS=long, but not before some rounds were run. If the medium
-// is so quick that little of it happens at the same time, it goes on for a moment.
+// repeatedly yields n times, or fewer if that takes long: it ends after a quarter of a
+// second, or after half a second with SESSIONKIT_TESTS=long, but not before some rounds were run. If
+// the medium is so quick that little of it happens at the same time, it goes on for a moment.
 func repeatedly(n int) iter.Seq[int] {
-	limit := time.Second / 2
+	limit := time.Second / 4
 	if strings.HasPrefix(os.Getenv("SESSIONKIT_TESTS"), "long") {
-		limit *= 4
+		limit *= 2
 	}
 	const moment = 30 * time.Millisecond
 	return func(yield func(int) bool) {
