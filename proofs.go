@@ -225,31 +225,24 @@ func (q *request) refreshDevice(c *gin.Context, k keeper.Kept) verdict {
 	case err != nil:
 		q.report(fmt.Errorf("sessionkit: refreshing the bound cookie: %w", err))
 		return verdict{}
-	case proofErr != nil && q.r.Header.Get(dbsc.HeaderProof) != "" && v.status == http.StatusForbidden && !errors.Is(proofErr, errUnknownChallenge):
+	case proofErr != nil && q.r.Header.Get(dbsc.HeaderProof) != "" && v.status == http.StatusForbidden:
 		q.refusesProof(k, proofErr)
 	}
 	return v
 }
 
-// errUnknownChallenge is no suspicion: browsers send the proof that they have made before
-// once more, if they have not got the answer to it.
-var errUnknownChallenge = errors.New("the challenge is not the one that stands")
-
-// judgeRefresh judges a proof, and returns the answer to it and what changes with it.
+// judgeRefresh judges a proof, and returns the answer to it and what changes with it. A proof
+// of another challenge than the one that stands is no suspicion: browsers send the one that
+// they have made before once more, if they have not got the answer to it.
 func (q *request) judgeRefresh(b dbsc.Binding, p dbsc.Proof, proofErr *error) (v verdict, change store.Change) {
 	now, lifetime := time.Now(), q.kit.bound.lifetime
 	if *proofErr == nil {
 		*proofErr = p.By(b.Key)
 	}
-	answers := b.Ticket.Answers(p.Challenge, now)
-	switch {
-	case *proofErr == nil && answers:
+	if *proofErr == nil && b.Ticket.Answers(p.Challenge, now) {
 		v = verdict{status: http.StatusOK, cookie: b.Prove(now, now.Add(lifetime))}
-	default:
+	} else {
 		v = verdict{status: http.StatusForbidden}
-		if *proofErr == nil {
-			*proofErr = errUnknownChallenge
-		}
 		if b.Ticket.Challenge != "" && now.Add(ticketSlack).Before(b.Ticket.Until) { // nobody has answered it
 			v.challenge = dbsc.Challenge(b.Ticket.Challenge, b.ID)
 			return v, change
