@@ -137,7 +137,7 @@ func (q *request) Spares(setCookie string) bool {
 	around, _ := v.([]*request)
 	name, _, _ := strings.Cut(setCookie, "=")
 	return slices.ContainsFunc(around, func(other *request) bool {
-		return other != q && other.writer.Failed == nil && other.kit.setsCookie(name)
+		return other.writer.Failed == nil && other.kit.setsCookie(name)
 	})
 }
 
