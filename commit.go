@@ -261,7 +261,7 @@ func (q *request) create(plan session.Plan, header bool) error {
 		return err
 	}
 	if err := q.endBefore(plan); err != nil {
-		_, undoErr := q.kit.keeper.End(q.r, k, store.SignedOut)
+		_, undoErr := q.kit.keeper.Abandon(q.r, k)
 		return errors.Join(err, undoErr)
 	}
 	if q.session.SigningIn() {
@@ -450,6 +450,11 @@ func (q *request) endStored() error { return q.endKept(q.kept(), store.SignedOut
 
 func (q *request) endKept(k keeper.Kept, why store.Ending) error {
 	ended, err := q.kit.keeper.End(q.r, k, why)
+	return q.tellEnd(k, ended, err)
+}
+
+// tellEnd tells that a session has ended, if it has.
+func (q *request) tellEnd(k keeper.Kept, ended bool, err error) error {
 	if ended && err == nil && k.Record.User != "" {
 		q.tell(Event{Kind: EventSignedOut, User: k.Record.User, SessionID: k.ID})
 	}

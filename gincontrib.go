@@ -17,7 +17,6 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
-	"github.com/gin-sessionkit/sessionkit/store"
 )
 
 // ginSession is the request's session as gin-contrib/sessions has it: what
@@ -186,7 +185,8 @@ func (q *request) undoEarly(k keeper.Kept) {
 		return
 	}
 	q.early = false
-	if err := q.endKept(k, store.SignedOut); err != nil {
+	ended, err := q.kit.keeper.Abandon(q.r, k)
+	if err := q.tellEnd(k, ended, err); err != nil {
 		q.report(fmt.Errorf("sessionkit: removing a session that was stored by Save: %w", err))
 	}
 	q.withdrawCookie()

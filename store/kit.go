@@ -70,6 +70,11 @@ func (k kit) End(ctx context.Context, id string, r Record, why Ending) (bool, er
 	return k.s.endSession(ctx, id, r, why)
 }
 
+func (k kit) Abandon(ctx context.Context, id string, r Record) (bool, error) {
+	ended, err := k.s.endUnknown(ctx, r.User, id)
+	return len(ended) > 0, err
+}
+
 func (k kit) Watch(id string, r Record) (done <-chan struct{}, stop func()) { return k.s.watch(id, r) }
 
 func (k kit) Note(ctx context.Context, user, name string) (epoch string, err error) {

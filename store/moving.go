@@ -310,7 +310,7 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 		b, err = o.m.boundaries(ctx, "", "")
 	}
 	if err != nil || b.ends(next.signIn()) {
-		undoErr := o.m.remove(ctx, id)
+		undoErr := o.m.removeUnknown(ctx, id)
 		if err == nil {
 			_, err = o.putMark(ctx, r, o.revoked())
 		}
@@ -331,9 +331,11 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 		mark.Sealed = seal(o.cookie, token)
 	}
 	moved, err := o.putMark(ctx, r, mark)
-	if !moved || err != nil {
-		undoErr := o.m.remove(ctx, id)
-		return false, errors.Join(err, undoErr)
+	if err != nil { // the mark may stand all the same, and lead to it
+		return false, errors.Join(err, o.m.remove(ctx, id))
+	}
+	if !moved {
+		return false, o.m.removeUnknown(ctx, id)
 	}
 	o.moved = true
 	return true, nil

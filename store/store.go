@@ -255,6 +255,13 @@ func (s *Store) endUnknown(ctx context.Context, user, id string) (ended []string
 	return ended, err
 }
 
+// removeUnknown is endUnknown for one that leaves no trace.
+func (s *Store) removeUnknown(ctx context.Context, id string) error {
+	err := s.remove(ctx, id)
+	s.orphan(id, err)
+	return err
+}
+
 // storeAndPeek stores a session, and then reads the boundaries with these IDs.
 func (s *Store) storeAndPeek(
 	ctx context.Context, ids []string,

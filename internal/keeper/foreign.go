@@ -178,6 +178,9 @@ func (f *foreign) End(r *http.Request, k Kept, _ store.Ending) (bool, error) {
 	return ended.ID == k.foreign.ID, nil
 }
 
+// Abandon implements [Keeper].
+func (f *foreign) Abandon(r *http.Request, k Kept) (bool, error) { return f.End(r, k, store.SignedOut) }
+
 // remove has the store delete a session.
 func (f *foreign) remove(r *http.Request, k Kept) error {
 	k.foreign.Options = &gsessions.Options{Path: "/", MaxAge: -1}

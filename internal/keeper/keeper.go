@@ -42,6 +42,10 @@ type Keeper interface {
 	// End ends a session and reports whether there was one to end.
 	End(r *http.Request, k Kept, why store.Ending) (bool, error)
 
+	// Abandon ends a session that Create has stored a moment ago, and of which no browser
+	// knows. It reports whether there was one to end.
+	Abandon(r *http.Request, k Kept) (bool, error)
+
 	// Watch returns a channel that is closed when the session has ended, or by stop.
 	Watch(r *http.Request, k Kept) (done <-chan struct{}, stop func())
 }
@@ -139,6 +143,10 @@ func (s served) Follow(r *http.Request, k Kept) (Kept, bool, error) {
 
 func (s served) End(r *http.Request, k Kept, why store.Ending) (bool, error) {
 	return s.server.End(Committing(r), k.ID, k.Record, why)
+}
+
+func (s served) Abandon(r *http.Request, k Kept) (bool, error) {
+	return s.server.Abandon(Committing(r), k.ID, k.Record)
 }
 
 func (s served) Watch(_ *http.Request, k Kept) (<-chan struct{}, func()) {

@@ -62,6 +62,8 @@ func (s shared) End(r *http.Request, k Kept, _ store.Ending) (bool, error) {
 	return s.store.End(Committing(r), k.Cookie)
 }
 
+func (s shared) Abandon(r *http.Request, k Kept) (bool, error) { return s.End(r, k, store.SignedOut) }
+
 func (s shared) Watch(r *http.Request, k Kept) (<-chan struct{}, func()) {
 	return watchByLoading(s, r, k)
 }

@@ -47,6 +47,10 @@ type Server interface {
 	// reports whether there was one to end.
 	End(ctx context.Context, id string, r store.Record, why store.Ending) (bool, error)
 
+	// Abandon ends a session that Create has stored as r, and of which no browser knows. If
+	// that fails it is tried again in the background. It reports whether there was one to end.
+	Abandon(ctx context.Context, id string, r store.Record) (bool, error)
+
 	// Watch returns a channel that is closed when the session, which was loaded as r,
 	// has ended, or by stop, which must be called.
 	Watch(id string, r store.Record) (done <-chan struct{}, stop func())
