@@ -88,11 +88,21 @@ func Revoke(c *gin.Context, id string) error {
 //
 //	_, err := sessions.RevokeAll(c, user, sessionkit.Current(c).ID)
 //
+// The current session gets a new ID, as by [Renew], so that a copy of its cookie opens nothing
+// any more. It keeps its ID if no cookie can be sent, as once the response has begun, and if
+// another request gives it a new one at the same time.
+//
 // To let a user be signed in once only, set Config.MaxSessions to 1: a form that calls
 // Login and LogoutOthers, and is sent twice, overtakes itself.
 func LogoutOthers(c *gin.Context) error {
 	return forUser(c, "LogoutOthers", func(ctx context.Context, q *request) error {
-		return q.revokeOthers(ctx, false)
+		if err := q.revokeOthers(ctx, false); err != nil {
+			return err
+		}
+		if !q.followed() && q.canSendCookie(!q.writer.Begun()) == nil && q.session.Renew() {
+			q.changed()
+		}
+		return nil
 	})
 }
 

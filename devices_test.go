@@ -439,7 +439,32 @@ func TestEventOfARenewalUnderWay(t *testing.T) {
 		if path == "/logout" {
 			kind = sessionkit.EventSignedOut
 		}
-		assert.Equal(t, []sessionkit.Event{{Kind: kind, User: "42", SessionID: id}}, a.Heard(), path)
+		events := a.Heard()
+		require.NotEmpty(t, events, path)
+		assert.Equal(t, sessionkit.Event{Kind: kind, User: "42", SessionID: id}, events[0], path)
+		for _, own := range events[1:] { // its session gets a new ID
+			assert.Equal(t, sessionkit.EventRenewed, own.Kind, path)
+		}
+	}
+}
+
+// TestLogoutOthersEndsCopies: whoever has a copy of the cookie is signed out as well. A stream,
+// which can send no other cookie, leaves it as it is.
+func TestLogoutOthersEndsCopies(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/", kittest.Whoami)
+	others := func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) }
+	a.On("/others", others)
+	a.On("/stream", func(c *gin.Context) { c.Writer.Flush() }, others)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	for path, left := range map[string]string{"/others": "", "/stream": "42"} {
+		thief := b.Fork()
+		assert.Equal(t, http.StatusOK, b.Get(path).Code, path)
+		assert.Equal(t, "42", b.Get("/").Body.String(), path)
+		assert.Equal(t, left, thief.Get("/").Body.String(), path)
+		assert.Empty(t, a.Errors(), path)
 	}
 }
 
