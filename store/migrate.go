@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -284,6 +285,9 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	if o.isOwn {
 		return o.readOwn(r.Context())
 	}
+	if respelled(o.cookie) {
+		return false, nil
+	}
 	session, err := gorilla.Open(o.m.from, r, o.m.oldName, o.cookie)
 	inCookie := session == nil || session.ID == ""
 	switch {
@@ -311,6 +315,13 @@ func (o *moving) read(r *http.Request) (bool, error) {
 	o.record, o.unmoved = oldRecord(session.Values, user)
 	o.record.Values = value.Apply(o.record.Values, leftOf(o.cookie, session), nil)
 	return true, nil
+}
+
+// respelled reports whether a cookie is another spelling of what securecookie has made: that
+// ignores the last bits of the last letter before the padding. A mark is of one spelling.
+func respelled(cookie string) bool {
+	raw, err := base64.URLEncoding.DecodeString(cookie)
+	return err == nil && base64.URLEncoding.EncodeToString(raw) != cookie
 }
 
 // readOwn reads a session of a store of this module. It goes on with all that is known

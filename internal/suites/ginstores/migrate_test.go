@@ -924,3 +924,35 @@ func TestMigrateTellsOfAConnectionThatDropsTheCookie(t *testing.T) {
 	assert.Empty(t, w.Header()["Set-Cookie"])
 	assert.Contains(t, log.String(), "Config.InsecureHTTP")
 }
+
+// respell returns another base64 text that decodes to the same bytes, "" if there is none.
+func respell(cookie string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	body := strings.TrimRight(cookie, "=")
+	if body == cookie {
+		return ""
+	}
+	last := strings.IndexByte(letters, body[len(body)-1])
+	return body[:len(body)-1] + letters[last^1:last^1+1] + cookie[len(body):]
+}
+
+// TestMigrateRespelledCookie: once the session has moved, no spelling of the old cookie opens
+// what it held.
+func TestMigrateRespelledCookie(t *testing.T) {
+	for _, path := range []string{"/logout", "/login", "/renew"} {
+		from := gincookie.NewStore(kittest.TestSecret)
+		after := moveSite(from, memstore.New())
+		b := visited(t, from, "/login")
+		if respell(b.Cookies[oldCookie]) == "" { // its length has no padding
+			b = visited(t, from, "/visit", "/login")
+		}
+		other := respell(b.Cookies[oldCookie])
+		require.NotEmpty(t, other)
+		b = b.At(after)
+		require.Equal(t, "42", b.Get("/").Body.String())
+		b.Get(path)
+		stolen := kittest.NewBrowser(t, after)
+		stolen.Cookies[oldCookie] = other
+		assert.Equal(t, http.StatusUnauthorized, stolen.Get("/account").Code, path)
+	}
+}
