@@ -99,6 +99,9 @@ func (q *request) sendCookie() {
 func (q *request) setHeader() {
 	if q.loaded != nil {
 		q.setVary(q.writer.Header())
+		if q.writer.LosesVary() {
+			response.KeepFromCaches(q.writer.Header())
+		}
 		if q.stale {
 			q.dropBound() // a browser that has the key gets another one
 		}

@@ -151,6 +151,10 @@ func (w *Writer) Status() int {
 	return w.ResponseWriter.Status()
 }
 
+// LosesVary reports whether a Vary header does not reach the client: gin-contrib/gzip drops it
+// from an error, which it does not encode.
+func (w *Writer) LosesVary() bool { return w.encoded && w.Status() >= http.StatusBadRequest }
+
 func (w *Writer) passStatus() {
 	if w.status > 0 {
 		w.ResponseWriter.WriteHeader(int(w.status))

@@ -329,6 +329,22 @@ func TestFailedSaveBehindGzip(t *testing.T) {
 	}
 }
 
+// TestErrorPageBehindGzip: a cache that does not learn of the cookie gives nobody's page to others.
+func TestErrorPageBehindGzip(t *testing.T) {
+	for code, kept := range map[int]string{http.StatusOK: "public, max-age=600", http.StatusNotFound: "no-store"} {
+		b := kittest.NewBrowser(t, wrappings["gzip outside"](memstore.New(), func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			c.Header("Cache-Control", "public, max-age=600")
+			c.String(code, "no such page, "+user)
+		}))
+		header := b.Get("/", "Accept-Encoding", "gzip").Header()
+		assert.Equal(t, kept, header.Get("Cache-Control"), code)
+		if code == http.StatusOK {
+			assert.Contains(t, header["Vary"], "Cookie")
+		}
+	}
+}
+
 func TestFailedSaveOfAValue(t *testing.T) {
 	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
 		bad := sessionkit.NewKey[map[string]any]("bad")
