@@ -23,9 +23,15 @@ func dropTargeted(header http.Header) {
 
 func targetsCaches(field string) bool {
 	const suffix = "CDN-Cache-Control" // also with the name of a CDN before it
-	n := len(field) - len(suffix)
-	return n >= 0 && strings.EqualFold(field[n:], suffix) ||
-		strings.EqualFold(field, "Surrogate-Control") || strings.EqualFold(field, "X-Accel-Expires")
+	if n := len(field) - len(suffix); n >= 0 && strings.EqualFold(field[n:], suffix) {
+		return true
+	}
+	for _, other := range [...]string{"Surrogate-Control", "Edge-Control", "X-Accel-Expires", "X-LiteSpeed-Cache-Control"} {
+		if strings.EqualFold(field, other) {
+			return true
+		}
+	}
+	return false
 }
 
 // KeepFromCaches keeps a response out of caches that sets the session's cookie. A

@@ -74,8 +74,10 @@ func TestAttackCachePoisoning(t *testing.T) {
 }
 
 // ofSharedCaches are what shared caches go by in place of Cache-Control: RFC 9213's, the
-// same for one CDN alone, Edge's of the W3C, and nginx's.
-var ofSharedCaches = []string{"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires"}
+// same for one CDN alone, Edge's of the W3C, Akamai's, nginx's, and LiteSpeed's.
+var ofSharedCaches = []string{
+	"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "Edge-Control", "X-Accel-Expires", "X-LiteSpeed-Cache-Control",
+}
 
 func notShared(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
