@@ -133,10 +133,8 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 // Spares implements [response.Committer]: a middleware of another name has saved its
 // session, and may have given it a new ID.
 func (q *request) Spares(setCookie string) bool {
-	v, _ := q.c.Get(aroundKey{})
-	around, _ := v.([]*request)
 	name, _, _ := strings.Cut(setCookie, "=")
-	return slices.ContainsFunc(around, func(other *request) bool {
+	return slices.ContainsFunc(requestsIn(q.c, aroundKey{}), func(other *request) bool {
 		return other.writer.Failed == nil && other.kit.setsCookie(name)
 	})
 }

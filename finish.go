@@ -48,6 +48,13 @@ func (q *request) close(passed bool) {
 	}
 }
 
+// hasEnded reports whether the middleware has returned.
+func (q *request) hasEnded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
 // discard forgets what the request changed, as its handlers have panicked. They have not
 // used the session, and what answers for them is shown whether or not it can be read.
 func (q *request) discard() {

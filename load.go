@@ -15,9 +15,6 @@ import (
 // load reads the session, once. With fresh the one that the request goes on with is
 // read again, past any cache, unless the request has changed it.
 func (q *request) load(fresh bool) {
-	if q.loaded == nil { // most requests never ask, and it takes time
-		q.refuseAround()
-	}
 	switch {
 	case q.loaded == nil && q.arrived != nil && !fresh:
 		q.loaded, q.pending, q.arrived = q.arrived.loaded, q.arrived.pending, nil

@@ -55,6 +55,7 @@ import (
 	"net/http"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,9 +89,10 @@ import (
 // A request may pass several, if each has a Config.Name of its own, and a
 // Config.TokenHeader and a Config.BoundPath of its own if it has any. A handler has the
 // session of the last one. Each saves its session by itself: if one fails, the response
-// becomes a 503, and what the others have saved stands. That holds for engines of which one
-// has another one mounted, as by [gin.WrapH], too: two of one name panic when a handler of the
-// inner one uses its session, unless a writer between them has no Unwrap method.
+// becomes a 503, and what the others have saved stands. A request that passes one of them
+// twice has one session. All of this also holds if a handler has another engine serve the
+// request, as by [gin.WrapH], or the same engine once more, unless a writer between the two
+// has no Unwrap method.
 //
 // It panics on a store or a [Config] that cannot work, and the message names each
 // bad field and the remedy. [Config.Validate] gives the same verdict as an error, but for
@@ -217,14 +219,11 @@ func (k *kit) checkStore(store sessions.Store) error {
 
 // serve is the middleware.
 func (k *kit) serve(c *gin.Context) {
-	outer := shownIn(c)
-	var around []*request
-	if outer != nil {
-		around = requestsAround(c, outer)
-		if q := k.among(around); q != nil {
-			q.serveAgain(c, outer)
-			return
-		}
+	shown := shownIn(c)
+	around := requestsAround(c, shown)
+	if q := k.among(around); q != nil {
+		q.serveAgain(c, shown)
+		return
 	}
 	if q := k.resumable.Find(c); q != nil {
 		q.resume(c)
@@ -234,15 +233,15 @@ func (k *kit) serve(c *gin.Context) {
 	q.writer.Wrap(c.Writer, q)
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
-	if outer != nil {
-		c.Set(aroundKey{}, append(around, q))
+	if around != nil {
+		c.Set(aroundKey{}, append(slices.Clip(around), q))
 	}
 
 	panicking := true
 	defer func() {
 		q.finish(panicking)
-		if outer != nil {
-			giveBack(c, &q.writer, outer)
+		if shown != nil {
+			giveBack(c, &q.writer, shown)
 		}
 		if panicking {
 			if v := recover(); v != nil {
@@ -286,80 +285,105 @@ func shownIn(c *gin.Context) *request {
 // behind, from the second one on.
 type aroundKey struct{}
 
-// requestsAround returns the requests of all middlewares that this one runs behind, of
-// which one is shown.
-func requestsAround(c *gin.Context, shown *request) []*request {
-	v, _ := c.Get(aroundKey{})
-	if around, ok := v.([]*request); ok {
-		return around
-	}
-	return []*request{shown}
+// requestsIn returns the requests that a context has under a key.
+func requestsIn(c *gin.Context, key any) []*request {
+	v, _ := c.Get(key)
+	requests, _ := v.([]*request)
+	return requests
 }
 
-// among returns the request of this very middleware, nil if there is none.
+// requestsAround returns the requests of all middlewares that this one runs behind, also those
+// of an engine that has this one mounted. shown is the one that handlers of this engine see, nil
+// if there is none yet.
+func requestsAround(c *gin.Context, shown *request) []*request {
+	if shown != nil {
+		if around := requestsIn(c, aroundKey{}); around != nil {
+			return around
+		}
+		return []*request{shown}
+	}
+	mounting := writesTo(c.Writer)
+	if mounting == nil {
+		return nil
+	}
+	around := requestsAround(mounting.c, mounting)
+	c.Set(aroundKey{}, around)
+	return around
+}
+
+// writesTo returns the request whose writer is below another one, nil if there is none.
+func writesTo(w http.ResponseWriter) *request {
+	for {
+		wraps, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = wraps.Unwrap()
+		if w, ok := w.(*response.Writer); ok {
+			return w.Committer.(*request)
+		}
+	}
+}
+
+// among returns the request of this very middleware, nil if there is none. It panics
+// where another one would answer to the same cookie or token, of which the outer one's would
+// be all that the client gets.
 func (k *kit) among(around []*request) *request {
 	for _, q := range around {
+		if q.hasEnded() { // what is served now was not behind it, but in front
+			continue
+		}
 		if q.kit == k {
 			return q
 		}
-		k.refuseBeside(q.kit, "use that one")
+		if q.kit.bound != nil && k.bound != nil && q.kit.bound.register == k.bound.register {
+			panic(&ConfigError{
+				Field: "Config.BoundPath", Value: quote(k.BoundPath),
+				Reason: "another Sessions in the same request answers there; give this one another BoundPath",
+			})
+		}
+		if k.TokenHeader != "" && k.TokenHeader == q.kit.TokenHeader {
+			panic(&ConfigError{
+				Field: "Config.TokenHeader", Value: quote(k.TokenHeader),
+				Reason: "another Sessions in the same request sends its tokens there; give this one another TokenHeader",
+			})
+		}
+		if q.kit.site.SecureName == k.site.SecureName || q.kit.Name == k.Name { // without a prefix, as on localhost, Path and Domain make no difference
+			panic(&ConfigError{
+				Field: "Config.Name", Value: quote(k.Name),
+				Reason: "another Sessions of this name runs in the same request; use that one, or give this one another Name",
+			})
+		}
 	}
 	return nil
 }
 
-// refuseAround panics as among does, and also where this very middleware is another engine's
-// as well, which has this one mounted: the two would have a session each, under one cookie.
-func (q *request) refuseAround() {
-	if q.closed { // gin may have given the writer to another request
+// serveAgain runs the handlers of a middleware that is used twice, by the engine and by a
+// group, or by one that serves the request for another: with the one session, also if another
+// middleware in between has shown its own.
+func (q *request) serveAgain(c *gin.Context, shown *request) {
+	if shown == q {
+		c.Next()
 		return
 	}
-	for w := http.ResponseWriter(q.writer.ResponseWriter); ; {
-		wraps, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return
+	var w response.Writer
+	w.Wrap(c.Writer, q)
+	w.Begin(response.Sent) // those below commit
+	c.Writer = &w
+	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	panicking := true
+	defer func() {
+		if shown != nil {
+			giveBack(c, &w, shown)
 		}
-		if outer, ok := w.(*response.Writer); ok {
-			q.kit.refuseBeside(outer.Committer.(*request).kit, "let one engine alone use Sessions")
+		if c != q.c && (panicking || w.PanickedLate(c)) { // the other engine does not see who recovers here
+			q.lock()
+			defer q.unlock(c)
+			q.discard()
 		}
-		w = wraps.Unwrap()
-	}
-}
-
-// refuseBeside panics where another middleware would answer to the same cookie or token, of
-// which the outer one's would be all that the client gets.
-func (k *kit) refuseBeside(other *kit, remedy string) {
-	if other.bound != nil && k.bound != nil && other.bound.register == k.bound.register {
-		panic(&ConfigError{
-			Field: "Config.BoundPath", Value: quote(k.BoundPath),
-			Reason: "another Sessions in the same request answers there; give this one another BoundPath",
-		})
-	}
-	if k.TokenHeader != "" && k.TokenHeader == other.TokenHeader {
-		panic(&ConfigError{
-			Field: "Config.TokenHeader", Value: quote(k.TokenHeader),
-			Reason: "another Sessions in the same request sends its tokens there; give this one another TokenHeader",
-		})
-	}
-	if other.site.SecureName == k.site.SecureName || other.Name == k.Name { // without a prefix, as on localhost, Path and Domain make no difference
-		panic(&ConfigError{
-			Field: "Config.Name", Value: quote(k.Name),
-			Reason: "another Sessions of this name runs in the same request; " + remedy + ", or give this one another Name",
-		})
-	}
-}
-
-// serveAgain runs the handlers of a middleware that is used twice, by the engine and by a
-// group: with the one session, also if another middleware in between has shown its own.
-func (q *request) serveAgain(c *gin.Context, shown *request) {
-	if shown != q {
-		var w response.Writer
-		w.Wrap(c.Writer, q)
-		w.Begin(response.Sent) // those below commit
-		c.Writer = &w
-		c.Set(sessions.DefaultKey, (*ginSession)(q))
-		defer giveBack(c, &w, shown)
-	}
+	}()
 	c.Next()
+	panicking = false
 }
 
 // giveBack has the middlewares before one, whose writer is w, see their own session again.

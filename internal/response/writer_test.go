@@ -401,19 +401,19 @@ func TestTwoOfOneName(t *testing.T) {
 	assert.Empty(t, b.Get("/").Body.String())
 }
 
+// mounts are ways for an engine to have another one serve a request.
+var mounts = map[string]func(http.Handler) gin.HandlerFunc{
+	"WrapH":     gin.WrapH,
+	"ServeHTTP": func(h http.Handler) gin.HandlerFunc { return func(c *gin.Context) { h.ServeHTTP(c.Writer, c.Request) } },
+	"a prefix":  func(h http.Handler) gin.HandlerFunc { return gin.WrapH(http.StripPrefix("/in", h)) },
+}
+
 // TestTwoOfOneNameInTwoEngines: the outer one's cookie would take the place of the inner one's,
 // in which somebody has just signed in.
 func TestTwoOfOneNameInTwoEngines(t *testing.T) {
 	store := memstore.New()
-	kit := sessionkit.Sessions(store)
-	mounts := map[string]func(http.Handler) gin.HandlerFunc{
-		"WrapH":     gin.WrapH,
-		"ServeHTTP": func(h http.Handler) gin.HandlerFunc { return func(c *gin.Context) { h.ServeHTTP(c.Writer, c.Request) } },
-		"a prefix":  func(h http.Handler) gin.HandlerFunc { return gin.WrapH(http.StripPrefix("/in", h)) },
-	}
 	for name, inner := range map[string]gin.HandlersChain{
 		"another":             {sessionkit.Sessions(store)},
-		"the same":            {kit},
 		"of another path":     {sessionkit.Sessions(store, sessionkit.Config{Path: "/in"})},
 		"behind another name": {sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"}), sessionkit.Sessions(store)},
 	} {
@@ -423,11 +423,118 @@ func TestTwoOfOneNameInTwoEngines(t *testing.T) {
 				admin.Use(inner...)
 				admin.NoRoute(kittest.SignIn("42"))
 				r := gin.New()
-				r.Use(kit, kittest.Increment)
+				r.Use(sessionkit.Sessions(store), kittest.Increment)
 				r.Any("/in/*path", mount(admin))
 				assert.PanicsWithError(t, `sessionkit: Config.Name is "session": another Sessions of this name runs in the same request; `+
-					"let one engine alone use Sessions, or give this one another Name", func() { kittest.NewBrowser(t, r).Post("/in/login", nil) })
+					"use that one, or give this one another Name", func() { kittest.NewBrowser(t, r).Post("/in/login", nil) })
 			})
+		}
+	}
+}
+
+// TestUsedByTwoEngines: of which one has the other mounted. They have the one session, and
+// handlers of either see what those of the other have changed.
+func TestUsedByTwoEngines(t *testing.T) {
+	user, admin := sessionkit.Sessions(memstore.New()), sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"})
+	for name, test := range map[string]struct{ outer, inner gin.HandlersChain }{
+		"alone":              {gin.HandlersChain{user}, gin.HandlersChain{user}},
+		"behind another":     {gin.HandlersChain{user}, gin.HandlersChain{admin, user}},
+		"around another":     {gin.HandlersChain{user, admin, user}, gin.HandlersChain{user}},
+		"both, in any order": {gin.HandlersChain{admin, user}, gin.HandlersChain{user, admin, user}},
+	} {
+		for by, mount := range mounts {
+			t.Run(name+", by "+by, func(t *testing.T) {
+				in := gin.New()
+				in.Use(test.inner...)
+				in.NoRoute(kittest.Increment, kittest.SignIn("42"), kittest.ShowCount)
+				r := gin.New()
+				var seen string
+				r.Any("/in/*path", slices.Concat(test.outer, gin.HandlersChain{kittest.Increment, mount(in), func(c *gin.Context) { seen, _ = sessionkit.User(c) }})...)
+				r.GET("/", user, kittest.Whoami)
+				b := kittest.NewBrowser(t, r)
+				w := b.Post("/in/login", nil)
+				assert.JSONEq(t, `{"n":2,"ok":true}`, w.Body.String())
+				assert.Len(t, kittest.SetCookies(w), 1)
+				assert.Equal(t, "42", seen)
+				assert.Equal(t, "42", b.Get("/").Body.String())
+			})
+		}
+	}
+}
+
+// TestServedAgain: a fallback has its own engine serve another path, whether or not the
+// session has been used by then.
+func TestServedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		before gin.HandlerFunc
+		count  int
+	}{
+		"unused":  {func(*gin.Context) {}, 2},
+		"read":    {func(c *gin.Context) { kittest.Count.Get(c) }, 2},
+		"changed": {kittest.Increment, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := gin.New()
+			r.Use(sessionkit.Sessions(memstore.New()))
+			r.GET("/", kittest.Increment, kittest.ShowCount)
+			r.NoRoute(test.before, func(c *gin.Context) {
+				c.Request.URL.Path = "/"
+				r.ServeHTTP(c.Writer, c.Request)
+			})
+			b := kittest.NewBrowser(t, r)
+			b.Get("/")
+			w := b.Get("/deep/link")
+			assert.Equal(t, http.StatusOK, w.Code)
+			assert.JSONEq(t, fmt.Sprintf(`{"n":%d,"ok":true}`, test.count), w.Body.String())
+		})
+	}
+}
+
+// TestServedAgainInFront: a fallback in front of the middleware acts when that has saved.
+func TestServedAgainInFront(t *testing.T) {
+	r := gin.New()
+	r.Use(func(c *gin.Context) {
+		if c.Next(); c.Writer.Status() == http.StatusNotFound {
+			c.Request.URL.Path = "/"
+			r.ServeHTTP(c.Writer, c.Request)
+		}
+	})
+	var errs []error
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnError: func(_ *gin.Context, err error) { errs = append(errs, err) }}))
+	r.GET("/", kittest.Increment, kittest.ShowCount)
+	b := kittest.NewBrowser(t, r)
+	b.Get("/")
+	assert.JSONEq(t, `{"n":2,"ok":true}`, b.Get("/deep/link").Body.String())
+	assert.Empty(t, errs)
+}
+
+// TestServedAgainPanics: what has panicked saves nothing, whoever recovers.
+func TestServedAgainPanics(t *testing.T) {
+	kit, admin := sessionkit.Sessions(memstore.New()), sessionkit.Sessions(memstore.New(), sessionkit.Config{Name: "admin"})
+	recoveries := map[string]gin.HandlerFunc{
+		"gin's":    gin.RecoveryWithWriter(io.Discard),
+		"a status": gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { c.Status(http.StatusInternalServerError) }),
+	}
+	for by, recovery := range recoveries {
+		for order, chain := range map[string]gin.HandlersChain{
+			"in front":         {recovery, kit},
+			"behind":           {kit, recovery},
+			"with another one": {recovery, admin, kit},
+		} {
+			for _, value := range []any{"oops", http.ErrAbortHandler} {
+				t.Run(fmt.Sprintf("%s, %s, %v", by, order, value), func(t *testing.T) {
+					r := gin.New()
+					r.Use(chain...)
+					r.GET("/", kittest.SignIn("42"), func(*gin.Context) { panic(value) })
+					r.NoRoute(func(c *gin.Context) {
+						c.Request.URL.Path = "/"
+						r.ServeHTTP(c.Writer, c.Request)
+					})
+					b := kittest.NewBrowser(t, r)
+					b.Get("/deep/link")
+					assert.Empty(t, b.Cookies)
+				})
+			}
 		}
 	}
 }
