@@ -134,9 +134,8 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 // session, and may have given it a new ID.
 func (q *request) Spares(setCookie string) bool {
 	name, _, _ := strings.Cut(setCookie, "=")
-	return slices.ContainsFunc(requestsIn(q.c, aroundKey{}), func(other *request) bool {
-		return other.writer.Failed == nil && other.kit.setsCookie(name)
-	})
+	saved := func(other *request) bool { return other.writer.Failed == nil && other.kit.setsCookie(name) }
+	return slices.ContainsFunc(requestsIn(q.c, aroundKey{}), saved) || slices.ContainsFunc(requestsIn(q.c, mountedKey{}), saved)
 }
 
 // commit saves what the request changed. header says whether the header has yet to go out,

@@ -234,7 +234,7 @@ func (k *kit) serve(c *gin.Context) {
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	if around != nil {
-		c.Set(aroundKey{}, append(slices.Clip(around), q))
+		q.noteAround(around)
 	}
 
 	panicking := true
@@ -285,6 +285,9 @@ func shownIn(c *gin.Context) *request {
 // behind, from the second one on.
 type aroundKey struct{}
 
+// mountedKey is where the context has the requests of engines that its own has mounted.
+type mountedKey struct{}
+
 // requestsIn returns the requests that a context has under a key.
 func requestsIn(c *gin.Context, key any) []*request {
 	v, _ := c.Get(key)
@@ -321,6 +324,17 @@ func writesTo(w http.ResponseWriter) *request {
 		w = wraps.Unwrap()
 		if w, ok := w.(*response.Writer); ok {
 			return w.Committer.(*request)
+		}
+	}
+}
+
+// noteAround notes in its context which requests this one is behind, and in those of other
+// engines that it is behind theirs.
+func (q *request) noteAround(around []*request) {
+	q.c.Set(aroundKey{}, append(slices.Clip(around), q))
+	for _, outer := range around {
+		if outer.c != q.c {
+			outer.c.Set(mountedKey{}, append(requestsIn(outer.c, mountedKey{}), q))
 		}
 	}
 }

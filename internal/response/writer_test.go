@@ -616,23 +616,31 @@ func TestFailureBesideAnother(t *testing.T) {
 		"the inner one":                     {[]gin.HandlerFunc{login}, []gin.HandlerFunc{change, write}, "outer"},
 		"the inner one, after a Save early": {[]gin.HandlerFunc{early}, []gin.HandlerFunc{change, write}, "outer"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			backends := map[string]*kittest.Backend{"outer": kittest.NewBackend(), "inner": kittest.NewBackend()}
-			for of, backend := range backends {
-				if of != test.saved {
-					backend.Failing(kittest.ErrDown, "create")
+		for _, mounted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, in another engine: %t", name, mounted), func(t *testing.T) {
+				backends := map[string]*kittest.Backend{"outer": kittest.NewBackend(), "inner": kittest.NewBackend()}
+				for of, backend := range backends {
+					if of != test.saved {
+						backend.Failing(kittest.ErrDown, "create")
+					}
 				}
-			}
-			outer := sessionkit.Sessions(kittest.StoreOver(backends["outer"]), sessionkit.Config{Name: "outer"})
-			inner := sessionkit.Sessions(kittest.StoreOver(backends["inner"]), sessionkit.Config{Name: "inner"})
-			r := gin.New()
-			r.GET("/", slices.Concat([]gin.HandlerFunc{outer}, test.outer, []gin.HandlerFunc{inner}, test.inner)...)
-			r.GET("/outer", outer, kittest.Whoami)
-			r.GET("/inner", inner, kittest.Whoami)
-			b := kittest.NewBrowser(t, r)
-			assert.Equal(t, http.StatusServiceUnavailable, b.Get("/").Code)
-			assert.Len(t, b.Cookies, 1)
-			assert.Equal(t, "42", b.Get("/"+test.saved).Body.String())
-		})
+				outer := sessionkit.Sessions(kittest.StoreOver(backends["outer"]), sessionkit.Config{Name: "outer"})
+				inner := sessionkit.Sessions(kittest.StoreOver(backends["inner"]), sessionkit.Config{Name: "inner"})
+				behind := slices.Concat([]gin.HandlerFunc{inner}, test.inner)
+				if mounted {
+					in := gin.New()
+					in.GET("/", behind...)
+					behind = []gin.HandlerFunc{gin.WrapH(in)}
+				}
+				r := gin.New()
+				r.GET("/", slices.Concat([]gin.HandlerFunc{outer}, test.outer, behind)...)
+				r.GET("/outer", outer, kittest.Whoami)
+				r.GET("/inner", inner, kittest.Whoami)
+				b := kittest.NewBrowser(t, r)
+				assert.Equal(t, http.StatusServiceUnavailable, b.Get("/").Code)
+				assert.Len(t, b.Cookies, 1)
+				assert.Equal(t, "42", b.Get("/"+test.saved).Body.String())
+			})
+		}
 	}
 }
