@@ -130,33 +130,51 @@ func (q *request) endOld() error {
 	if err := q.endExpired(); err != nil {
 		return err
 	}
-	if q.kit.successor == nil || q.kit.ownMoves || q.bearer { // then one cookie names both
-		return nil
-	}
-	why := store.SignedOut
-	if q.session.SigningIn() {
-		why = store.Replaced
-	}
-	ended, drop, err := q.kit.successor.EndOld(keeper.Committing(q.r), q.r, q.kit.Name, q.session.ID(), why)
-	for _, s := range ended {
-		if s.User != "" {
-			q.tell(Event{Kind: EventSignedOut, User: s.User, SessionID: s.ID})
-		}
-	}
-	if drop != nil {
-		if q.adopted == nil {
-			q.adopted = new(adopted)
-		}
-		q.adopted.dropOthers = drop
-	}
-	return err
+	return q.findOld()()
 }
 
-// replaceOld is endOld for a sign-in that is stored. If it fails the sign-in stands all the
-// same, because its cookie counts, and the sign-out ends what is left.
-func (q *request) replaceOld() {
-	if err := q.endOld(); err != nil {
-		q.report(fmt.Errorf("sessionkit: ending what an old cookie opens beside a sign-in: %w", err))
+// replacingOld is endOld for a sign-in, in two steps. What may take long or panic comes before
+// the sign-in is stored: the old store may hang until the client is gone, and a function of the
+// application is called. What it returns is called after that, and if it fails the sign-in
+// stands all the same, because its cookie counts, and the sign-out ends what is left.
+func (q *request) replacingOld() (replace func()) {
+	if !q.session.SigningIn() {
+		return func() {}
+	}
+	end := q.findOld()
+	return func() {
+		if err := errors.Join(q.endExpired(), end()); err != nil {
+			q.report(fmt.Errorf("sessionkit: ending what an old cookie opens beside a sign-in: %w", err))
+		}
+	}
+}
+
+// findOld finds what old cookies of the request open beside its session. What it returns ends
+// that, and returns also what findOld has failed at.
+func (q *request) findOld() (end func() error) {
+	if q.kit.successor == nil || q.kit.ownMoves || q.bearer { // then one cookie names both
+		return func() error { return nil }
+	}
+	r := q.r.WithContext(keeper.Committing(q.r))
+	endFound, findErr := q.kit.successor.FindOld(r, q.kit.Name, q.session.ID())
+	return func() error {
+		why := store.SignedOut
+		if q.session.SigningIn() {
+			why = store.Replaced
+		}
+		ended, drop, err := endFound(why)
+		for _, s := range ended {
+			if s.User != "" {
+				q.tell(Event{Kind: EventSignedOut, User: s.User, SessionID: s.ID})
+			}
+		}
+		if drop != nil {
+			if q.adopted == nil {
+				q.adopted = new(adopted)
+			}
+			q.adopted.dropOthers = drop
+		}
+		return errors.Join(findErr, err)
 	}
 }
 

@@ -240,6 +240,7 @@ func (q *request) save(header bool) error {
 // create stores a new session, and ends the one that it replaces. If nobody is signed in to
 // the new one, that is a sign-out, which is carried out also if no cookie can be sent.
 func (q *request) create(plan session.Plan, header bool) error {
+	replaceOld := q.replacingOld()
 	if err := q.canSendCookie(header); err != nil {
 		if plan.Act == session.Replace && !q.session.SigningIn() && !q.handle.IsCookie() {
 			err = errors.Join(err, q.endOld(), q.endStored())
@@ -261,9 +262,7 @@ func (q *request) create(plan session.Plan, header bool) error {
 		_, undoErr := q.kit.keeper.Abandon(q.r, k)
 		return errors.Join(err, undoErr)
 	}
-	if q.session.SigningIn() {
-		q.replaceOld()
-	}
+	replaceOld()
 	q.tell(Event{Kind: EventCreated, User: k.Record.User, SessionID: k.ID})
 	i := q.issuing()
 	q.session.Committed(k.Stored, plan)
@@ -288,6 +287,7 @@ func (q *request) endBefore(plan session.Plan) error {
 
 // rotate moves the session to a new ID.
 func (q *request) rotate(plan session.Plan, header bool) error {
+	replaceOld := q.replacingOld()
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
@@ -305,9 +305,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		}
 		return err
 	case found:
-		if q.session.SigningIn() {
-			q.replaceOld()
-		}
+		replaceOld()
 		i := q.issuing()
 		q.session.Rotated(k.Stored, plan)
 		q.issued(i, k)

@@ -187,18 +187,21 @@ func (o *moving) find(r *http.Request) (bool, error) {
 	return found, err
 }
 
-// EndOld is that of kitstore.Successor.
-func (k migratingKit) EndOld(
-	ctx context.Context, r *http.Request, name, id string, why Ending,
-) (ended []Session, retire func(http.Header), err error) {
-	olds, err := k.m.endOld(r.WithContext(ctx), name, id, why)
-	for _, o := range olds {
-		ended = append(ended, Session{ID: o.id, Name: name, User: o.record.User})
-	}
-	if len(olds) > 0 {
-		retire = func(header http.Header) { retireAll(header, olds) }
-	}
-	return ended, retire, err
+// FindOld is that of kitstore.Successor.
+func (k migratingKit) FindOld(
+	r *http.Request, name, id string,
+) (end func(why Ending) (ended []Session, retire func(http.Header), err error), err error) {
+	found, err := k.m.findOld(r, name, id)
+	return func(why Ending) (ended []Session, retire func(http.Header), err error) {
+		olds, err := endAll(r, found, id, why)
+		for _, o := range olds {
+			ended = append(ended, Session{ID: o.id, Name: name, User: o.record.User})
+		}
+		if len(olds) > 0 {
+			retire = func(header http.Header) { retireAll(header, olds) }
+		}
+		return ended, retire, err
+	}, err
 }
 
 func retireAll(header http.Header, olds []*moving) {
@@ -207,10 +210,9 @@ func retireAll(header http.Header, olds []*moving) {
 	}
 }
 
-// endOld ends each session that an old cookie of the request opens, and returns those
-// that it ended. The one that has an ID is left out: the caller has it. What cannot be decoded
-// opens nothing.
-func (m *migrating) endOld(r *http.Request, name, id string, why Ending) (ended []*moving, err error) {
+// findOld returns the sessions that old cookies of the request open. The one that has an
+// ID is left out: the caller has it. What cannot be decoded opens nothing.
+func (m *migrating) findOld(r *http.Request, name, id string) (olds []*moving, err error) {
 	for i, cookie := range r.CookiesNamed(m.oldName) {
 		if i == maxCookies {
 			break
@@ -220,13 +222,24 @@ func (m *migrating) endOld(r *http.Request, name, id string, why Ending) (ended 
 			continue
 		}
 		found, err := o.find(r)
-		if found && err == nil {
-			found, err = o.endBeside(r, id, why)
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			return olds, err
 		}
+		if found && err == nil {
+			olds = append(olds, o)
+		}
+	}
+	return olds, nil
+}
+
+// endAll ends sessions, but for the one that has an ID, and returns those that it ended.
+func endAll(r *http.Request, olds []*moving, id string, why Ending) (ended []*moving, err error) {
+	for _, o := range olds {
+		there, err := o.endBeside(r, id, why)
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return ended, err
 		}
-		if found {
+		if there {
 			ended = append(ended, o)
 		}
 	}
@@ -393,8 +406,11 @@ func (m *migrating) Save(r *http.Request, w http.ResponseWriter, session *gsessi
 	was := heldIn(r)[session]
 	var beside []*moving
 	if session.Options.MaxAge < 0 {
-		var err error
-		if beside, err = m.endOld(r, session.Name(), was.id, SignedOut); err != nil {
+		olds, err := m.findOld(r, session.Name(), was.id)
+		if err != nil {
+			return err
+		}
+		if beside, err = endAll(r, olds, was.id, SignedOut); err != nil {
 			return err
 		}
 	}

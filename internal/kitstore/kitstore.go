@@ -90,10 +90,9 @@ type Successor interface {
 	// why. If it moves own sessions, tokens are looked for in place of cookies.
 	Adopt(r *http.Request, name string, tokens []string) (id, token string, record store.Record, old any, err error)
 
-	// EndOld ends each session that an old cookie of the request opens, but for the one that
-	// has an ID, and returns those that it ended, also with an error. If there are any, retire
-	// has the browser drop their cookies.
-	EndOld(ctx context.Context, r *http.Request, name, id string, why store.Ending) (ended []store.Session, retire func(http.Header), err error)
+	// FindOld finds the sessions that old cookies of the request open, but for the one that
+	// has an ID, as many as it can. It ends none of them.
+	FindOld(r *http.Request, name, id string) (end EndOld, err error)
 
 	// MovesOwn reports whether the other store is one of this module, and has sessions
 	// that package sessionkit has made under this name.
@@ -103,6 +102,10 @@ type Successor interface {
 	// session, nil if there is none.
 	UserOf() func(values map[any]any) string
 }
+
+// EndOld ends what FindOld has found, and returns the sessions that it ended, also with an
+// error. If there are any, retire has the browser drop their cookies.
+type EndOld = func(why store.Ending) (ended []store.Session, retire func(http.Header), err error)
 
 // A Mover is a session that has yet to move from the old store. Its methods are
 // those of [Server].

@@ -1,11 +1,14 @@
 package ginstores_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +17,7 @@ import (
 	gincookie "github.com/gin-contrib/sessions/cookie"
 	ginmemstore "github.com/gin-contrib/sessions/memstore"
 	"github.com/gin-gonic/gin"
+	gsessions "github.com/gorilla/sessions"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -239,6 +243,81 @@ func TestMigrateSignInThatIsNotStored(t *testing.T) {
 			back.Failing(nil)
 			assert.Equal(t, cookies, n.b.Cookies)
 			assert.Equal(t, "42", n.atOld("/"))
+		})
+	}
+}
+
+// TestMigrateSignInBesideAPanic: if the function of Migrate panics on the values of an old node, the
+// sign-in is not stored, and what the browser had stands.
+func TestMigrateSignInBesideAPanic(t *testing.T) {
+	for before, count := range map[string]string{"/increment": `{"n":1,"ok":true}`, "/other": `{"n":0,"ok":false}`} {
+		from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+		user := func(values map[any]any) string {
+			user, _ := values["user"].(string)
+			if id, ok := values["user_id"]; ok {
+				user = id.(string) // it is an int
+			}
+			return user
+		}
+		recovery := gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { c.AbortWithStatus(http.StatusInternalServerError) })
+		n := &twoNodes{old: oldSite(from), after: kittest.NewSite(store.Migrate(from, to, oldCookie, user), sessionkit.Config{}, recovery)}
+		n.after.On("/increment", kittest.Increment)
+		n.after.On("/count", kittest.ShowCount)
+		n.after.On("/login", kittest.SignIn("42"))
+		n.after.On("/other", kittest.SignIn("43"))
+		n.b = kittest.NewBrowser(t, n.old)
+		n.atNew(before)
+		n.atOld("/login")
+		n.b.Handler = n.after
+		w := n.b.Get("/login")
+		assert.Equal(t, http.StatusInternalServerError, w.Code, before)
+		assert.Empty(t, kittest.SetCookies(w), before)
+		assert.Empty(t, kittest.UserSessions(t, to, "42"), before)
+		assert.JSONEq(t, count, n.atNew("/count"), before)
+		assert.Equal(t, "42", n.atOld("/"), before)
+	}
+}
+
+// hangingOld is an old store that hangs until its channel is closed; nil: it does not.
+type hangingOld struct {
+	sessions.Store
+	hangs chan struct{}
+}
+
+func (s *hangingOld) New(r *http.Request, name string) (*gsessions.Session, error) {
+	if s.hangs != nil {
+		<-s.hangs
+	}
+	return s.Store.New(r, name)
+}
+
+// TestMigrateSignInWhileTheOldStoreHangs: of a user who loses patience no sign-in is stored but the one
+// that still has a client.
+func TestMigrateSignInWhileTheOldStoreHangs(t *testing.T) {
+	for _, before := range []string{"/increment", "/login"} { // it rotates, and creates
+		synctest.Test(t, func(t *testing.T) {
+			from, to := &hangingOld{Store: ginmemstore.NewStore(kittest.TestSecret)}, memstore.New()
+			n := newTwoNodes(t, from, to)
+			n.atNew(before)
+			n.atOld("/login")
+			from.hangs = make(chan struct{})
+			n.b.Handler = n.after
+			ctx, leave := context.WithCancel(t.Context())
+			var all sync.WaitGroup
+			for range 2 {
+				click := n.b.Fork()
+				r := click.Request(http.MethodGet, "/other").WithContext(ctx)
+				all.Go(func() { assert.Equal(t, http.StatusServiceUnavailable, click.Do(r).Code) })
+			}
+			all.Go(func() { assert.Equal(t, http.StatusOK, n.b.Get("/other").Code) })
+			synctest.Wait()
+			assert.Empty(t, kittest.UserSessions(t, to, "43"), "no client has been told anything")
+			leave()
+			close(from.hangs)
+			all.Wait()
+			assert.Len(t, kittest.UserSessions(t, to, "43"), 1)
+			assert.Equal(t, "43", n.b.Get("/").Body.String())
+			require.NoError(t, to.Close())
 		})
 	}
 }
