@@ -7,6 +7,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,8 +73,8 @@ func sharedMarkID(sessionID string) string {
 func (o *moving) mark(ctx context.Context) (mark, bool, error) { return o.m.mark(ctx, o.id) }
 
 // mark returns the mark that has an ID.
-func (m *migrating) mark(ctx context.Context, id string) (there mark, found bool, err error) {
-	r, found, err := m.load(ctx, id, false) // it never changes
+func (s *Store) mark(ctx context.Context, id string) (there mark, found bool, err error) {
+	r, found, err := s.load(ctx, id, false) // it never changes
 	if err != nil || !found {
 		return mark{}, false, err
 	}
@@ -95,8 +96,22 @@ func (o *moving) isLeft(ctx context.Context) (bool, error) {
 	return left, err
 }
 
-// createMark creates the mark that has an ID, unless there is one.
+// createMark creates the mark that has an ID, unless there is one. An error does not prove
+// that it was not created: a mark that names a new session is looked for.
 func (o *moving) createMark(ctx context.Context, id string, m mark) (bool, error) {
+	created, err := o.storeMark(ctx, id, m)
+	if err == nil || m.ID == "" || errors.Is(err, ErrFull) {
+		return created, err
+	}
+	there, found, readErr := o.m.mark(context.WithoutCancel(ctx), id)
+	if found {
+		return there.ID == m.ID, nil
+	}
+	o.unsettled = true // a server that hangs may create it when it goes on
+	return false, errors.Join(err, readErr)
+}
+
+func (o *moving) storeMark(ctx context.Context, id string, m mark) (bool, error) {
 	j, _ := json.Marshal(m) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
 	now, stays := time.Now(), markedFor

@@ -37,6 +37,7 @@ type moving struct {
 	unmoved    error  // names the values that cannot move; nil: all can
 	sharedMark string // ID of the mark that the session gets if it stays in the old store; "": it has no ID there
 	moved      bool   // by this
+	unsettled  bool   // it may have a mark of this, or yet get one, although it has not moved
 }
 
 // Format implements [fmt.Formatter], so that no verb prints the secrets.
@@ -321,7 +322,8 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 }
 
 // replace puts a mark that leads to the new session in place of the old one. It
-// removes the new session if there is a mark already.
+// removes the new session if there is a mark already. If nobody knows whether there is one, it
+// is found out in the background.
 //
 // The new session is there before the mark, so that a process that dies in between
 // signs nobody out; nobody has its token then.
@@ -331,14 +333,48 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 		mark.Sealed = seal(o.cookie, token)
 	}
 	moved, err := o.putMark(ctx, r, mark)
-	if err != nil { // the mark may stand all the same, and lead to it
-		return false, errors.Join(err, o.m.remove(ctx, id))
-	}
-	if !moved {
-		return false, o.m.removeUnknown(ctx, id)
+	switch {
+	case o.unsettled:
+		o.m.noteOrphan(&orphan{id: id, marks: o.marks(), led: leads})
+		return false, err
+	case !moved:
+		return false, errors.Join(err, o.m.removeUnknown(ctx, id))
 	}
 	o.moved = true
 	return true, nil
+}
+
+// marks returns the IDs of the marks that the session may have.
+func (o *moving) marks() []string {
+	if o.sharedMark == "" {
+		return []string{o.id}
+	}
+	return []string{o.id, o.sharedMark}
+}
+
+// settleMove ends a session to which an old one was to move, and removes the marks that say
+// so: the old one stands. If a mark leads to it, that has moved, and a browser may be using it
+// by now. Then it is left alone, and reported as settled.
+func (s *Store) settleMove(ctx context.Context, next *orphan) (settled bool, err error) {
+	for _, id := range next.marks {
+		there, _, err := s.mark(ctx, id)
+		switch {
+		case err != nil && !errors.Is(err, ErrCorrupt):
+			return false, err
+		case there.ID != next.id: // there is none, or another one
+		case len(there.Sealed) > 0:
+			return true, nil
+		default:
+			if err := s.remove(ctx, id); err != nil {
+				return false, err
+			}
+		}
+	}
+	if next.led && next.answers < orphanAnswers-1 { // its mark may come yet
+		return false, nil
+	}
+	_, err = s.endSome(ctx, "", Revoked, []string{next.id})
+	return false, err
 }
 
 // Unmoved names the values that the session could not take along when this moved it. It is nil
@@ -355,11 +391,8 @@ func (o *moving) Unmoved() error {
 // old session has ended.
 func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool, error) {
 	created, err := o.createMark(ctx, o.id, mark)
-	if err != nil {
-		return false, errors.Join(err, o.takeBack(ctx, o.id, mark))
-	}
-	if !created {
-		return false, nil
+	if !created || err != nil {
+		return false, err
 	}
 	if mark.ID != "" && o.unmoved != nil {
 		return o.leave(ctx, mark)
@@ -367,8 +400,9 @@ func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool,
 	if err := o.endInOldStore(ctx, r); err != nil {
 		undoErr := o.m.remove(ctx, o.id)
 		if errors.Is(err, ErrEnded) {
-			err = nil
+			return false, undoErr
 		}
+		o.unsettled = undoErr != nil
 		return false, errors.Join(err, undoErr)
 	}
 	return true, nil
@@ -381,30 +415,14 @@ func (o *moving) leave(ctx context.Context, m mark) (bool, error) {
 	if o.sharedMark != "" {
 		m.Sealed = nil // the new token is for the cookie that has moved it
 		created, err := o.createMark(ctx, o.sharedMark, m)
-		if err != nil {
-			err = errors.Join(err, o.takeBack(ctx, o.sharedMark, m))
-		}
-		if !created {
+		if !created || err != nil {
 			undoErr := o.m.remove(ctx, o.id)
+			o.unsettled = o.unsettled || undoErr != nil
 			return false, errors.Join(err, undoErr)
 		}
 	}
 	o.retired = []string{gsessions.NewCookie(o.m.oldName, "", o.dropped()).String()}
 	return true, nil
-}
-
-// takeBack removes a mark whose creation failed and may have taken effect all the
-// same: the old session stands.
-func (o *moving) takeBack(ctx context.Context, id string, failed mark) error {
-	ctx = context.WithoutCancel(ctx)
-	there, found, err := o.m.mark(ctx, id)
-	if err != nil {
-		return err
-	}
-	if found && failed.ID != "" && there.ID == failed.ID { // another's stays
-		err = o.m.remove(ctx, id)
-	}
-	return err
 }
 
 // endInOldStore removes the session from the old store. The error is [ErrEnded] if that knows

@@ -16,7 +16,8 @@ import (
 //
 // So they are ended in the background until the server answers, and a few times more after
 // that, as one End may overtake what makes the session. That of a session which never
-// comes to be changes nothing. A process that ends, or is closed, leaves those that it has
+// comes to be changes nothing. One to which an old session of [Migrate] was to move goes on if
+// a mark leads to it by then. A process that ends, or is closed, leaves those that it has
 // noted: they expire as all sessions do.
 type orphans struct {
 	mu      sync.Mutex
@@ -28,6 +29,9 @@ type orphans struct {
 }
 
 type orphan struct {
+	id      string
+	marks   []string  // that an old session may have, which was to move to it; nil: none was
+	led     bool      // one of them would lead to it
 	until   time.Time // given up then
 	next    time.Time // of its next attempt
 	answers int       // of the server, that there is no such session
@@ -53,6 +57,11 @@ func (s *Store) orphan(id string, err error) {
 	if err == nil || errors.Is(err, ErrFull) || errors.Is(err, ErrTooLarge) {
 		return
 	}
+	s.noteOrphan(&orphan{id: id})
+}
+
+// noteOrphan notes one, and has the first attempt made at once.
+func (s *Store) noteOrphan(one *orphan) {
 	o := &s.orphans
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -62,8 +71,9 @@ func (s *Store) orphan(id string, err error) {
 	if o.noted == nil {
 		o.noted = make(map[string]*orphan)
 	}
-	now := time.Now()
-	o.noted[id] = &orphan{until: now.Add(orphanedFor), next: now}
+	one.next = time.Now()
+	one.until = one.next.Add(orphanedFor)
+	o.noted[one.id] = one
 	if o.running == nil {
 		o.wait(0, s.endOrphans)
 	}
@@ -86,26 +96,45 @@ func (s *Store) endOrphans() {
 	}
 	defer o.finish(s.endOrphans)
 	for some := range slices.Chunk(due, endedAtOnce) {
-		ended, err := s.endOrphaned(ctx, some)
-		o.tried(some, ended, err == nil)
+		settled, err := s.endOrphaned(ctx, some)
+		o.tried(some, settled, err == nil)
 		if err != nil { // it still hangs: the others wait as well
 			break
 		}
 	}
 }
 
-// endOrphaned ends some. On this goroutine a panic of a backend would end the process.
-func (s *Store) endOrphaned(ctx context.Context, ids []string) (ended []string, err error) {
+// endOrphaned ends some, and returns those of which no more is to come. On this goroutine a
+// panic of a backend would end the process.
+func (s *Store) endOrphaned(ctx context.Context, some []*orphan) (settled []string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	return s.endSome(ctx, "", Revoked, ids)
+	var ids []string
+	for _, one := range some {
+		if len(one.marks) == 0 {
+			ids = append(ids, one.id)
+			continue
+		}
+		over, err := s.settleMove(ctx, one)
+		if err != nil {
+			return settled, err
+		}
+		if over {
+			settled = append(settled, one.id)
+		}
+	}
+	if len(ids) == 0 {
+		return settled, nil
+	}
+	ended, err := s.endSome(ctx, "", Revoked, ids)
+	return append(settled, ended...), err
 }
 
 // begin returns those whose turn it is, nil if another attempt is running.
-func (o *orphans) begin() (ctx context.Context, due []string) {
+func (o *orphans) begin() (ctx context.Context, due []*orphan) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.running != nil || o.closed {
@@ -113,36 +142,32 @@ func (o *orphans) begin() (ctx context.Context, due []string) {
 	}
 	o.running, o.timer = make(chan struct{}), nil
 	ctx, o.stop = context.WithCancel(context.Background())
-	due = make([]string, 0, len(o.noted))
+	due = make([]*orphan, 0, len(o.noted))
 	now := time.Now()
-	for id, one := range o.noted {
+	for _, one := range o.noted {
 		if !one.next.After(now) {
-			due = append(due, id)
+			due = append(due, one)
 			one.next = now.Add(retryOrphans)
 		}
 	}
 	return ctx, due
 }
 
-// tried forgets those that were ended, and those for which it was enough.
-func (o *orphans) tried(ids, ended []string, answered bool) {
+// tried forgets those that are settled, and those for which it was enough.
+func (o *orphans) tried(some []*orphan, settled []string, answered bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, id := range ended {
+	for _, id := range settled {
 		delete(o.noted, id)
 	}
 	now := time.Now()
-	for _, id := range ids {
-		one := o.noted[id]
-		if one == nil {
-			continue
-		}
+	for _, one := range some {
 		one.next = now.Add(retryOrphans << one.answers)
 		if answered {
 			one.answers++
 		}
 		if one.answers == orphanAnswers || now.After(one.until) {
-			delete(o.noted, id)
+			delete(o.noted, one.id)
 		}
 	}
 }

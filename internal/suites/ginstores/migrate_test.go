@@ -798,33 +798,6 @@ func TestMigrateKeepsWhatTheStoreCanDo(t *testing.T) {
 	assert.Equal(t, 1, n)
 }
 
-// lateAnswers is a backend that creates a record and then says that it failed,
-// once: the second record, which is the mark of a session that moves.
-type lateAnswers struct {
-	store.Backend
-	created int
-}
-
-func (b *lateAnswers) Create(ctx context.Context, id string, r store.Record) (bool, error) {
-	created, err := b.Backend.Create(ctx, id, r)
-	if b.created++; b.created == 2 {
-		return false, kittest.ErrDown
-	}
-	return created, err
-}
-
-// TestMigrateFailureThatTookEffect: a move that is said to have failed has not
-// taken place, and the session stands where it was.
-func TestMigrateFailureThatTookEffect(t *testing.T) {
-	from := ginmemstore.NewStore(kittest.TestSecret)
-	b := visited(t, from, "/visit", "/login").At(moveSite(from, kittest.StoreOver(&lateAnswers{Backend: memstore.NewBackend()})))
-	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/increment").Code)
-	assert.Equal(t, "42", b.Get("/").Body.String())
-	assert.Equal(t, http.StatusNoContent, b.Get("/increment").Code)
-	assert.Equal(t, "42", b.Get("/").Body.String())
-	assert.JSONEq(t, `{"n":8,"ok":true}`, b.Get("/count").Body.String())
-}
-
 // TestMigrateAfterASignOut: who has signed in and out again may begin anew, also where the
 // browser has the old cookie still, because nobody knew whether the new one would come back.
 func TestMigrateAfterASignOut(t *testing.T) {

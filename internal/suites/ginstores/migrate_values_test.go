@@ -240,7 +240,6 @@ func TestMigrateEarlierCopyThatFails(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusServiceUnavailable, b.Get("/increment").Code)
 	assert.Equal(t, 3, creates)
-	back.Before = nil
 	back.Failing(nil)
 	assert.Equal(t, http.StatusNoContent, b.Get("/increment").Code)
 	assert.Equal(t, "42", b.Get("/").Body.String())
