@@ -297,11 +297,9 @@ func (b *backend) rename(ctx context.Context, id string, m store.Move, p store.P
 	r, trace := m.Record, fields(m.Trace)
 	keys, indexes := b.withIndex(r.User, b.records+id, b.records+m.ID)
 	args := []string{milliseconds(time.Now()), until(keyEnd(r.Expires)), id, m.ID, until(indexEnd(r.Expires)), until(keyEnd(m.Trace.Expires))}
-	args = append(args, strconv.Itoa(len(m.Drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name, strconv.Itoa(m.MaxBytes))
-	for _, name := range m.Drop {
-		args = append(args, valuePrefix+name)
-	}
-	args = append(append(args, trace...), fields(r)...)
+	drop := dropped(m)
+	args = append(args, strconv.Itoa(len(drop)), strconv.Itoa(len(trace)), indexes, valuePrefix+p.Name, strconv.Itoa(m.MaxBytes))
+	args = append(append(append(args, drop...), trace...), fields(r)...)
 	keys = b.withPeek(keys, p)
 	var reply rueidis.RedisResult
 	var record *store.Record

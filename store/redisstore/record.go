@@ -110,6 +110,25 @@ func appendNames(args, names []string) []string {
 	return args
 }
 
+// dropped returns the fields that a session loses when its hash is renamed: values, and fields
+// that the new record does not have.
+func dropped(m store.Move) []string {
+	drop := make([]string, 0, len(m.Drop)+2)
+	for _, name := range m.Drop {
+		drop = append(drop, valuePrefix+name)
+	}
+	if m.Record.Name == "" {
+		drop = append(drop, fieldName)
+	}
+	if m.Record.Since.IsZero() {
+		drop = append(drop, fieldSince)
+	}
+	if m.Record.User == "" {
+		drop = append(drop, fieldIndexed)
+	}
+	return drop
+}
+
 // decode reads the reply to HGETALL.
 func decode(reply rueidis.RedisResult) (r store.Record, found bool, err error) {
 	hash, err := reply.AsStrMap()

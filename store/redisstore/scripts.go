@@ -117,7 +117,7 @@ end
 // liveParts returns if there is no live session, of whose fields m holds some.
 const liveParts = `
 local call, key = redis.call, KEYS[1]
-local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k', 'c', 'n', 'i', 'f')
+local m = call('HMGET', key, 'e', 's', 'u', 'm', 'k', 'c', 'n', 'f')
 local expires, user = tonumber(m[1]), m[3]
 if not expires or not tonumber(m[2]) or not user then
   if call('EXISTS', key) == 0 then return 0 end
@@ -227,7 +227,6 @@ if ARGV[9] == '1' then
 end
 if call('RENAMENX', key, new) == 0 then return -2 end
 if ARGV[9] == '1' and user ~= '' then call('ZREM', KEYS[3], ARGV[3]) end
-if m[8] then call('HDEL', new, 'i') end
 ` + portions("HDEL", "new", "12", "dropped") + portions("HSET", "new", "traced + 1", "#ARGV") + `
 call('PEXPIRE', new, ARGV[2])
 call('HSET', key, unpack(ARGV, dropped + 1, traced))
@@ -259,7 +258,7 @@ return all
 var endScript = newScript(liveParts + `
 call('DEL', key)
 local left = {'u', user, 'c', m[6] or '0', 's', m[2], 'e', ARGV[1], 'm', ARGV[3], 'n', m[7] or ''}
-if m[9] then left[13], left[14] = 'f', m[9] end
+if m[8] then left[13], left[14] = 'f', m[8] end
 call('HSET', key, unpack(left))
 call('PEXPIRE', key, ARGV[2])
 if KEYS[2] then call('ZREM', KEYS[2], ARGV[4]) end

@@ -32,8 +32,12 @@ func rotate(s *suite) {
 	if _, ok := s.list("alice")[newID]; !ok {
 		s.Error("Rotate must put the new ID on its user's list")
 	}
-	third := s.id()
-	s.rotate(newID, third, record("bob", nil))
+	third, bob := s.id(), record("bob", nil) // which has no name and no Since
+	bob.Name, bob.Since = "", time.Time{}
+	s.rotate(newID, third, bob)
+	got, _ = s.load(third)
+	bob.Values = got.Values
+	s.wantRecord(got, bob, "Rotate must drop what the new record does not have")
 	if len(s.list("alice")) != 0 || len(s.list("bob")) != 1 {
 		s.Error("Rotate must take the old ID off its user's list")
 	}

@@ -1,6 +1,7 @@
 package storetest_test
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"runtime"
@@ -44,6 +45,13 @@ var mutants = map[string]mutant{
 		"trace", "Rotate must leave the given trace: Since",
 		func(b store.Backend) store.Backend {
 			return rotating{b, func(m *store.Move) { m.Trace.Since = time.Time{} }}
+		},
+		false,
+	},
+	"a new record that keeps the name of the old one": {
+		"rotate", "Rotate must drop what the new record does not have: Name",
+		func(b store.Backend) store.Backend {
+			return rotating{b, func(m *store.Move) { m.Record.Name = cmp.Or(m.Record.Name, "session") }}
 		},
 		false,
 	},
