@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -112,6 +113,45 @@ func TestOrphans(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// twice is a client that sends a command again whose answer was lost.
+type twice struct{ store.Backend }
+
+func (b twice) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	_, _ = b.Backend.Create(ctx, id, r)
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b twice) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	_, _ = b.Backend.Rotate(ctx, id, m)
+	return b.Backend.Rotate(ctx, id, m)
+}
+
+// TestCarriedOutTwice: the second time a backend says that the ID is taken, or that the session
+// is not live. The one that it has stored before does not stay.
+func TestCarriedOutTwice(t *testing.T) {
+	for name, r := range map[string]store.Record{
+		"user":    signedIn("alice", time.Now()),
+		"visitor": {Expires: time.Now().Add(time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := memstore.NewBackend()
+			s := store.New(twice{b})
+			_, _, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+			require.ErrorContains(t, err, "carried out the command twice, as a client may have sent it again, or the source of randomness is broken")
+			id, _ := store.ID(strings.Repeat("a", 43))
+			_, err = b.Create(t.Context(), id, r)
+			require.NoError(t, err)
+			_, _, found, err := kit(s).Renew(t.Context(), id, r, r, nil)
+			require.ErrorContains(t, err, "carried out the command twice")
+			assert.False(t, found)
+			counts, err := s.Count(t.Context())
+			require.NoError(t, err)
+			assert.Zero(t, counts.Live, "nobody has the token of either")
+			require.NoError(t, s.Close())
+		})
 	}
 }
 

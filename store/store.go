@@ -149,6 +149,8 @@ func (s *Store) open(ctx context.Context, name, token string, fresh bool) (id st
 	return id, r, true, nil
 }
 
+var errTwice = errors.New("the backend has carried out the command twice, as a client may have sent it again")
+
 // create stores a new session, of whatever size, and returns its token and its ID, and the
 // boundaries of its user as they stand after that.
 func (s *Store) create(ctx context.Context, r Record) (token, id string, b boundaries, err error) {
@@ -164,11 +166,11 @@ func (s *Store) create(ctx context.Context, r Record) (token, id string, b bound
 	}, func(ctx context.Context, backend PeekingBackend, p Peek) (bool, []string, error) {
 		return backend.CreateAndPeek(ctx, id, r, p)
 	})
+	if err == nil && !created {
+		created, err = true, fmt.Errorf("its ID is taken: %w, or the source of randomness is broken", errTwice)
+	}
 	if err != nil {
 		return "", "", b, s.abandon(ctx, r.User, id, created, wrap("creating a session", err))
-	}
-	if !created {
-		return "", "", b, errors.New("store: creating a session: 256 random bits came twice: the source of randomness is broken")
 	}
 	return token, id, b, nil
 }
@@ -221,6 +223,12 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 			return "", "", b, false, wrap("renewing a session", err)
 		}
 		found, b, err = s.moveAndPeek(ctx, id, m, peeked)
+	}
+	if err == nil && !found { // under the old ID
+		var left Record
+		if left, _, err = s.load(ctx, id, true); left.Next == newID {
+			found, err = true, errTwice
+		}
 	}
 	if err != nil || !found {
 		return "", "", b, false, s.abandon(ctx, r.User, newID, found, wrap("renewing a session", err))
