@@ -79,7 +79,8 @@ const patience = 10
 
 // listToEnd is list, where the boundary has been moved in order to end sessions. A user may
 // have so many that no server lists them within the store's timeout, and those must end too:
-// a server that has just moved the boundary, and then takes its time, is waited for.
+// a server that has just moved the boundary, and then takes its time, is waited for. A backend
+// that bounds itself has no such limit for the whole list.
 func (s *Store) listToEnd(ctx context.Context, user, name string) (map[string]Record, error) {
 	bounded, cancel := s.bound(ctx)
 	defer cancel()

@@ -438,9 +438,9 @@ func (b *backend) AwaitEnds(ctx context.Context, user, boundary string) error {
 	}
 	ids := []string{boundary}
 	if b.cluster && user != "" {
-		indexed, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
+		indexed, err := b.indexed(ctx, user)
 		if err != nil {
-			return failed("reading a user's index", err)
+			return err
 		}
 		found, err := b.outlines(ctx, indexed)
 		if err != nil {

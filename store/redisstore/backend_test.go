@@ -121,6 +121,34 @@ func TestIndexEntriesLeave(t *testing.T) {
 	assert.Empty(t, keys(t, client), "a user without sessions has no key")
 }
 
+// TestIndexInPortions: an index may have more entries than the server returns within the
+// timeout. Those of half of them have one score.
+func TestIndexInPortions(t *testing.T) {
+	const portions = 3
+	server := testserver.Redis(t)
+	client := connect(t, server.Address)
+	s := redisstore.New(client, redisstore.Config{CacheBytes: -1})
+	defer func() { assert.NoError(t, s.Close()) }()
+	b := backend(t, client, redisstore.Config{CacheBytes: -1})
+	for n, life := range []time.Duration{time.Minute, time.Hour, 1000 * time.Hour} {
+		r := record("alice", nil)
+		r.Expires = time.Now().Add(life)
+		create(t, b, newID(n), r)
+	}
+	between := time.Now().Add(30 * time.Hour).UnixMilli() // the entry of the second one leaves at most 26 hours from now
+	script := `for i = 1, ARGV[1] do redis.call('ZADD', KEYS[1], ARGV[2] + math.max(0, i - ARGV[1] / 2), string.format('%043d', i)) end`
+	entries := strconv.Itoa(portions * redisstore.IndexedAtOnce)
+	require.True(t, rueidis.IsRedisNil(do(t, client, "EVAL", script, "1", "session:user:alice", entries, strconv.FormatInt(between, 10)).Error()))
+	n, err := s.RevokeAll(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Equal(t, 3, n)
+	stats := regexp.MustCompile(`cmdstat_zrange:calls=(\d+)`).FindStringSubmatch(command(t, server, "INFO", "commandstats"))
+	require.NotNil(t, stats)
+	calls, err := strconv.Atoi(stats[1])
+	require.NoError(t, err)
+	assert.Greater(t, calls, portions)
+}
+
 func TestCorruptRecords(t *testing.T) {
 	for name, client := range clients(t) {
 		t.Run(name, func(t *testing.T) {

@@ -14,6 +14,9 @@ var (
 	Fields     = fields
 )
 
+// IndexedAtOnce is how many entries of an index are read in one go.
+const IndexedAtOnce = indexedAtOnce
+
 // EndedScore and the time are the score of a session that has ended.
 const EndedScore = endedScore
 

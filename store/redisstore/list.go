@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -15,14 +16,16 @@ import (
 // List reads the index, at one instant, and then what stands under each of its IDs.
 // A session that has been given a new ID meanwhile has left a trace under the old
 // one, which says where it is. So no session is missed and nothing is read twice,
-// whatever else runs.
+// whatever else runs. Only of an index that is read in portions it may miss one that is given
+// a new ID between two of them. What ends a user's sessions ends that one too: it has moved
+// the boundary before.
 func (b *backend) List(ctx context.Context, user string) (map[string]store.Record, error) {
 	if user == "" {
 		return nil, nil
 	}
-	ids, err := b.client.Do(ctx, b.client.B().Zrange().Key(b.users+user).Min("0").Max("-1").Build()).AsStrSlice()
+	ids, err := b.indexed(ctx, user)
 	if err != nil {
-		return nil, failed("reading a user's index", err)
+		return nil, err
 	}
 	found, err := b.outlines(ctx, ids)
 	if err != nil {
@@ -50,6 +53,36 @@ func (b *backend) List(ctx context.Context, user string) (map[string]store.Recor
 		err = b.readTwice(ctx, &list)
 	}
 	return list.records, err
+}
+
+// indexedAtOnce is how many entries of an index are read in one go: a part of what a server
+// returns within the timeout.
+const indexedAtOnce = 10_000
+
+// indexed returns the IDs in a user's index, at one instant if there are no more than are read
+// in one go. Of more it returns those that are there all the time: it reads them by their
+// scores, which never fall.
+func (b *backend) indexed(ctx context.Context, user string) (ids []string, err error) {
+	for from, skip, more := "-inf", int64(0), true; more; {
+		read := b.client.B().Zrange().Key(b.users+user).Min(from).Max("+inf").Byscore().Limit(skip, indexedAtOnce).Withscores().Build()
+		portion, err := b.client.Do(ctx, read).AsZScores()
+		if err != nil {
+			return nil, failed("reading a user's index", err)
+		}
+		for _, entry := range portion {
+			ids = append(ids, entry.Member)
+		}
+		if more = len(portion) == indexedAtOnce; !more {
+			break
+		}
+		if last := portion[indexedAtOnce-1].Score; last > portion[0].Score {
+			from, skip = strconv.FormatFloat(last, 'f', -1, 64), 0
+		} else {
+			skip += indexedAtOnce
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }
 
 // readTwice drops a session under the ID that it had, if it was read there and then
