@@ -45,8 +45,8 @@
 // HMGET, HGET, and what the scripts call: HSET, HDEL, MEMORY USAGE, RENAMENX, PEXPIRE, PTTL,
 // TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also ROLE, SCAN and ZCOUNT;
 // for the cache also CLIENT TRACKING, PING, GET, GETEX and SET; for Config.Replicas also
-// WAIT; in a Cluster also ASKING, CLUSTER SLOTS and, for clients that prefer it, as they do
-// on Redis 8, CLUSTER SHARDS. A client that sends reads to replicas (SendToReplicas) reads
+// WAIT; in a Cluster also ASKING, CLUSTER SLOTS, for All and RevokeEveryone CLUSTER NODES and,
+// for clients that prefer it, as they do on Redis 8, CLUSTER SHARDS. A client that sends reads to replicas (SendToReplicas) reads
 // what a replica knows: a session just made may be missing there. Without MEMORY USAGE
 // everything works, but each change reads the whole session, and the server logs a denial.
 //
@@ -66,6 +66,9 @@
 // writes, is found out before the first. If the process dies between the first and the
 // second step, or the node of the new ID fails at that moment, the session is lost and
 // its user signs in again; it never lives twice.
+//
+// All and RevokeEveryone ask all nodes which slots they have, before and after they look at the
+// keys. They look again if slots have moved, and fail if some move all the time.
 package redisstore
 
 import (

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -21,77 +22,45 @@ const scannedAtOnce = 1000
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // Scan goes through the keys of all nodes, several times if there are many sessions: each
-// time for the IDs with other first letters, which are sorted, because SCAN may return a
-// key twice. How many sessions there are is found out on the way: the server may hold much
-// else. Those that are there all the time are returned once at least.
+// time for the IDs with other first letters, which are sorted, because a key may be found
+// twice. How many sessions there are is found out on the way: the server may hold much
+// else.
 func (b *backend) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
 	return b.scan(ctx, idsAtOnce)
 }
 
 func (b *backend) scan(ctx context.Context, atOnce int) iter.Seq2[map[string]store.Record, error] {
 	return func(yield func(map[string]store.Record, error) bool) {
-		nodes, err := b.masters(ctx)
-		if err != nil {
-			yield(nil, failed("reading all sessions", err))
-			return
-		}
 		for left, goOn := letters, true; goOn && left != ""; {
-			left, goOn = b.scanSome(ctx, nodes, left, atOnce, yield)
+			left, goOn = b.scanSome(ctx, left, atOnce, yield)
 		}
 	}
-}
-
-var errNoMaster = errors.New("the server is a replica, which may lack some")
-
-// masters returns the clients of the nodes that are no replicas.
-func (b *backend) masters(ctx context.Context) (masters []*bounded, err error) {
-	for _, client := range b.client.Nodes() {
-		node := newBounded(client, false, b.timeout)
-		role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
-		if err != nil {
-			return nil, err
-		}
-		if name, _ := role[0].ToString(); name == "master" {
-			masters = append(masters, node)
-		}
-	}
-	if len(masters) == 0 {
-		if f, ok := b.client.Client.(*following); ok {
-			f.look() //nolint:contextcheck // for the next call: its name may lead to a master by now
-		}
-		return nil, errNoMaster
-	}
-	return masters, nil
 }
 
 // scanSome is Scan for the IDs that begin with some letters: with all of those that it is
 // given, or with the first ones if there turn out to be too many IDs. It returns the letters
 // that are left, and whether to go on.
 func (b *backend) scanSome(
-	ctx context.Context, nodes []*bounded, first string, atOnce int, yield func(map[string]store.Record, error) bool,
+	ctx context.Context, first string, atOnce int, yield func(map[string]store.Record, error) bool,
 ) (left string, goOn bool) {
 	var found []idText
-	for _, node := range nodes {
-		for cursor, more := uint64(0), true; more; more = cursor != 0 {
-			page, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(b.beginningWith(first)).Count(scannedAtOnce).Build()).AsScanEntry()
-			if err != nil {
-				yield(nil, failed("reading all sessions", err))
-				return "", false
+	for page, err := range b.pages(ctx, func() string { return b.beginningWith(first) }) {
+		if err != nil {
+			yield(nil, failed("reading all sessions", err))
+			return "", false
+		}
+		for _, key := range page {
+			if id := strings.TrimPrefix(key, b.records); len(id) == len(idText{}) {
+				found = append(found, idText([]byte(id)))
 			}
-			cursor = page.Cursor
-			for _, key := range page.Elements {
-				if id := strings.TrimPrefix(key, b.records); len(id) == len(idText{}) {
-					found = append(found, idText([]byte(id)))
-				}
-			}
-			for len(found) > atOnce && len(first) > 1 { // a cursor goes on with any pattern
-				half := len(first) / 2
-				first, left = first[:half], first[half:]+left
-				found = slices.DeleteFunc(found, func(id idText) bool { return strings.IndexByte(first, id[0]) < 0 })
-			}
-			if !yield(nil, nil) {
-				return "", false
-			}
+		}
+		for len(found) > atOnce && len(first) > 1 { // a cursor goes on with any pattern
+			half := len(first) / 2
+			first, left = first[:half], first[half:]+left
+			found = slices.DeleteFunc(found, func(id idText) bool { return strings.IndexByte(first, id[0]) < 0 })
+		}
+		if !yield(nil, nil) {
+			return "", false
 		}
 	}
 	slices.SortFunc(found, func(a, b idText) int { return bytes.Compare(a[:], b[:]) })
@@ -114,6 +83,43 @@ func (b *backend) scanSome(
 		}
 	}
 	return left, true
+}
+
+// mostWalks is how many walks find all keys even if slots are being moved.
+const mostWalks = 10
+
+var errMoving = errors.New("slots of the Cluster are being moved all the time")
+
+// pages yields the keys that match a pattern, which may become narrower meanwhile. It walks
+// through all nodes, and does so again while a key may have been moved from a node that it had
+// yet to look at to one that it had looked at. So those that are there all the time come once
+// at least.
+func (b *backend) pages(ctx context.Context, pattern func() string) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		before, err := b.layout(ctx)
+		var stood stays
+		for walks := 0; err == nil && walks < mostWalks; walks++ {
+			for _, node := range before.masters {
+				for cursor, more := uint64(0), true; more; more = cursor != 0 {
+					page, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(pattern()).Count(scannedAtOnce).Build()).AsScanEntry()
+					if err != nil {
+						yield(nil, err)
+						return
+					}
+					cursor = page.Cursor
+					if !yield(page.Elements, nil) {
+						return
+					}
+				}
+			}
+			var after *layout
+			if after, err = b.layout(ctx); err == nil && stood.note(before, after) {
+				return
+			}
+			before = after
+		}
+		yield(nil, cmp.Or(err, errMoving))
+	}
 }
 
 // beginningWith returns the pattern for the keys of records whose IDs begin with one of

@@ -25,6 +25,42 @@ func command(t *testing.T, server *testserver.RedisServer, args ...string) strin
 	return reply
 }
 
+// keyOf returns the key of a session.
+func keyOf(id string) string { return "session:id:" + id }
+
+func slotOf(t *testing.T, node *testserver.RedisServer, key string) string {
+	t.Helper()
+	return command(t, node, "CLUSTER", "KEYSLOT", key)
+}
+
+// nodeOf returns the node of a new Cluster that has a key.
+func nodeOf(t *testing.T, nodes []*testserver.RedisServer, key string) *testserver.RedisServer {
+	t.Helper()
+	slot, err := strconv.Atoi(slotOf(t, nodes[0], key))
+	require.NoError(t, err)
+	return nodes[slot*len(nodes)/16384]
+}
+
+// moveKey begins to move a slot to another node: a key of it is there already.
+func moveKey(t *testing.T, from, to *testserver.RedisServer, key string) {
+	t.Helper()
+	slot := slotOf(t, from, key)
+	command(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", command(t, from, "CLUSTER", "MYID"))
+	command(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", command(t, to, "CLUSTER", "MYID"))
+	host, port, err := net.SplitHostPort(to.Address)
+	require.NoError(t, err)
+	require.Equal(t, "OK", command(t, from, "MIGRATE", host, port, key, "0", "1000"))
+}
+
+// endMove tells all nodes where the slot is now.
+func endMove(t *testing.T, nodes []*testserver.RedisServer, to *testserver.RedisServer, key string) {
+	t.Helper()
+	slot, toID := slotOf(t, to, key), command(t, to, "CLUSTER", "MYID")
+	for _, node := range append([]*testserver.RedisServer{to}, nodes...) { // the new one first
+		command(t, node, "CLUSTER", "SETSLOT", slot, "NODE", toID)
+	}
+}
+
 // TestSlotMovesToANewNode moves a session to a node that the client has not heard
 // of. The store may answer from memory until it has found out.
 func TestSlotMovesToANewNode(t *testing.T) {
@@ -36,20 +72,9 @@ func TestSlotMovesToANewNode(t *testing.T) {
 	create(t, a, id, record("alice", map[string]string{"n": `0`}))
 	waitCached(t, loader(t, b, id), nodes...)
 
-	slot := command(t, nodes[0], "CLUSTER", "KEYSLOT", "session:id:"+id)
-	n, err := strconv.Atoi(slot)
-	require.NoError(t, err)
-	from := nodes[n*len(nodes)/16384]
 	to := testserver.RedisClusterNode(t, nodes)
-	fromID, toID := command(t, from, "CLUSTER", "MYID"), command(t, to, "CLUSTER", "MYID")
-	command(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
-	command(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
-	host, port, err := net.SplitHostPort(to.Address)
-	require.NoError(t, err)
-	assert.Equal(t, "OK", command(t, from, "MIGRATE", host, port, "session:id:"+id, "0", "1000"))
-	for _, node := range append(nodes, to) {
-		command(t, node, "CLUSTER", "SETSLOT", slot, "NODE", toID)
-	}
+	moveKey(t, nodeOf(t, nodes, keyOf(id)), to, keyOf(id))
+	endMove(t, nodes, to, keyOf(id))
 	require.NoError(t, loader(t, b, id)(), "the session goes on")
 
 	for n := range 3 { // the first time the store follows the new node not yet
@@ -65,18 +90,98 @@ func TestSlotMovesToANewNode(t *testing.T) {
 	}
 }
 
+// TestRevokeEveryoneOnANewNode: a slot has moved, or is being moved, to a node to which the
+// client was not redirected yet. One that has no key of the store does not matter.
+func TestRevokeEveryoneOnANewNode(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	backends := make(map[string]store.Backend)
+	for _, prefix := range []string{"moving:", "moved:", "{elsewhere}:"} {
+		backends[prefix] = backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1, Prefix: prefix})
+		create(t, backends[prefix], newID(1), record("alice", nil))
+	}
+	to := testserver.RedisClusterNode(t, nodes)
+	for _, prefix := range []string{"moving:", "moved:", "{elsewhere}:"} {
+		key := prefix + "id:" + newID(1)
+		switch prefix {
+		case "moving:":
+			moveKey(t, nodeOf(t, nodes, key), to, key)
+		case "moved:":
+			moveKey(t, nodeOf(t, nodes, key), to, key)
+			endMove(t, nodes, to, key)
+		}
+		n, err := store.New(backends[prefix]).RevokeEveryone(t.Context())
+		require.NoError(t, err, prefix)
+		assert.Equal(t, 1, n, prefix)
+	}
+}
+
+// TestScanWhileASlotMoves: a slot moves, or begins to move, from a node that Scan has yet to
+// look at to one that it has looked at.
+func TestScanWhileASlotMoves(t *testing.T) {
+	for name, ended := range map[string]bool{"moved": true, "moving": false} {
+		t.Run(name, func(t *testing.T) {
+			nodes := testserver.RedisCluster(t)
+			b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
+			ids := make(map[*testserver.RedisServer]string) // one on each node
+			for n := 0; len(ids) < len(nodes); n++ {
+				if node := nodeOf(t, nodes, keyOf(newID(n))); ids[node] == "" {
+					ids[node] = newID(n)
+					create(t, b, newID(n), record("", nil))
+				}
+			}
+			found, moves := make(map[string]int), true
+			for records, err := range b.Scan(t.Context()) {
+				require.NoError(t, err)
+				for id := range records {
+					found[id]++
+				}
+				if !moves {
+					continue
+				}
+				moves = false
+				done := slices.IndexFunc(nodes, func(node *testserver.RedisServer) bool { return calls(t, node, "scan") > 0 })
+				from, to := nodes[(done+1)%len(nodes)], nodes[done]
+				require.Zero(t, calls(t, from, "scan"))
+				moveKey(t, from, to, keyOf(ids[from]))
+				if ended {
+					endMove(t, nodes, to, keyOf(ids[from]))
+				}
+			}
+			assert.Equal(t, map[string]int{ids[nodes[0]]: 1, ids[nodes[1]]: 1, ids[nodes[2]]: 1}, found)
+		})
+	}
+}
+
+// TestScanWhileSlotsMoveAllTheTime: if Scan cannot say that it has found all, it does not.
+func TestScanWhileSlotsMoveAllTheTime(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
+	key, began := keyOf(newID(1)), false
+	from := nodeOf(t, nodes, key)
+	to := nodes[(slices.Index(nodes, from)+1)%len(nodes)]
+	var last error
+	for _, err := range b.Scan(t.Context()) {
+		last = err
+		switch {
+		case calls(t, from, "scan")%2 == 1 == began: // once in each walk
+		case began:
+			command(t, to, "CLUSTER", "SETSLOT", slotOf(t, to, key), "STABLE")
+			began = false
+		default:
+			command(t, to, "CLUSTER", "SETSLOT", slotOf(t, to, key), "IMPORTING", command(t, from, "CLUSTER", "MYID"))
+			began = true
+		}
+	}
+	require.ErrorContains(t, last, "slots of the Cluster are being moved all the time")
+}
+
 // TestRenewWhileANodeOfABoundaryHangs: the boundaries of a user may be on a node that has
 // nothing else to do with a session. If that does not answer, the session must not end.
 func TestRenewWhileANodeOfABoundaryHangs(t *testing.T) {
 	nodes := testserver.RedisCluster(t)
 	b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: time.Second}})
-	nodeOf := func(id string) *testserver.RedisServer {
-		slot, err := strconv.Atoi(command(t, nodes[0], "CLUSTER", "KEYSLOT", "session:id:"+id))
-		require.NoError(t, err)
-		return nodes[slot*len(nodes)/16384]
-	}
 	idOn := func(first int, hangs bool) string {
-		for nodeOf(newID(first)) == nodes[2] != hangs {
+		for nodeOf(t, nodes, keyOf(newID(first))) == nodes[2] != hangs {
 			first++
 		}
 		return newID(first)
@@ -139,18 +244,13 @@ func TestSentinelFailover(t *testing.T) {
 func TestRenewWhereANodeRefusesWrites(t *testing.T) {
 	nodes := testserver.RedisCluster(t)
 	b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
-	nodeOf := func(key string) *testserver.RedisServer {
-		slot, err := strconv.Atoi(command(t, nodes[0], "CLUSTER", "KEYSLOT", key))
-		require.NoError(t, err)
-		return nodes[slot*len(nodes)/16384]
-	}
 	refuses := nodes[0]
-	if nodeOf("session:user:alice") == refuses { // that of the index is asked first anyway
+	if nodeOf(t, nodes, "session:user:alice") == refuses { // that of the index is asked first anyway
 		refuses = nodes[1]
 	}
 	next := 0
 	idOn := func(refusing bool) string {
-		for next++; nodeOf("session:id:"+newID(next)) == refuses != refusing; {
+		for next++; nodeOf(t, nodes, keyOf(newID(next))) == refuses != refusing; {
 			next++
 		}
 		return newID(next)
