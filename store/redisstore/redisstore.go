@@ -44,11 +44,19 @@
 // The user needs the permissions for EVAL, EVALSHA, EXISTS, DEL, HGETALL, ZRANGE, ZREM,
 // HMGET, HGET, and what the scripts call: HSET, HDEL, MEMORY USAGE, RENAMENX, PEXPIRE, PTTL,
 // TIME, TYPE, ZADD and ZREMRANGEBYSCORE; for All and Count also ROLE, SCAN and ZCOUNT;
-// for the cache also CLIENT TRACKING, PING, GET, GETEX and SET; for Config.Replicas also
+// for the cache also CLIENT TRACKING, INFO, PING, GET, GETEX and SET; for Config.Replicas also
 // WAIT; in a Cluster also ASKING, CLUSTER SLOTS, for All and RevokeEveryone CLUSTER NODES and,
 // for clients that prefer it, as they do on Redis 8, CLUSTER SHARDS. A client that sends reads to replicas (SendToReplicas) reads
 // what a replica knows: a session just made may be missing there. Without MEMORY USAGE
 // everything works, but each change reads the whole session, and the server logs a denial.
+//
+// # Full memory
+//
+// Set maxmemory-policy noeviction. A server with another policy that is full drops keys that
+// were not used for long: sessions, and the index of a user whose sessions are in use. RevokeAll
+// then ends none of those, and returns no error; they are not listed either, and do not count
+// towards MaxSessions. RevokeEveryone ends them. A store with a cache logs a warning at its start
+// if the server has such a policy and a limit of its memory.
 //
 // # Failover
 //

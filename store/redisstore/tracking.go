@@ -56,6 +56,7 @@ type tracker struct {
 	beats   int                                // of the goroutine
 	refused time.Time                          // when tracking was last refused; of the goroutine
 	logged  bool                               // that it was; of the goroutine
+	warned  bool                               // of eviction, if need be; of the goroutine
 
 	mu      sync.Mutex
 	losses  int             // how often news may have been missed
@@ -263,6 +264,7 @@ func (t *tracker) connect() error {
 	}
 	if err == nil {
 		t.lose() // what was read before the last link stood
+		t.warnOfEviction()
 	}
 	return err
 }
