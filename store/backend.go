@@ -164,13 +164,13 @@ type Backend interface {
 	// Delete removes a record, live or not, and reports whether it was there.
 	Delete(ctx context.Context, id string) (bool, error)
 
-	// List returns the sessions of a user by ID, each once, none for the empty
-	// user. It may leave out those that have expired or ended. Of the values
+	// List returns the sessions of a user by ID, each once and as it stands in the
+	// medium, none for the empty user. It may leave out those that have expired or ended. Of the values
 	// only [SignInValue] need be there.
 	List(ctx context.Context, user string) (map[string]Record, error)
 
-	// Scan yields all sessions and all traces of renewed ones, in portions, by ID.
-	// What is there from the beginning to the end comes exactly once; what comes or
+	// Scan yields all sessions and all traces of renewed ones, as they stand in the
+	// medium, in portions, by ID. What is there from the beginning to the end comes exactly once; what comes or
 	// goes meanwhile may be left out. Of the values only [SignInValue] need be there.
 	// A portion is small, however many there are, and while it is being looked at no
 	// lock and no connection is held. It is the caller's, to be changed. An empty one
@@ -210,6 +210,8 @@ type PeekingBackend interface {
 type CountingBackend interface {
 	Backend
 
+	// Count counts the sessions of all processes. It may lag a moment behind what
+	// another process has done.
 	Count(ctx context.Context) (Counts, error)
 }
 

@@ -6,8 +6,10 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -86,6 +88,111 @@ func bytesOf(values map[string]string) (n int) {
 		n += len(name) + len(text)
 	}
 	return n
+}
+
+func charactersOf(values map[string]string) (n int) {
+	for name, text := range values {
+		n += utf8.RuneCountInString(name) + utf8.RuneCountInString(text)
+	}
+	return n
+}
+
+// inCharacters bounds how many characters the values have.
+func inCharacters(update, rotate bool) func(h *hooked) {
+	fits := func(values, set map[string]string, drop []string, most *int) error {
+		after := charactersOf(value.Apply(values, set, drop))
+		if *most > 0 && after > *most && after > charactersOf(values) {
+			return store.ErrTooLarge
+		}
+		*most = 0
+		return nil
+	}
+	return func(h *hooked) {
+		if update {
+			h.update = bounding{h.Backend, func(r store.Record, c *store.Change) error {
+				return fits(r.Values, c.Set, c.Delete, &c.MaxBytes)
+			}}.Update
+		}
+		if rotate {
+			h.rotate = func(ctx context.Context, id string, m store.Move) (bool, error) {
+				if r, found, _ := h.Backend.Load(ctx, id); found && isLive(r) {
+					if err := fits(r.Values, m.Record.Values, m.Drop, &m.MaxBytes); err != nil {
+						return false, err
+					}
+				}
+				return h.Backend.Rotate(ctx, id, m)
+			}
+		}
+	}
+}
+
+// folding compares texts as they are after folding.
+func folding(fold func(text string) string) func(h *hooked) {
+	return func(h *hooked) {
+		h.update = func(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+			if c.If != nil {
+				r, _, _ := h.Backend.Load(ctx, id)
+				if stands := r.Values[c.If.Name]; fold(stands) == fold(c.If.Text) {
+					c.If = &store.Condition{Name: c.If.Name, Text: stands}
+				}
+			}
+			return h.Backend.Update(ctx, id, c)
+		}
+	}
+}
+
+// foldingNames finds the value of a condition whatever the case of its name.
+func foldingNames(h *hooked) {
+	h.update = func(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+		if c.If != nil {
+			r, _, _ := h.Backend.Load(ctx, id)
+			for _, name := range slices.Sorted(maps.Keys(r.Values)) {
+				if strings.EqualFold(name, c.If.Name) {
+					c.If = &store.Condition{Name: name, Text: c.If.Text}
+					break
+				}
+			}
+		}
+		return h.Backend.Update(ctx, id, c)
+	}
+}
+
+// ownCount counts what the process itself has made.
+type ownCount struct {
+	told
+
+	own *sync.Map
+}
+
+func newOwnCount(b store.Backend) store.Backend {
+	c := ownCount{own: new(sync.Map)}
+	c.told = told{b, func(ids ...string) {
+		for _, id := range ids {
+			c.own.Store(id, nil)
+		}
+	}}
+	return c
+}
+
+func (b ownCount) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	defer b.changed(m.ID)
+	return b.told.Rotate(ctx, id, m)
+}
+
+func (b ownCount) Count(ctx context.Context) (c store.Counts, err error) {
+	for id := range b.own.Range {
+		r, found, err := b.Load(ctx, id.(string))
+		if err != nil {
+			return store.Counts{}, err
+		}
+		if found && r.Kind == "" && isLive(r) {
+			c.Live++
+			if r.User != "" {
+				c.SignedIn++
+			}
+		}
+	}
+	return c, nil
 }
 
 type creating struct {
@@ -182,6 +289,60 @@ func (b *listByFirst) List(ctx context.Context, user string) (map[string]store.R
 		return ok && !time.Now().Before(expires.(time.Time))
 	})
 	return records, err
+}
+
+// firstIndex has an index for List and Scan with a copy of each session as it got its ID.
+type firstIndex struct {
+	store.Backend
+
+	first *sync.Map
+	list  func(r *store.Record, first store.Record)
+	scan  func(r *store.Record, first store.Record)
+}
+
+func asItIs(*store.Record, store.Record) {}
+
+func withFirstTimes(r *store.Record, first store.Record) {
+	r.Seen, r.Expires = first.Seen, first.Expires
+}
+
+func withFirstSignIn(r *store.Record, first store.Record) {
+	r.Values = value.With(r.Values, store.SignInValue, first.Values[store.SignInValue])
+}
+
+func (b firstIndex) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	b.first.LoadOrStore(id, r)
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b firstIndex) Rotate(ctx context.Context, id string, m store.Move) (bool, error) {
+	b.first.LoadOrStore(m.ID, m.Record)
+	return b.Backend.Rotate(ctx, id, m)
+}
+
+func (b firstIndex) List(ctx context.Context, user string) (map[string]store.Record, error) {
+	records, err := b.Backend.List(ctx, user)
+	b.index(records, b.list)
+	return records, err
+}
+
+func (b firstIndex) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return func(yield func(map[string]store.Record, error) bool) {
+		for records, err := range b.Backend.Scan(ctx) {
+			if b.index(records, b.scan); !yield(records, err) {
+				return
+			}
+		}
+	}
+}
+
+func (b firstIndex) index(records map[string]store.Record, as func(*store.Record, store.Record)) {
+	for id, r := range records {
+		if first, ok := b.first.Load(id); ok && r.Ended == "" {
+			as(&r, first.(store.Record))
+			records[id] = r
+		}
+	}
 }
 
 // told tells of each change.
@@ -648,6 +809,52 @@ func remembering(load, loadFresh bool) func(store.Backend) store.Backend {
 				}
 			}
 		})
+	}
+}
+
+// rememberingList and rememberingScan have an index that the changes of the process alone reach.
+
+func rememberingList(b store.Backend) store.Backend {
+	b, index := indexing(b)
+	return hook(b, func(h *hooked) {
+		h.list = func(ctx context.Context, user string) (map[string]store.Record, error) {
+			records, err := b.List(ctx, user)
+			index(records)
+			return records, err
+		}
+	})
+}
+
+type rememberingScan struct {
+	store.Backend
+
+	index func(map[string]store.Record)
+}
+
+func (b rememberingScan) Scan(ctx context.Context) iter.Seq2[map[string]store.Record, error] {
+	return func(yield func(map[string]store.Record, error) bool) {
+		for records, err := range b.Backend.Scan(ctx) {
+			if b.index(records); !yield(records, err) {
+				return
+			}
+		}
+	}
+}
+
+// indexing returns the backend as it tells the index of its changes, and what puts records of
+// the index in place of others.
+func indexing(b store.Backend) (store.Backend, func(map[string]store.Record)) {
+	var memory sync.Map
+	b = told{b, func(ids ...string) {
+		for _, id := range ids {
+			memory.Delete(id)
+		}
+	}}
+	return b, func(records map[string]store.Record) {
+		for id, r := range records {
+			known, _ := memory.LoadOrStore(id, r)
+			records[id] = known.(store.Record)
+		}
 	}
 }
 

@@ -38,6 +38,44 @@ func list(s *suite) {
 	}
 }
 
+// listOfChanged: what List and Scan return of a session is not what it once was.
+func listOfChanged(s *suite) {
+	id := s.create(record("alice", signInOf("first")))
+	rotated := func() {
+		r, _ := s.load(id)
+		r.Values, r.Seen, r.Expires = nil, r.Seen.Add(time.Minute), r.Expires.Add(-time.Minute)
+		next := s.id()
+		s.must2(s.rotate(id, next, r), nil)
+		id = next
+	}
+	put := func(line string) func() {
+		return func() { s.must2(s.update(id, store.Change{Set: signInOf(line)}), nil) }
+	}
+	for _, step := range []struct {
+		rule string
+		do   func()
+	}{
+		{"after an Update of the sign-in", put("second")},
+		{"after an Update of the sign-in that has room", func() {
+			s.must2(s.update(id, store.Change{Set: signInOf("third"), MaxBytes: 1000}), nil)
+		}},
+		{"after an Update of the sign-in, on a condition", func() {
+			c := store.Change{Set: signInOf("fourth"), If: &store.Condition{Name: "a"}}
+			s.must2(s.update(id, c), nil)
+		}},
+		{"after a Rotate that leaves the sign-in", rotated},
+		{"after an Update that drops the sign-in", func() {
+			s.must2(s.update(id, store.Change{Delete: []string{store.SignInValue}}), nil)
+		}},
+		{"after a Rotate that finds no sign-in", rotated},
+		{"after an Update of the sign-in under another ID", put("fifth")},
+	} {
+		step.do()
+		want, _ := s.load(id)
+		s.wantListed(id, want, step.rule)
+	}
+}
+
 // loadFresh checks that LoadFresh returns what Load does, of records of all kinds.
 func loadFresh(s *suite) {
 	values := signInOf("line")

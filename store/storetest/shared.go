@@ -93,6 +93,9 @@ var deeds = []deed{
 		later := time.Now().Add(3 * time.Hour)
 		s.must2(s.update(id, store.Change{Seen: later, Expires: later}), nil)
 	}},
+	{"Update of the sign-in", func(s *suite, id string) {
+		s.must2(s.update(id, store.Change{Set: signInOf("line")}), nil)
+	}},
 	{"Rotate", func(s *suite, id string) { s.must2(s.rotate(id, s.id(), record("alice", nil)), nil) }},
 	{"End", func(s *suite, id string) { s.must2(s.end("alice", store.Revoked, id), nil) }},
 	{"Delete", func(s *suite, id string) { s.must2(s.delete(id), nil) }},
@@ -110,6 +113,9 @@ func known(one, other *suite) (id string) {
 			}
 			if _, listed := s.list("alice")[id]; !listed {
 				s.Fatal("what one process has created must be on the list of another at once")
+			}
+			if _, scanned := s.scanned()[id]; !scanned {
+				s.Fatal("what one process has created must be in the Scan of another at once")
 			}
 		}
 	}
@@ -135,6 +141,9 @@ func freshOfAnother(one, other *suite) {
 			other.Errorf("List must see what another process has done a moment ago: %s: it has %d sessions, want %d", d.name, len(lists), len(listed))
 		}
 		for id := range listed {
+			if want := one.fresh(id)[id]; want.Ended == "" {
+				other.wantListed(id, want, "whichever process has changed them: "+d.name)
+			}
 			one.delete(id)
 		}
 	}
@@ -183,6 +192,40 @@ func watchOfAnother(one, other *suite) {
 			other.Fatalf("Watch must tell of what another process does: %s was %v ago", d.name, patience)
 		}
 		stop()
+	}
+}
+
+// countOfAnother is for backends that count, and may know a moment later what another process
+// has done.
+func countOfAnother(one, other *suite) {
+	user, visitor := one.create(record("alice", nil)), one.create(record("", nil))
+	deleted := one.create(record("bob", nil))
+	other.awaitCounts(store.Counts{Live: 3, SignedIn: 2}, "created")
+	one.must2(one.update(user, store.Change{Seen: time.Now(), Expires: time.Now().Add(3 * time.Hour)}), nil)
+	other.must2(other.rotate(visitor, other.id(), record("carol", nil)), nil)
+	other.must2(other.delete(deleted), nil)
+	other.must2(other.end("alice", store.Revoked, user), nil)
+	other.create(record("", nil))
+	one.awaitCounts(store.Counts{Live: 2, SignedIn: 1}, "created, given a new ID, ended and deleted")
+}
+
+// awaitCounts waits until a backend counts what another process has done, if it counts.
+func (s *suite) awaitCounts(want store.Counts, done string) {
+	s.Helper()
+	b, ok := s.whole.(store.CountingBackend)
+	if !ok {
+		return
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); ; <-tick.C {
+		got, err := b.Count(s.Context())
+		if s.must(err); got == want {
+			return
+		}
+		if time.Since(began) > patience {
+			s.Fatalf("Count must count before long what another process has %s: %+v, want %+v", done, got, want)
+		}
 	}
 }
 

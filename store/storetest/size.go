@@ -133,3 +133,28 @@ func sizeOfManyValues(s *suite) {
 		}
 	}
 }
+
+// sizeInBytes: what counts are bytes, and not characters.
+func sizeInBytes(s *suite) {
+	const name, bytes = "日本", 602 // with the text
+	text := `"` + strings.Repeat("語", 198) + `"`
+	change := store.Change{Set: map[string]string{name: text}, MaxBytes: most}
+	id, full := s.create(record("alice", map[string]string{"a": quoted(398)})), s.create(record("alice", map[string]string{"a": quoted(397)}))
+	s.refused(id, change, "a name and a text of many bytes and few characters")
+	s.made(full, change, "a change that takes all the room there is, in bytes")
+	s.refused(full, put("b", 2), "a value beside others of many bytes and few characters")
+
+	move := func(id string, values map[string]string, most int) error {
+		m := moveTo(s.id(), record("alice", values))
+		m.MaxBytes = most
+		_, err := s.b.Rotate(s.Context(), id, m)
+		return err
+	}
+	if err := move(full, map[string]string{"b": quoted(2)}, most); !errors.Is(err, store.ErrTooLarge) {
+		s.Errorf("Rotate must return ErrTooLarge for a value beside others of many bytes and few characters: %v", err)
+	}
+	if err := move(id, change.Set, most); !errors.Is(err, store.ErrTooLarge) {
+		s.Errorf("Rotate must return ErrTooLarge for a name and a text of many bytes and few characters: %v", err)
+	}
+	s.must(move(id, change.Set, 399+bytes))
+}

@@ -30,6 +30,7 @@ var sequential = []group{
 	{"times", times},
 	{"condition", condition},
 	{"condition on texts", conditionOnTexts},
+	{"condition on what looks alike", conditionOnAlike},
 	{"condition on names", conditionOnNames},
 	{"condition on the dead", conditionOnTheDead},
 	{"size", size},
@@ -38,6 +39,7 @@ var sequential = []group{
 	{"size of a rotation", sizeOfRotation},
 	{"size of the dead", sizeOfTheDead},
 	{"size of many values", sizeOfManyValues},
+	{"size in bytes", sizeInBytes},
 	{"expiry", expiry},
 	{"retention", retention},
 	{"rotate", rotate},
@@ -46,6 +48,7 @@ var sequential = []group{
 	{"end of several", endingOfSeveral},
 	{"delete", remove},
 	{"list", list},
+	{"list of the changed", listOfChanged},
 	{"load fresh", loadFresh},
 	{"many sessions", manySessions},
 	{"scan", scan},
@@ -126,6 +129,7 @@ func RunShared(t *testing.T, newBackends func(t *testing.T) (one, other store.Ba
 			{"load", loadOfAnother},
 			{"watch", watchOfAnother},
 			{"clock", clockOfAnother},
+			{"count", countOfAnother},
 		} {
 			t.Run(g.name, func(t *testing.T) {
 				one, other := newBackends(t)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -412,6 +413,85 @@ var mutants = map[string]mutant{
 			return fresh{b, func(r *store.Record) bool { r.Next = ""; return true }}
 		},
 		false,
+	},
+	"a list with the first times": {
+		"times", "List must return sessions as they stand",
+		func(b store.Backend) store.Backend { return firstIndex{b, new(sync.Map), withFirstTimes, asItIs} },
+		false,
+	},
+	"a scan with the first times": {
+		"times", "Scan must return sessions as they stand",
+		func(b store.Backend) store.Backend { return firstIndex{b, new(sync.Map), asItIs, withFirstTimes} },
+		false,
+	},
+	"a list with the first sign-in": {
+		"list of the changed", "List must return sessions as they stand",
+		func(b store.Backend) store.Backend { return firstIndex{b, new(sync.Map), withFirstSignIn, asItIs} },
+		false,
+	},
+	"a scan with the first sign-in": {
+		"list of the changed", "Scan must return sessions as they stand",
+		func(b store.Backend) store.Backend { return firstIndex{b, new(sync.Map), asItIs, withFirstSignIn} },
+		false,
+	},
+	"a list of the memory of the process": {
+		"shared/fresh", "List must return sessions as they stand, whichever process has changed them",
+		rememberingList,
+		false,
+	},
+	"a scan of the memory of the process": {
+		"shared/fresh", "Scan must return sessions as they stand, whichever process has changed them",
+		func(b store.Backend) store.Backend {
+			b, index := indexing(b)
+			return rememberingScan{b, index}
+		},
+		false,
+	},
+	"a condition without case": {
+		"condition on what looks alike", "a condition must tell a text from those that look alike",
+		func(b store.Backend) store.Backend { return hook(b, folding(strings.ToLower)) },
+		false,
+	},
+	"a condition without blanks at the end": {
+		"condition on what looks alike", "a condition must tell a text from those that look alike",
+		func(b store.Backend) store.Backend {
+			return hook(b, folding(func(text string) string { return strings.ReplaceAll(text, ` "`, `"`) }))
+		},
+		false,
+	},
+	"a condition without accents": {
+		"condition on what looks alike", "a condition must tell a text from those that look alike",
+		func(b store.Backend) store.Backend {
+			return hook(b, folding(strings.NewReplacer("é", "e", "e\u0301", "e").Replace))
+		},
+		false,
+	},
+	"a condition on normal forms": {
+		"condition on what looks alike", "a condition must tell a text from those that look alike",
+		func(b store.Backend) store.Backend {
+			return hook(b, folding(strings.NewReplacer("e\u0301", "é").Replace))
+		},
+		false,
+	},
+	"a condition on a name without case": {
+		"condition on names", "must reach that value and no other",
+		func(b store.Backend) store.Backend { return hook(b, foldingNames) },
+		false,
+	},
+	"an update of so many characters": {
+		"size in bytes", "Update must return ErrTooLarge",
+		func(b store.Backend) store.Backend { return hook(b, inCharacters(true, false)) },
+		false,
+	},
+	"a rotation of so many characters": {
+		"size in bytes", "Rotate must return ErrTooLarge",
+		func(b store.Backend) store.Backend { return hook(b, inCharacters(false, true)) },
+		false,
+	},
+	"a count of what the process has made": {
+		"shared/count", "Count must count before long what another process has created",
+		newOwnCount,
+		true,
 	},
 	"fresh traces without values": {
 		"load fresh", "LoadFresh must return records as Load does: values",

@@ -189,6 +189,22 @@ func (s *suite) wantRecord(got, want store.Record, rule string) {
 	}
 }
 
+// wantListed checks that List and Scan return a user's session as it stands.
+func (s *suite) wantListed(id string, want store.Record, rule string) {
+	s.Helper()
+	for _, from := range []struct {
+		name    string
+		records map[string]store.Record
+	}{{"List", s.list(want.User)}, {"Scan", s.scanned()}} {
+		rule := fmt.Sprintf("%s must return sessions as they stand, %s", from.name, rule)
+		if r, found := from.records[id]; found {
+			s.wantRecord(outline(r), outline(want), rule)
+		} else {
+			s.Errorf("%s: it has not returned one", rule)
+		}
+	}
+}
+
 // outline returns a record without its values but the sign-in.
 func outline(r store.Record) store.Record {
 	text, ok := r.Values[store.SignInValue]

@@ -70,6 +70,7 @@ func times(s *suite) {
 			got, _ := s.load(id)
 			got.Values, want.Values = nil, nil
 			s.wantRecord(got, want, "Update must move each of Seen and Expires forward only, by itself, with "+what)
+			s.wantListed(id, want, "after an Update of the times with "+what)
 		}
 	}
 }
