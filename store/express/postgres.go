@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/sqlretry"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -59,7 +60,7 @@ func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, 
 
 func (b *postgresBackend) load(ctx context.Context, sid string) (text []byte, left time.Duration, found bool, err error) {
 	var seconds float64
-	err = b.db.QueryRowContext(ctx, b.loading, sid).Scan(&text, &seconds)
+	err = sqlretry.Do(ctx, func() error { return b.db.QueryRowContext(ctx, b.loading, sid).Scan(&text, &seconds) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, 0, false, nil
 	}
@@ -67,7 +68,7 @@ func (b *postgresBackend) load(ctx context.Context, sid string) (text []byte, le
 }
 
 func (b *postgresBackend) create(ctx context.Context, sid, text string, life time.Duration) error {
-	_, err := b.db.ExecContext(ctx, b.creating, sid, text, ceil(life).Seconds())
+	_, err := b.exec(ctx, b.creating, sid, text, ceil(life).Seconds())
 	return err
 }
 
@@ -141,11 +142,15 @@ func (b *postgresBackend) remove(ctx context.Context, sid string) (bool, error) 
 }
 
 // exec runs a statement, and reports whether it has found the row.
-func (b *postgresBackend) exec(ctx context.Context, statement string, args ...any) (bool, error) {
-	result, err := b.db.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n > 0, err
+func (b *postgresBackend) exec(ctx context.Context, statement string, args ...any) (found bool, err error) {
+	err = sqlretry.Do(ctx, func() error {
+		result, err := b.db.ExecContext(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		found = n > 0
+		return err
+	})
+	return found, err
 }

@@ -8,11 +8,10 @@ import (
 	"iter"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/sqlretry"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -560,18 +559,11 @@ func (b *sqlBackend) inTurn(ctx context.Context, run func(context.Context) error
 
 // again runs a statement until the database does not take it back.
 func (b *sqlBackend) again(ctx context.Context, run func() error) error {
-	for try := 0; ; try++ {
-		err := run()
-		if err == nil {
-			return nil
-		}
-		if try == maxRetries || !undone(err) || !pause(ctx, try) {
-			if cause := context.Cause(ctx); errors.Is(cause, errNoConnection) {
-				return fmt.Errorf("%w: %w", cause, err)
-			}
-			return err
-		}
+	err := sqlretry.Do(ctx, run)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errNoConnection) {
+		return fmt.Errorf("%w: %w", cause, err)
 	}
+	return err
 }
 
 // enter waits for the writes before this one, if they are to take turns. It gives
@@ -596,39 +588,5 @@ func (b *sqlBackend) enter(ctx context.Context) (leave func(), err error) {
 		return nil, fmt.Errorf("other writes have kept this one waiting for %v", b.patience)
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	}
-}
-
-// maxRetries is how often a statement is run again: for a second or so.
-const maxRetries = 12
-
-// undone reports whether the database took the statement back, to be run again.
-// Statements of one row each do not lock each other out, but servers may be set
-// to stricter isolation than theirs is by default, or be a cluster whose nodes
-// meet only at the commit.
-func undone(err error) bool {
-	var state interface{ SQLState() string } // of pgx and pq
-	if errors.As(err, &state) {
-		switch state.SQLState() {
-		case "40001", "40P01", "53200": // the last one: at SERIALIZABLE, no room for the locks of what runs just now
-			return true
-		}
-		return false
-	}
-	// MySQL's driver has the number in a field, which needs its import, and so does one of
-	// SQLite. With cache=shared, SQLite does not wait for the locks of the process's other
-	// connections, but undoes the statement.
-	return strings.Contains(err.Error(), "Error 1213 ") || strings.Contains(err.Error(), "database table is locked")
-}
-
-// pause waits for a random time that grows with the tries, and reports whether
-// the context still allows for another.
-func pause(ctx context.Context, try int) bool {
-	longest := min(time.Millisecond<<try, 128*time.Millisecond)
-	select {
-	case <-time.After(rand.N(longest)): // #nosec G404 -- it spreads the tries and keeps no secret
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -6,9 +6,6 @@ var CheckVersion = checkVersion
 // SQLiteDSN is what OpenSQLite makes of a path.
 var SQLiteDSN = sqliteDSN
 
-// Undone reports whether a statement is run again after an error.
-var Undone = undone
-
 // Compose, Document, Shield and Unshield are how values stand in the database.
 var (
 	Compose  = compose

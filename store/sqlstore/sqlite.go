@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gin-sessionkit/sessionkit/internal/sqlretry"
 )
 
 // sqliteDefaults are the settings of [OpenSQLite]: the names of a parameter of
@@ -79,7 +81,7 @@ func connect(db *sql.DB) error {
 		err := db.PingContext(ctx)
 		var code interface{ Code() int }
 		const busy = 5
-		if err == nil || !errors.As(err, &code) || code.Code()&0xff != busy || !pause(ctx, min(try, 8)) {
+		if err == nil || !errors.As(err, &code) || code.Code()&0xff != busy || !sqlretry.Pause(ctx, min(try, 8)) {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package expresslive_test
 
 import (
+	"database/sql"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store/express"
 )
@@ -41,6 +43,43 @@ func TestParallelChanges(t *testing.T) {
 		}
 		assert.Equal(t, strconv.Itoa(many), b.get("/node/get", "name", "counter"))
 	})
+}
+
+// TestParallelChangesInStricterIsolation: then PostgreSQL takes statements back, which must not
+// be seen.
+func TestParallelChangesInStricterIsolation(t *testing.T) {
+	m := newPostgres(t)
+	for _, isolation := range []string{"repeatable read", "serializable"} {
+		t.Run(isolation, func(t *testing.T) {
+			db, err := sql.Open("pgx", testserver.Postgres(t)+" default_transaction_isolation='"+isolation+"'")
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, db.Close()) }()
+			db.SetMaxOpenConns(10)
+			m.write(t, "x", `{"cookie":{}}`)
+			s := express.Postgres(db, express.Config{Secrets: secrets, Table: m.table})
+			numbered := func(i int) sessionkit.Key[int] { return sessionkit.NewKey[int](fmt.Sprint("value ", i)) }
+			const many = 40
+			var all sync.WaitGroup
+			for i := range many {
+				all.Go(func() {
+					res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) { numbered(i).Set(c, i) })
+					assert.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+				})
+				all.Go(func() {
+					res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada") })
+					assert.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+				})
+			}
+			all.Wait()
+			inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+				for i := range many {
+					got, ok := numbered(i).Get(c)
+					assert.True(t, ok)
+					assert.Equal(t, i, got)
+				}
+			})
+		})
+	}
 }
 
 // TestNodeChangesMeanwhile: a request of this side changes its own values only.

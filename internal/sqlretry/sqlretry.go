@@ -1,0 +1,55 @@
+// Package sqlretry runs statements again that a database has taken back.
+package sqlretry
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// most is how often a statement is run again: for a second or so.
+const most = 12
+
+// Do runs a statement, or a transaction, until the database does not take it back, and
+// returns its error.
+func Do(ctx context.Context, run func() error) error {
+	for try := 0; ; try++ {
+		err := run()
+		if err == nil || try == most || !Undone(err) || !Pause(ctx, try) {
+			return err
+		}
+	}
+}
+
+// Undone reports whether the database took the statement back, to be run again.
+// Statements of one row each do not lock each other out, but servers may be set
+// to stricter isolation than theirs is by default, or be a cluster whose nodes
+// meet only at the commit.
+func Undone(err error) bool {
+	var state interface{ SQLState() string } // of pgx and pq
+	if errors.As(err, &state) {
+		switch state.SQLState() {
+		case "40001", "40P01", "53200": // the last one: at SERIALIZABLE, no room for the locks of what runs just now
+			return true
+		}
+		return false
+	}
+	// MySQL's driver has the number in a field, which needs its import, and so does one of
+	// SQLite. With cache=shared, SQLite does not wait for the locks of the process's other
+	// connections, but undoes the statement.
+	return strings.Contains(err.Error(), "Error 1213 ") || strings.Contains(err.Error(), "database table is locked")
+}
+
+// Pause waits for a random time that grows with the tries, and reports whether
+// the context still allows for another.
+func Pause(ctx context.Context, try int) bool {
+	longest := min(time.Millisecond<<try, 128*time.Millisecond)
+	select {
+	case <-time.After(rand.N(longest)): // #nosec G404 -- it spreads the tries and keeps no secret
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
