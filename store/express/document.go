@@ -328,18 +328,22 @@ func (e *edit) put(name string, v any) error {
 
 // memberOf returns what stands in the document for the text of a value.
 func memberOf(name, text string) (string, error) {
-	if strings.HasPrefix(name, value.OwnPrefix) {
-		return text, nil
-	}
 	if isLost(name) {
 		return "", errors.New("every session of express-session has a property of this name, so Node would lose it; choose another name")
 	}
 	if !isName(name) {
 		return "", errors.New("this name cannot be kept")
 	}
-	raw, err := rawOfText(text)
-	if err != nil {
-		return "", err
+	raw := text
+	if strings.HasPrefix(name, value.OwnPrefix) {
+		if rounds(text) { // Node writes these as well
+			return "", errRounded
+		}
+	} else {
+		var err error
+		if raw, err = rawOfText(text); err != nil {
+			return "", err
+		}
 	}
 	if tooDeep("[" + raw) {
 		return "", fmt.Errorf("it is nested deeper than %d levels", maxDepth)
@@ -366,7 +370,7 @@ func rawOfText(text string) (string, error) {
 // errNoForm is the error of a value that JSON has no form for.
 var errNoForm = errors.New("JSON has no form for it")
 
-var errRounded = errors.New("JavaScript rounds this integer, which is beyond 2^53: use a string, or the tag `json:\",string\"` in a struct")
+var errRounded = errors.New("JavaScript rounds this number, an integer beyond 2^53 or one of too many digits: use a string, or the tag `json:\",string\"` in a struct")
 
 // rawOf returns the JSON of a value that sessions.Default(c) has, also with errRounded.
 func rawOf(v any) (string, error) {
@@ -394,25 +398,20 @@ func rawOf(v any) (string, error) {
 			return raw, errRounded
 		}
 		return raw, nil
-	case float32:
-		return rawFloat(float64(v), 32)
-	case float64:
-		return rawFloat(v, 64)
+	case float32, float64:
+		raw, err := marshal(v)
+		if err != nil { // it is no number, or infinite
+			return "", errNoForm
+		}
+		return raw, nil
 	case time.Time: // as new Date().toJSON(), but for its digits
 		return marshal(v)
 	}
 	return "", errNoForm
 }
 
-func rawFloat(f float64, bits int) (string, error) {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return "", errNoForm
-	}
-	return strconv.FormatFloat(f, 'g', -1, bits), nil
-}
-
-// rounds reports whether a JSON text holds an integer that JavaScript writes as another
-// one, or with an exponent.
+// rounds reports whether a JSON text holds a number that JavaScript writes as another one,
+// or an integer that it writes with an exponent.
 func rounds(raw string) bool {
 	d := json.NewDecoder(strings.NewReader(raw))
 	d.UseNumber()
@@ -421,15 +420,46 @@ func rounds(raw string) bool {
 		if err != nil {
 			return false
 		}
-		n, ok := token.(json.Number)
-		if !ok || strings.ContainsAny(n.String(), ".eE") {
-			continue
-		}
-		f, err := n.Float64()
-		if err != nil || math.Abs(f) >= 1e21 || strconv.FormatFloat(f, 'f', -1, 64) != n.String() {
+		if n, ok := token.(json.Number); ok && !stays(n.String()) {
 			return true
 		}
 	}
+}
+
+// stays reports whether a number is the same after JavaScript has read and written it: that
+// writes the shortest text that is nearest to the float64. Other digits may say the same.
+func stays(n string) bool {
+	f, err := strconv.ParseFloat(n, 64)
+	if err != nil {
+		return false // it is null then
+	}
+	if math.Abs(f) >= 1e21 && !strings.ContainsAny(n, ".eE") {
+		return false
+	}
+	return decimalOf(n) == decimalOf(strconv.FormatFloat(f, 'e', -1, 64))
+}
+
+// A decimal is digits, without zeros at either end, times a power of ten. Zero has none.
+type decimal struct {
+	negative bool
+	digits   string
+	exponent int
+}
+
+func decimalOf(n string) decimal {
+	n, negative := strings.CutPrefix(n, "-")
+	exponent := 0
+	if i := strings.IndexAny(n, "eE"); i >= 0 {
+		exponent, _ = strconv.Atoi(n[i+1:]) // beyond an int it is the largest: no float64 comes near
+		n = n[:i]
+	}
+	whole, fraction, _ := strings.Cut(n, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	short := strings.TrimRight(digits, "0")
+	if short == "" {
+		return decimal{}
+	}
+	return decimal{negative, short, exponent - len(fraction) + len(digits) - len(short)}
 }
 
 // newCookie returns the member cookie of a record.

@@ -60,14 +60,25 @@
 //
 // # Values
 //
+// Node sees what a typed key has set as the JSON of its type, and a typed key reads what
+// Node has set, as encoding/json does.
+//
+// A value of sessions.Default(c) has no type beside its JSON. A string, a bool and nil are
+// read as such. A number is read as an int if it is whole and fits, else as a float64: that
+// of Set("n", 7.0) or Set("n", int64(7)) is the int 7 in the next request. A time.Time is
+// read as a string. Anything else that sessions.Default(c) sets, such as []byte, []string,
+// []any and map[string]any, comes back with its type, but is for this side alone: in Node
+// it is an object with a member _kit:text. So is a string that is not UTF-8. For a list or an
+// object that both sides read, use a typed key. In sessions.Default(c) it is then a
+// fmt.Stringer that returns the JSON, and so is one that Node has set.
+//
 // Names that exist on every JavaScript object or on express-session's, such as id,
-// cookie, save and constructor, are lost in Node, so they are refused here. Integers
-// beyond 2^53 that JavaScript rounds are refused as well: use a string, or the tag
-// `json:",string"`. Values that JSON has no form for, such as []byte set by
-// sessions.Default(c) and strings that are not UTF-8, are objects with a member _kit:text
-// in Node. In a struct or list, encoding/json replaces bytes that are not UTF-8, as over
-// every store. The middleware's own values, such as flash messages, have names that begin
-// with _kit:, and Node keeps them.
+// cookie, save and constructor, are lost in Node, so they are refused here. Numbers that
+// JavaScript rounds are refused as well, such as integers beyond 2^53 and a json.Number of
+// more digits than a float64 keeps: use a string, or the tag `json:",string"`. In a struct or
+// list, encoding/json replaces bytes that are not UTF-8, as over every store. The
+// middleware's own values, such as flash messages, have names that begin with _kit:, and
+// Node keeps them.
 package express
 
 import (

@@ -2,9 +2,13 @@ package expresslive_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"math/big"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +136,10 @@ func TestReadValues(t *testing.T) {
 			assert.InDelta(t, 7.5, plain.Get("float"), 0)
 			assert.Equal(t, true, plain.Get("yes"))
 			assert.Nil(t, plain.Get("null"))
+			list, ok := plain.Get("list").(fmt.Stringer)
+			if assert.True(t, ok) {
+				assert.Equal(t, "[]", list.String())
+			}
 			assert.Nil(t, plain.Get("id"))
 			read() // also what sessions.Default(c) has shown
 		})
@@ -177,6 +185,65 @@ func TestWriteValues(t *testing.T) {
 			assert.Equal(t, 7, plain.Get(7))
 			assert.Equal(t, []any{"hello"}, plain.Flashes())
 		})
+	})
+}
+
+// TestTypesOfPlainValues: what sessions.Default(c) has set has no type beside its JSON, unless Node
+// cannot read it.
+func TestTypesOfPlainValues(t *testing.T) {
+	at := time.Date(2026, 11, 23, 15, 41, 7, 12e6, time.UTC)
+	values := []struct {
+		set  any
+		json string // "": what only this side reads
+		got  any
+	}{
+		{"tea", `"tea"`, "tea"},
+		{true, `true`, true},
+		{nil, `null`, nil},
+		{7, `7`, 7},
+		{int64(7), `7`, 7},
+		{uint8(7), `7`, 7},
+		{7.0, `7`, 7},
+		{float32(7), `7`, 7},
+		{1e6, `1000000`, 1000000},
+		{7.5, `7.5`, 7.5},
+		{float32(0.1), `0.1`, 0.1},
+		{1e19, `10000000000000000000`, 1e19},
+		{1e21, `1e+21`, 1e21},
+		{1e-7, `1e-7`, 1e-7},
+		{at, `"2026-11-23T15:41:07.012Z"`, "2026-11-23T15:41:07.012Z"},
+		{[]byte{1}, "", []byte{1}},
+		{[]string{"a"}, "", []string{"a"}},
+		{[]any{"a", 7.0}, "", []any{"a", 7.0}},
+		{map[string]any{"a": 7.0}, "", map[string]any{"a": 7.0}},
+		{math.Inf(1), "", math.Inf(1)},
+		{complex(1, 2), "", complex(1, 2)},
+	}
+	eachMedium(t, func(t *testing.T, m *medium) {
+		b := newSite(t, m, express.Config{}, sessionkit.Config{}).browser(t)
+		b.get("/node/set", "name", "a", "value", `1`)
+		name := func(i int) string { return fmt.Sprint("value ", i) }
+		res := inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+			for i, v := range values {
+				sessions.Default(c).Set(name(i), v.set)
+			}
+		})
+		require.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
+		for range 2 {
+			var members map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal([]byte(m.read(t, b.sid())), &members))
+			inside(t, newStore(m), b.cookie(), func(c *gin.Context) {
+				for i, v := range values {
+					assert.Equal(t, v.got, sessions.Default(c).Get(name(i)), "%T", v.set)
+					if raw := string(members[name(i)]); v.json != "" {
+						assert.Equal(t, v.json, raw, "%T", v.set)
+					} else {
+						assert.Contains(t, raw, `_kit:text`, "%T", v.set)
+					}
+				}
+			})
+			b.get("/node/set", "name", "a", "value", `2`) // Node writes all of them
+		}
 	})
 }
 
@@ -260,11 +327,17 @@ func TestRefusedValues(t *testing.T) {
 			sessionkit.NewKey[*big.Int]("n").Set(c, new(big.Int).Exp(big.NewInt(10), big.NewInt(21), nil))
 		}) // 1e+21 in Node
 		refused("2^53", func(c *gin.Context) { sessionkit.NewKey[[]uint64]("n").Set(c, []uint64{1, 1 << 60}) })
+		for _, n := range []json.Number{"90071992547409931.25", "9007199254740993e0", "0.12345678901234567891", "1e400", "-1e400", "1e-400", "1e999999999999999999999"} {
+			refused("too many digits", func(c *gin.Context) { sessionkit.NewKey[[]json.Number]("n").Set(c, []json.Number{n}) })
+		}
 		deep := any(1)
 		for range 1000 {
 			deep = []any{deep}
 		}
 		refused("nested deeper", func(c *gin.Context) { sessionkit.NewKey[any]("n").Set(c, deep) })
+
+		refused("2^53", func(c *gin.Context) { sessionkit.NewFlash[order]("n").Add(c, order{ID: 1<<53 + 1}) })
+		refused("nested deeper", func(c *gin.Context) { sessionkit.NewFlash[any]("n").Add(c, deep) })
 	})
 }
 
@@ -297,6 +370,58 @@ func TestLargeNumbers(t *testing.T) {
 			b.get("/node/set", "name", "a", "value", `1`) // Node writes all of them
 		}
 	})
+}
+
+// TestNumbersOfNode: refused are those numbers that Node writes as others, and none of Go's
+// float64 and float32.
+func TestNumbersOfNode(t *testing.T) {
+	stored := func(n string) bool {
+		_, err := of(nil).MemberOf("n", `["json",[`+n+`]]`)
+		return err == nil
+	}
+	b := newSite(t, newRedis(t), express.Config{}, sessionkit.Config{}).browser(t)
+	b.get("/node/set", "name", "a", "value", "1")
+	writes := func(numbers []string) (written []json.Number) {
+		b.get("/node/set", "name", "n", "value", "["+strings.Join(numbers, ",")+"]")
+		require.NoError(t, json.Unmarshal([]byte(b.get("/node/get", "name", "n")), &written))
+		require.Len(t, written, len(numbers))
+		return written
+	}
+	numbers := []string{
+		"0", "-0", "0.0", "-0.0", "0e400", "1", "-1", "1.50", "1.5E+2", "15e-1", "100e-2", "0.1", "0.30000000000000004", "0.1234567890123456789",
+		"0.1000000000000000055511151231257827021181583404541015625", "9007199254740991", "9007199254740992", "9007199254740993", "9007199254740993e0",
+		"9007199254740993.0", "90071992547409931.25", "123456789012345680000", "123456789012345678901", "1152921504606846976", "1152921504606847000",
+		"5e-324", "4.9e-324", "2e-324", "1.7976931348623157e308", "1.7976931348623158e308", "1.8e308", "-1e400", "1e-400", "0.000001", "1e-7", "1e21", "12e20",
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 150 {
+		numbers = append(numbers, fmt.Sprintf("%d.%0*d", random.IntN(1000), 11+random.IntN(8), random.Int64N(1e11)))
+	}
+	refused := 0
+	for some := range slices.Chunk(numbers, 60) {
+		for i, n := range writes(some) {
+			was, ok := new(big.Rat).SetString(some[i])
+			require.True(t, ok)
+			is, ok := new(big.Rat).SetString(n.String()) // "": null
+			assert.Equal(t, ok && is.Cmp(was) == 0, stored(some[i]), "%s is %s", some[i], n)
+			if !stored(some[i]) {
+				refused++
+			}
+		}
+	}
+	assert.Less(t, 20, refused)
+	assert.Less(t, refused, len(numbers)-20)
+
+	for range 10_000 {
+		for _, f := range []any{math.Float64frombits(random.Uint64()), math.Float32frombits(random.Uint32())} {
+			n, err := json.Marshal(f)
+			if err == nil { // no NaN, nor infinite
+				assert.True(t, stored(string(n)), string(n))
+			}
+		}
+	}
+	assert.False(t, stored("1000000000000000000000"), "an integer that Node writes with an exponent")
+	assert.False(t, stored("1e-999999999999999999999"))
 }
 
 // TestTextThatIsNoUTF8: bytes that JSON has no form for come back, and Node keeps them.
