@@ -203,27 +203,23 @@ func (s *Store) scan(ctx context.Context) iter.Seq2[map[string]Record, error] {
 // On an error it may have ended some of them. A second call ends the others.
 func (s *Store) RevokeEveryone(ctx context.Context) (int, error) {
 	epoch := newEpoch()
-	err := s.moveBoundary(ctx, "", "", func(b *boundary, now time.Time) error {
+	err := s.moveBoundary(ctx, everyoneID, func(b *boundary, now time.Time) error {
 		b.Epoch, b.Spared, b.At, b.Done = epoch, nil, now.UnixMicro(), 0
 		return nil
 	})
-	if errors.Is(err, errBoundaryEnded) { // as in revokeAll
-		n, endErr := s.endEveryone(ctx)
+	n, endErr := s.endEveryone(ctx)
+	if err != nil { // as in revokeAll
 		return n, errors.Join(err, endErr)
 	}
-	if err != nil {
-		return 0, err
-	}
-	n, err := s.endEveryone(ctx)
 	// Also on an error: nothing more is ended until the second call.
-	doneErr := s.moveBoundary(context.WithoutCancel(ctx), "", "", func(b *boundary, now time.Time) error {
+	doneErr := s.moveBoundary(context.WithoutCancel(ctx), everyoneID, func(b *boundary, now time.Time) error {
 		if b.Epoch == epoch { // not that of another call
 			b.Done = now.UnixMicro()
 		}
 		return nil
 	})
-	if err = errors.Join(err, doneErr); err == nil {
-		err = s.awaitEnds(ctx, "", "")
+	if err = errors.Join(endErr, doneErr); err == nil {
+		err = s.awaitEnds(ctx, "", everyoneID)
 	}
 	return n, err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,11 @@ import (
 // always sees the other, however they are interleaved, and nobody needs to try
 // again until others are quiet.
 //
-// It is kept as a record of its own, of which nearly all users have none.
+// A sign-in that is ended by itself, while its session may be about to get another ID, has
+// a boundary of its own.
+//
+// Each is kept as a record of its own, of which nearly all users have none. None grows with
+// what is ended: whoever has signed in can have that done as often as they like.
 type boundary struct {
 	// Epoch changes each time that all sessions are ended, but for those whose
 	// lines are Spared.
@@ -38,9 +41,8 @@ type boundary struct {
 	// not yet. A visitor's session has no sign-in that notes an epoch: see endsVisitor.
 	Done int64 `json:"done,omitempty"`
 
-	// Ended holds the lines of sessions that were ended one by one while they may
-	// have been about to get another ID, and when.
-	Ended map[string]int64 `json:"ended,omitempty"`
+	// Over is set in the boundary of one sign-in: its session was ended.
+	Over bool `json:"over,omitempty"`
 }
 
 const (
@@ -54,8 +56,9 @@ const (
 	boundaryFor  = 31 * 24 * time.Hour
 	successorFor = 401 * 24 * time.Hour
 
-	// endedFor is how long an ended line is kept: longer than any request takes.
-	endedFor = 24 * time.Hour
+	// overFor is how long the boundary of one sign-in is kept: as long as the trace that led
+	// to it, and longer than any step takes that gives a session another ID.
+	overFor = Retention
 )
 
 // boundaryID returns the ID of the boundary of a user's sessions, of those of one
@@ -67,6 +70,12 @@ func boundaryID(user, name string) string {
 	text = append(strconv.AppendInt(text, int64(len(name)), 10), ':')
 	text = append(append(append(text, name...), ": "...), user...)
 	return tokens.Hash(text)
+}
+
+// lineBoundaryID returns the ID of the boundary of the sign-in that has a line.
+func lineBoundaryID(line string) string {
+	var room [128]byte
+	return tokens.Hash(append(append(room[:0], boundaryPurpose+", sign-in: "...), line...))
 }
 
 // everyoneID is the ID of the boundary of everyone's sessions.
@@ -97,10 +106,8 @@ func readBoundary(text string) (stored, error) {
 // ended would stand.
 var errBoundaryEnded = fmt.Errorf("its record was ended by something other than the store; delete it: %w", ErrCorrupt)
 
-// moveBoundary applies a change to a boundary, as one step. If the error is
-// errBoundaryEnded, that is all that keeps the change from being made.
-func (s *Store) moveBoundary(ctx context.Context, user, name string, change func(b *boundary, now time.Time) error) error {
-	id := boundaryID(user, name)
+// moveBoundary applies a change to the boundary with an ID, as one step.
+func (s *Store) moveBoundary(ctx context.Context, id string, change func(b *boundary, now time.Time) error) error {
 	records, err := s.loadFresh(ctx, id)
 	if err != nil {
 		return err
@@ -123,8 +130,6 @@ func (s *Store) moveBoundary(ctx context.Context, user, name string, change func
 			return err
 		}
 		next := b.boundary
-		next.Ended = maps.Clone(b.Ended)
-		maps.DeleteFunc(next.Ended, func(_ string, at int64) bool { return now.Sub(time.UnixMicro(at)) > endedFor })
 		if err := change(&next, now); err != nil {
 			return err
 		}
@@ -154,7 +159,10 @@ func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text str
 	values := map[string]string{boundaryName: next}
 	now := time.Now()
 	expires := now.Add(boundaryFor)
-	if s.successor.Load() {
+	switch {
+	case b.Over:
+		expires = now.Add(overFor)
+	case s.successor.Load():
 		expires = now.Add(successorFor)
 	}
 	ctx, cancel := s.bound(ctx)
@@ -169,17 +177,24 @@ func (s *Store) putBoundary(ctx context.Context, id string, b boundary, text str
 	return outcome, wrap("noting what is ended", err)
 }
 
-// boundaries are those that concern the sessions of a user under a name: that of
-// everyone's sessions, that of all of the user's, and that of those of this name.
-type boundaries [3]stored
+// boundaries are those that concern a session: that of everyone's sessions, that of all of
+// its user's, that of those of its name, and that of its own sign-in.
+type boundaries [4]stored
 
-func boundaryIDs(user, name string) [len(boundaries{})]string {
-	return [...]string{everyoneID, boundaryID(user, ""), boundaryID(user, name)}
+// ofName is the place of the boundary of a user's sessions of one name.
+const ofName = 2
+
+// boundaryIDs returns the IDs of the boundaries, without that of a sign-in if it has no line.
+func boundaryIDs(user, name, line string) []string {
+	ids := append(make([]string, 0, len(boundaries{})), everyoneID, boundaryID(user, ""), boundaryID(user, name))
+	if line != "" {
+		ids = append(ids, lineBoundaryID(line))
+	}
+	return ids
 }
 
-func (s *Store) boundaries(ctx context.Context, user, name string) (b boundaries, err error) {
-	ids := boundaryIDs(user, name)
-	return s.loadBoundaries(ctx, ids[:])
+func (s *Store) boundaries(ctx context.Context, user, name, line string) (b boundaries, err error) {
+	return s.loadBoundaries(ctx, boundaryIDs(user, name, line))
 }
 
 func (s *Store) loadBoundaries(ctx context.Context, ids []string) (b boundaries, err error) {
@@ -202,7 +217,9 @@ func readBoundaries(texts []string) (b boundaries, err error) {
 }
 
 // none reports whether no boundary was ever moved.
-func (b boundaries) none() bool { return b[0].text == "" && b[1].text == "" && b[2].text == "" }
+func (b boundaries) none() bool {
+	return !slices.ContainsFunc(b[:], func(s stored) bool { return s.text != "" })
+}
 
 // epoch is what a sign-in notes of the boundaries, "" if none was ever moved.
 func (b boundaries) epoch() string {
@@ -210,19 +227,16 @@ func (b boundaries) epoch() string {
 	return strings.TrimRight(epoch, ".")
 }
 
-// noted returns the epoch of each boundary.
+// noted returns the epoch of each boundary. That of a sign-in has none.
 func noted(epoch string) (each [len(boundaries{})]string) {
 	copy(each[:], strings.Split(epoch, "."))
 	return each
 }
 
-// ends reports whether a session of that sign-in has been ended.
+// ends reports whether a session of that sign-in, to which they belong, has been ended.
 func (b boundaries) ends(in signin.SignIn) bool {
 	for i, noted := range noted(in.Epoch) {
-		if b[i].Epoch != "" && b[i].Epoch != noted && !slices.Contains(b[i].Spared, in.Line) {
-			return true
-		}
-		if _, ended := b[i].Ended[in.Line]; ended {
+		if b[i].Over || b[i].Epoch != "" && b[i].Epoch != noted && !slices.Contains(b[i].Spared, in.Line) {
 			return true
 		}
 	}
@@ -233,7 +247,7 @@ func (b boundaries) ends(in signin.SignIn) bool {
 // begun, so that it should not stand.
 func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, in signin.SignIn, a signin.Attempt) (bool, error) {
 	for i, noted := range noted(a.Epoch) {
-		if _, ended := b[i].Ended[in.Line]; ended {
+		if b[i].Over {
 			return true, nil
 		}
 		if b[i].Epoch == "" || slices.Contains(b[i].Spared, in.Line) || a.Noted && b[i].Epoch == noted {
@@ -242,7 +256,7 @@ func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, 
 		if a.Noted {
 			return true, nil
 		}
-		since, err := s.movedSince(ctx, boundaryIDs(user, name)[i], b[i].At, a.Began)
+		since, err := s.movedSince(ctx, boundaryIDs(user, name, "")[i], b[i].At, a.Began)
 		if since || err != nil {
 			return since, err
 		}

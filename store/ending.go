@@ -77,11 +77,14 @@ func (r Record) named(name string) bool { return name == "" || r.Name == "" || r
 // end.
 const patience = 10
 
-// listToEnd is list, where the boundary has been moved in order to end sessions. A user may
-// have so many that no server lists them within the store's timeout, and those must end too:
-// a server that has just moved the boundary, and then takes its time, is waited for. A backend
-// that bounds itself has no such limit for the whole list.
-func (s *Store) listToEnd(ctx context.Context, user, name string) (map[string]Record, error) {
+// listToEnd is list, where the boundary has been moved in order to end sessions, or could not
+// be, for an error. A user may have so many that no server lists them within the store's
+// timeout, and those must end too: a server that has just moved the boundary, and then takes
+// its time, is waited for. A backend that bounds itself has no such limit for the whole list.
+func (s *Store) listToEnd(ctx context.Context, user, name string, moveErr error) (map[string]Record, error) {
+	if moveErr != nil {
+		return s.list(ctx, user, name)
+	}
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
 	records, err := s.listUser(bounded, user, name)
@@ -94,8 +97,8 @@ func (s *Store) listToEnd(ctx context.Context, user, name string) (map[string]Re
 }
 
 // findToEnd is find, as listToEnd is list.
-func (s *Store) findToEnd(ctx context.Context, user, line string) (id string, err error) {
-	records, err := s.listToEnd(ctx, user, "")
+func (s *Store) findToEnd(ctx context.Context, user, line string, moveErr error) (id string, err error) {
+	records, err := s.listToEnd(ctx, user, "", moveErr)
 	return withLine(records, line), err
 }
 
@@ -157,15 +160,16 @@ type waitingBackend interface {
 
 // awaitEnds returns an error if what has ended sessions of a user, perhaps by an earlier
 // call, is not yet where the backend's settings want it. A session that has ended is not
-// listed, so that a second call finds nothing to end.
-func (s *Store) awaitEnds(ctx context.Context, user, name string) error {
+// listed, so that a second call finds nothing to end. The boundary with the given ID was
+// moved before.
+func (s *Store) awaitEnds(ctx context.Context, user, boundary string) error {
 	waiting, ok := s.backend.(waitingBackend)
 	if !ok {
 		return nil
 	}
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
-	return wrap("ending sessions", waiting.AwaitEnds(ctx, user, boundaryID(user, name)))
+	return wrap("ending sessions", waiting.AwaitEnds(ctx, user, boundary))
 }
 
 // endSession ends the session that was found as r under id, also if it was given a
@@ -186,25 +190,21 @@ func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending)
 }
 
 // endRenewed ends the session that was found as r, and has another ID since, or is being
-// given one after the other. From here on it gets no further one.
+// given one after the other. From here on it gets no further one. On an error what is found
+// ends all the same.
 func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, error) {
 	line := r.signIn().Line
-	moveErr := s.moveBoundary(ctx, r.User, "", func(b *boundary, now time.Time) error {
-		if b.Ended == nil {
-			b.Ended = make(map[string]int64)
-		}
-		b.Ended[line] = now.UnixMicro()
+	own := lineBoundaryID(line)
+	moveErr := s.moveBoundary(ctx, own, func(b *boundary, _ time.Time) error {
+		b.Over = true
 		return nil
 	})
-	if moveErr != nil && !errors.Is(moveErr, errBoundaryEnded) { // that hinders nothing that is listed
-		return false, moveErr
-	}
-	id, err := s.findToEnd(ctx, r.User, line)
+	id, err := s.findToEnd(ctx, r.User, line, moveErr)
 	if err != nil {
 		return false, errors.Join(moveErr, err)
 	}
 	if id == "" {
-		return false, errors.Join(moveErr, s.awaitEnds(ctx, r.User, ""))
+		return false, errors.Join(moveErr, s.awaitEnds(ctx, r.User, own))
 	}
 	ended, err := s.end(ctx, r.User, why, id)
 	return len(ended) > 0, errors.Join(moveErr, err)
@@ -257,7 +257,8 @@ func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (i
 // revokeAll ends all sessions of a user, those of one name or all if that is "",
 // and returns what it ended, and the epoch of the boundary that it has moved. spare says
 // which it does not end, and spared holds the lines of those. check may refuse by an error
-// before anything is ended.
+// before anything is ended. If the boundary cannot be moved for another reason, what is listed
+// ends all the same.
 func (s *Store) revokeAll(
 	ctx context.Context, user, name string, check func(*boundary) error, spare func(id, line string) bool, spared []string,
 ) (ended []Session, epoch string, err error) {
@@ -265,19 +266,21 @@ func (s *Store) revokeAll(
 		return nil, "", nil
 	}
 	epoch = newEpoch()
-	moveErr := s.moveBoundary(ctx, user, name, func(b *boundary, now time.Time) error {
+	own, checked := boundaryID(user, name), check == nil
+	moveErr := s.moveBoundary(ctx, own, func(b *boundary, now time.Time) error {
 		if check != nil {
-			if err := check(b); err != nil {
+			err := check(b)
+			if checked = err == nil; !checked {
 				return err
 			}
 		}
 		b.Epoch, b.Spared, b.At = epoch, spared, now.UnixMicro()
 		return nil
 	})
-	if moveErr != nil && !errors.Is(moveErr, errBoundaryEnded) { // that hinders nothing that is listed
+	if !checked {
 		return nil, "", moveErr
 	}
-	records, err := s.listToEnd(ctx, user, name)
+	records, err := s.listToEnd(ctx, user, name, moveErr)
 	if err != nil {
 		return nil, epoch, errors.Join(moveErr, err)
 	}
@@ -292,7 +295,7 @@ func (s *Store) revokeAll(
 		ended = append(ended, records[id].Session(id))
 	}
 	if err == nil {
-		err = s.awaitEnds(ctx, user, name)
+		err = s.awaitEnds(ctx, user, own)
 	}
 	return ended, epoch, errors.Join(moveErr, err)
 }
@@ -308,11 +311,11 @@ func (s *Store) revokeAll(
 func (s *Store) revokeOthers(
 	ctx context.Context, user, name, id string, in signin.SignIn, a signin.Attempt, force bool,
 ) (ended []Session, after signin.Attempt, err error) {
-	b, err := s.boundaries(ctx, user, name)
+	b, err := s.boundaries(ctx, user, name, in.Line)
 	if err != nil {
 		return nil, a, err
 	}
-	own := &b[len(b)-1].boundary
+	own := &b[ofName].boundary
 	var late bool
 	check := func(now *boundary) (err error) {
 		*own = *now
@@ -348,7 +351,7 @@ func (s *Store) endedAlone(ctx context.Context, user, id string, in signin.SignI
 	case found && in.Line == "": // nothing leads to its other ID
 		return false, nil
 	}
-	now, err := s.findToEnd(ctx, user, in.Line)
+	now, err := s.findToEnd(ctx, user, in.Line, nil)
 	return now == "", err
 }
 

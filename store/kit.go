@@ -78,7 +78,7 @@ func (k kit) Abandon(ctx context.Context, id string, r Record) (bool, error) {
 func (k kit) Watch(id string, r Record) (done <-chan struct{}, stop func()) { return k.s.watch(id, r) }
 
 func (k kit) Note(ctx context.Context, user, name string) (epoch string, err error) {
-	b, err := k.s.boundaries(ctx, user, name)
+	b, err := k.s.boundaries(ctx, user, name, "")
 	return b.epoch(), err
 }
 

@@ -286,8 +286,9 @@ func (o *moving) successor(ctx context.Context) (token, id string, r Record, err
 // stands reports whether the session has not been ended with others of its user, or with
 // everybody's. If it has, it ends now.
 func (o *moving) stands(r *http.Request, name string) (bool, error) {
-	b, err := o.m.boundaries(r.Context(), o.record.User, name)
-	if err != nil || !b.ends(o.record.signIn()) {
+	in := o.record.signIn()
+	b, err := o.m.boundaries(r.Context(), o.record.User, name, in.Line)
+	if err != nil || !b.ends(in) {
 		return err == nil, err
 	}
 	ended := o.revoked()
@@ -308,7 +309,7 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 		return "", "", false, err
 	}
 	if next.User == "" {
-		b, err = o.m.boundaries(ctx, "", "")
+		b, err = o.m.boundaries(ctx, "", "", "")
 	}
 	if err != nil || b.ends(next.signIn()) {
 		undoErr := o.m.removeUnknown(ctx, id)

@@ -37,7 +37,7 @@ func (s *Store) signInOver(
 	ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt,
 ) (token, newID string, stored Record, found bool, err error) {
 	r, in := s.begin(ctx, held, r, a)
-	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
+	token, newID, b, found, err := s.rotate(ctx, id, held, r, in.Line, drop)
 	if err != nil || !found {
 		return "", "", r, false, err
 	}
@@ -93,7 +93,7 @@ func (s *Store) admit(ctx context.Context, id string, r Record, in signin.SignIn
 // renew gives a session that was loaded as held a new token.
 func (s *Store) renew(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, found bool, err error) {
 	began := time.Now()
-	token, newID, b, found, err := s.rotate(ctx, id, held, r, drop)
+	token, newID, b, found, err := s.rotate(ctx, id, held, r, held.signIn().Line, drop)
 	if err != nil || !found || b.none() {
 		return token, newID, found, err
 	}

@@ -158,8 +158,7 @@ func (s *Store) create(ctx context.Context, r Record) (token, id string, b bound
 	id, _ = ID(token)
 	var peeked []string
 	if r.User != "" {
-		ids := boundaryIDs(r.User, r.Name)
-		peeked = ids[:]
+		peeked = boundaryIDs(r.User, r.Name, r.signIn().Line)
 	}
 	created, b, err := s.storeAndPeek(ctx, peeked, func(ctx context.Context) (bool, error) {
 		return s.backend.Create(ctx, id, r)
@@ -199,8 +198,11 @@ func (s *Store) apply(ctx context.Context, id string, c Change) (Outcome, error)
 }
 
 // rotate moves a session that was loaded as held to a new token. The boundaries are
-// those of its user, or that of everyone if there is none, as they stand after that.
-func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []string) (token, newID string, b boundaries, found bool, err error) {
+// those of its user, name and sign-in, which has a line, or that of everyone if there is no
+// user, as they stand after that.
+func (s *Store) rotate(
+	ctx context.Context, id string, held, r Record, line string, drop []string,
+) (token, newID string, b boundaries, found bool, err error) {
 	most, err := s.bytesFor(held.Values, r.Values, drop)
 	if err != nil {
 		return "", "", b, false, err
@@ -213,10 +215,9 @@ func (s *Store) rotate(ctx context.Context, id string, held, r Record, drop []st
 		now = next
 	}
 	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
-	ids := boundaryIDs(r.User, r.Name)
-	peeked := ids[:]
-	if r.User == "" {
-		peeked = []string{everyoneID}
+	peeked := []string{everyoneID}
+	if r.User != "" {
+		peeked = boundaryIDs(r.User, r.Name, line)
 	}
 	if found, b, err = s.moveAndPeek(ctx, id, m, peeked); errors.Is(err, ErrTooLarge) {
 		if m.MaxBytes, err = s.bytesAgain(ctx, id, r.Values, drop, err); err != nil {

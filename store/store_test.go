@@ -141,6 +141,44 @@ func TestRevocationReachesARenewedSession(t *testing.T) {
 	}
 }
 
+// TestRevocationOfASessionThatIsRenewedAgain: what is listed has another ID once more before
+// it can be ended, and who has renewed it finds that it has ended.
+func TestRevocationOfASessionThatIsRenewedAgain(t *testing.T) {
+	r := signedIn("alice", time.Now())
+	for name, renew := range map[string]func(s *store.Store, id string) (next string, err error){
+		"Renew": func(s *store.Store, id string) (next string, err error) {
+			_, next, _, err = kit(s).Renew(t.Context(), id, r, r, nil)
+			return next, err
+		},
+		"Confirm": func(s *store.Store, id string) (next string, err error) {
+			_, next, _, _, err = kit(s).SignIn(t.Context(), id, r, r, nil, signin.Attempt{Began: time.Now()})
+			return next, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &rotating{Backend: memstore.NewBackend()}
+			s := store.New(b)
+			_, id, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+			require.NoError(t, err)
+			renewals := 0
+			b.rotate = func() {
+				next, err := renew(s, id)
+				assert.NoError(t, err)
+				b.rotate = func() {
+					renewals++
+					_, err := renew(s, next)
+					assert.ErrorIs(t, err, store.ErrEnded)
+				}
+			}
+			require.NoError(t, s.Revoke(t.Context(), "alice", id))
+			assert.Equal(t, 1, renewals)
+			list, err := s.Sessions(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Empty(t, list)
+		})
+	}
+}
+
 func TestTrim(t *testing.T) {
 	s := memstore.New()
 	now := time.Now()
@@ -353,6 +391,113 @@ func TestBoundaryThatWasEnded(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, list, "the session under its new ID")
 	})
+}
+
+// unnoted is a backend that stores no other records than sessions, or does not tell the time.
+type unnoted struct {
+	store.Backend
+	timeless bool
+}
+
+func (b *unnoted) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	if r.Kind != "" {
+		return false, errBroken
+	}
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b *unnoted) Now(ctx context.Context, id string) (time.Time, error) {
+	if b.timeless {
+		return time.Time{}, errBroken
+	}
+	return b.Backend.Now(ctx, id)
+}
+
+// TestBoundaryThatCannotBeMoved is an error, and what is found ends all the same.
+func TestBoundaryThatCannotBeMoved(t *testing.T) {
+	r := signedIn("alice", time.Now())
+	in := signin.Of(r.Values)
+	others := func(force bool) func(s *store.Store, id, old string) error {
+		return func(s *store.Store, id, _ string) error {
+			_, _, err := kit(s).RevokeOthers(t.Context(), "alice", "", id, in, signin.Attempt{}, force)
+			return err
+		}
+	}
+	for name, test := range map[string]struct {
+		timeless bool
+		end      func(s *store.Store, id, old string) error
+		left     int
+	}{
+		"RevokeAll":      {false, func(s *store.Store, _, _ string) error { _, err := s.RevokeAll(t.Context(), "alice"); return err }, 0},
+		"RevokeEveryone": {false, func(s *store.Store, _, _ string) error { _, err := s.RevokeEveryone(t.Context()); return err }, 0},
+		"Revoke":         {false, func(s *store.Store, _, old string) error { return s.Revoke(t.Context(), "alice", old) }, 1},
+		"RevokeOthers":   {false, others(false), 1},
+		"no time":        {true, func(s *store.Store, _, _ string) error { _, err := s.RevokeAll(t.Context(), "alice"); return err }, 0},
+		"nobody knows whether the session that ends the others has ended itself": {true, others(false), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &unnoted{Backend: memstore.NewBackend(), timeless: test.timeless}
+			s := store.New(b)
+			_, old, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+			require.NoError(t, err)
+			_, id, _, err := kit(s).Renew(t.Context(), old, r, r, nil)
+			require.NoError(t, err)
+			_, _, _, err = kit(s).Create(t.Context(), signedIn("alice", time.Now().Add(time.Second)), signin.Attempt{Began: time.Now()})
+			require.NoError(t, err)
+			require.ErrorIs(t, test.end(s, id, old), errBroken)
+			list, err := s.Sessions(t.Context(), "alice")
+			require.NoError(t, err)
+			assert.Len(t, list, test.left)
+		})
+	}
+}
+
+// noting keeps the longest text that records of other kinds than sessions hold.
+type noting struct {
+	store.Backend
+	longest int
+}
+
+func (b *noting) note(values map[string]string) {
+	for _, text := range values {
+		b.longest = max(b.longest, len(text))
+	}
+}
+
+func (b *noting) Create(ctx context.Context, id string, r store.Record) (bool, error) {
+	if r.Kind != "" {
+		b.note(r.Values)
+	}
+	return b.Backend.Create(ctx, id, r)
+}
+
+func (b *noting) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	if c.If != nil { // sessions are changed without
+		b.note(c.Set)
+	}
+	return b.Backend.Update(ctx, id, c)
+}
+
+// TestBoundaryDoesNotGrow: somebody who signs in, renews the session and signs out with the
+// cookie from before, again and again, makes no record that each further step has to rewrite.
+func TestBoundaryDoesNotGrow(t *testing.T) {
+	b := &noting{Backend: memstore.NewBackend()}
+	s := store.New(b)
+	for i := range 300 {
+		r := signedIn("mallory", time.Now().Add(time.Duration(i)*time.Second))
+		_, old, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+		require.NoError(t, err)
+		_, _, found, err := kit(s).Renew(t.Context(), old, r, r, nil)
+		require.NoError(t, err)
+		require.True(t, found)
+		ended, err := kit(s).End(t.Context(), old, r, store.SignedOut)
+		require.NoError(t, err)
+		require.True(t, ended)
+	}
+	_, err := s.RevokeAll(t.Context(), "mallory")
+	require.NoError(t, err)
+	assert.Positive(t, b.longest)
+	assert.Less(t, b.longest, 200)
 }
 
 // TestBoundaryThatOthersMove each time: the context ends the tries, and their number does.

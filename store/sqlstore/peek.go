@@ -135,7 +135,7 @@ func readPeek(ctx context.Context, stmt *sql.Stmt, name string, args []any) (sto
 	for rows.Next() { // SQLite commits after the last row
 		stored = true
 		var values [loadedAtOnce]*document
-		if err := rows.Scan(&values[0], &values[1], &values[2]); err != nil {
+		if err := rows.Scan(&values[0], &values[1], &values[2], &values[3]); err != nil {
 			return stored, nil, err
 		}
 		for i, d := range values {

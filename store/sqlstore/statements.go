@@ -27,7 +27,7 @@ type statements struct {
 	probe    string // fails if it is missing or another's
 	probeOld string // fails if it is not that of an earlier version
 
-	// createAndPeek is create with a peek at three more IDs, for SQLite.
+	// createAndPeek is create with a peek at four more IDs, for SQLite.
 	createAndPeek string
 
 	// endMany is end of several IDs, and lockMany finds and locks those that can be
@@ -52,7 +52,7 @@ const portion = 500
 // loadMost does: whoever goes through all sessions and follows those that are given new
 // IDs meanwhile has to be faster than they are.
 const (
-	loadedAtOnce = 3
+	loadedAtOnce = 4
 	loadedAtMost = 100
 )
 
@@ -158,7 +158,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 // rotateSQLite adds the session under its new ID and puts the trace in the row of the old
 // one. A transaction of two statements would take SQLite nearly twice as long. The
 // parameters are those of create for the session, with a patch for its values; id, now,
-// room; those of create but the ID for the trace; id, now, room; and three IDs for peek.
+// room; those of create but the ID for the trace; id, now, room; and four IDs for peek.
 func rotateSQLite(t, columns, session, fits string) string {
 	live := " FROM " + t + " WHERE id = $1" + session + "$1" + fits + "$1"
 	// If a row that is no trace conflicts, the new ID is taken. The column refuses NULL, and
@@ -175,12 +175,12 @@ func rotateSQLite(t, columns, session, fits string) string {
 		" ON CONFLICT (id) DO UPDATE SET " + strings.Join(set, ", ") + " RETURNING " + peek(t)
 }
 
-// peek returns, with the session that was stored, the values of three other records, NULL
+// peek returns, with the session that was stored, the values of four other records, NULL
 // if there is none. With a trace they are not read. It does not ask whether ended IS NULL:
 // in a RETURNING clause SQLite 3.38 to 3.40 takes that for false whatever the column holds.
 func peek(t string) string {
 	one := "CASE WHEN ended > '' THEN NULL ELSE (SELECT data FROM " + t + " WHERE id = $1) END"
-	return one + ", " + one + ", " + one
+	return one + strings.Repeat(", "+one, loadedAtOnce-1)
 }
 
 // Statements returns the texts that a backend runs, by what they do: tests look at how a
