@@ -40,7 +40,7 @@ type flashes struct {
 	n    int            // makes names unique, and keeps the order of those of one time
 
 	kept    []string // the names of what KeepFlashes has left, for whoever the session was
-	bounded bool     // old messages have made room
+	bounded []string // the prefixes of those of which old ones have made room
 }
 
 // keeps reports whether a message is one that [KeepFlashes] has left.
@@ -72,12 +72,12 @@ func isFlash(name string) bool {
 // are never empty.
 var messages = newFlashKey("", newCodec[FlashMessage]("NewFlash", ""))
 
-// mostMessages is how many flash messages a session keeps when a request adds one, and
-// mostBytes how much of them in a store of gin-contrib: most of those refuse a session of more
-// than 4096 bytes, encoded twice.
+// mostFlashes is how many flashes of a key a session keeps when a request adds one, and
+// mostBytes how much of the messages in a store of gin-contrib: most of those refuse a session
+// of more than 4096 bytes, encoded twice.
 const (
-	mostMessages = 100
-	mostBytes    = 1 << 10
+	mostFlashes = 100
+	mostBytes   = 1 << 10
 )
 
 // Flash leaves a message for the next request that reads it. It survives any
@@ -214,9 +214,9 @@ func newFlashKey[T any](name string, c *codec.Codec[T]) FlashKey[T] {
 	return FlashKey[T]{name: name, prefix: fmt.Sprintf("%s%d:%s:", flashPrefix, len(name), name), codec: c}
 }
 
-// Add leaves a value for the next request that takes it. Values that nobody takes stay:
-// their number is bounded by the size of a session alone. If v does not encode, the response
-// becomes a 503.
+// Add leaves a value for the next request that takes it. If nobody takes them, the latest 100
+// of the key stay: a request that leaves one drops older ones, but none of its own. If v does
+// not encode, the response becomes a 503.
 func (k FlashKey[T]) Add(c *gin.Context, v T) {
 	q := requestOf(c, "FlashKey.Add")
 	q.lock()
@@ -233,9 +233,9 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) (name string) {
 		return ""
 	}
 	f := q.ownFlashes()
-	if k.latest == "" && !f.bounded { // a message: typed ones are taken together or not at all
-		q.dropOldest(k.prefix)
-		f.bounded = true
+	if !slices.Contains(f.bounded, k.prefix) {
+		k.dropOldest(q)
+		f.bounded = append(f.bounded, k.prefix)
 	}
 	f.n++
 	random := rand.Text()
@@ -247,18 +247,18 @@ func (k FlashKey[T]) add(q *request, v T, at time.Time) (name string) {
 	return name
 }
 
-// dropOldest drops messages of earlier requests: where nobody shows them, the session
+// dropOldest drops flashes of earlier requests: where nobody takes them, the session
 // would grow until nothing can be saved any more.
-func (q *request) dropOldest(prefix string) {
+func (k FlashKey[T]) dropOldest(q *request) {
 	most := math.MaxInt
-	if q.kit.directory == nil && q.kit.site.Shared == nil {
+	if k.latest == "" && q.kit.directory == nil && q.kit.site.Shared == nil {
 		most = mostBytes
 	}
-	texts := q.session.WithPrefix(prefix)
+	texts := q.session.WithPrefix(k.prefix)
 	n, size := 0, 0
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(texts))) {
 		n, size = n+1, size+len(name)+len(texts[name])
-		if n < mostMessages && size <= most {
+		if n < mostFlashes && size <= most {
 			delete(texts, name)
 		}
 	}
