@@ -112,6 +112,18 @@ func (q *request) dropOldCookie() {
 	}
 }
 
+// trimMoved ends the oldest sign-ins past MaxSessions if the session has moved in this request.
+// If that is one of them, the response has its cookie all the same: by it the next request is
+// told what has ended the session.
+func (q *request) trimMoved() {
+	if q.adopted == nil || q.adopted.Mover == nil || q.adopted.token != "" || q.handle.ToMove() {
+		return
+	}
+	if user := q.session.User(); user != "" && q.session.ID() != "" {
+		q.trim(user)
+	}
+}
+
 // reportUnmoved tells of values that could not move with the session.
 func (q *request) reportUnmoved() {
 	if q.adopted == nil || q.adopted.Mover == nil {

@@ -85,6 +85,7 @@ func (q *request) conclude(header bool) {
 		}
 		q.setCookie()
 		q.dropOldCookie()
+		q.trimMoved()
 	}
 	q.reportUnmoved()
 	if w := q.watched; w != nil && w.begin != nil && !q.closed && q.writer.Failed == nil && q.session.ID() != "" {
@@ -343,8 +344,8 @@ func (q *request) issued(i issuing, k keeper.Kept) {
 	case i.renewed:
 		q.tell(Event{Kind: EventRenewed, User: k.Record.User, SessionID: k.ID, PreviousID: i.before})
 	}
-	if i.signedIn && q.kit.MaxSessions > 0 {
-		q.trim(k)
+	if i.signedIn {
+		q.trim(k.Record.User)
 	}
 }
 
@@ -482,12 +483,15 @@ func (q *request) canSendCookie(header bool) error {
 	return nil
 }
 
-// trim ends the oldest sign-ins past MaxSessions. Its failure does not undo the
+// trim ends the oldest sign-ins of a user past MaxSessions. Its failure does not undo the
 // sign-in; the next one tries again.
-func (q *request) trim(k keeper.Kept) {
-	ended, err := q.kit.directory.Trim(keeper.Committing(q.r), k.Record.User, q.kit.Name, q.kit.MaxSessions)
+func (q *request) trim(user string) {
+	if q.kit.MaxSessions == 0 {
+		return
+	}
+	ended, err := q.kit.directory.Trim(keeper.Committing(q.r), user, q.kit.Name, q.kit.MaxSessions)
 	for _, id := range ended {
-		q.tell(Event{Kind: EventRevoked, User: k.Record.User, SessionID: id})
+		q.tell(Event{Kind: EventRevoked, User: user, SessionID: id})
 	}
 	if err != nil {
 		q.report(fmt.Errorf("sessionkit: ending sessions past MaxSessions: %w", err))

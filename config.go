@@ -74,7 +74,9 @@ type Config struct {
 
 	// MaxSessions is how many sessions a user may have at a time. Past it the
 	// oldest sign-in ends. Default: 0, no limit. It needs a store that knows a
-	// user's sessions, as those of this module do.
+	// user's sessions, as those of this module do. A session that [store.Migrate] moves
+	// counts from its move on, and as an older sign-in than all others if it was signed in
+	// by values: once it has moved, it may be what ends.
 	MaxSessions int
 
 	// ClearSiteData names what the browser should delete at [Logout], such as

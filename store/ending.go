@@ -357,14 +357,17 @@ func (s *Store) endedAlone(ctx context.Context, user, id string, in signin.SignI
 
 // trim ends the oldest sign-ins of user under a name until limit of them live, and
 // returns the IDs of those that it ended. Sign-ins that run at the same time may
-// each call it: limit of them are left.
+// each call it: limit of them are left. Of sessions that [Migrate] has moved it may be that
+// nobody knows when they were signed in: those are older than all others, and the one that
+// moved first is the oldest of them.
 func (s *Store) trim(ctx context.Context, user, name string, limit int) ([]string, error) {
 	records, err := s.list(ctx, user, name)
 	if err != nil || len(records) <= limit {
 		return nil, err
 	}
 	ids := slices.SortedFunc(maps.Keys(records), func(a, b string) int {
-		return cmp.Or(cmp.Compare(records[b].signIn().Order(), records[a].signIn().Order()), cmp.Compare(b, a))
+		one, other := records[a], records[b]
+		return cmp.Or(cmp.Compare(other.signIn().Order(), one.signIn().Order()), other.Created.Compare(one.Created), cmp.Compare(b, a))
 	})
 	old := ids[limit:] // many, if the limit is new
 	ended, err := s.end(ctx, user, Revoked, old...)

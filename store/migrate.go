@@ -48,7 +48,9 @@ import (
 // the others' changes go where it is; a session that ended, before its move or
 // after, is not brought back by a request that was under way, nor by a copy of the
 // old cookie. If the old store keeps sessions in the cookie, each of its texts is a session of its
-// own, and ends alone. What has not moved yet is not among the user's sessions.
+// own, and ends alone. What has not moved yet is not among the user's sessions. Once it has,
+// Config.MaxSessions of package sessionkit counts it: as older than any sign-in whose time is
+// known, if user tells who is signed in, and among those that move, the first one ends first.
 //
 // A process that has the old store alone may begin a session in a browser whose session has
 // moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both,

@@ -160,6 +160,32 @@ func TestMigrateOwnStricter(t *testing.T) {
 	})
 }
 
+// TestMigrateOwnMaxSessions: when the session was signed in to is known, and the oldest ends.
+func TestMigrateOwnMaxSessions(t *testing.T) {
+	for name, sinceThen := range map[string]bool{"signed in before": false, "signed in since": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newOwnMove(t, sessionkit.Config{MaxSessions: 1})
+				old, b := kittest.NewBrowser(t, m.before), kittest.NewBrowser(t, m.after)
+				order := []*kittest.Browser{old, b}
+				if sinceThen {
+					order = []*kittest.Browser{b, old}
+				}
+				for _, one := range order {
+					one.Get("/login")
+					time.Sleep(time.Second)
+				}
+				moved := old.At(m.after)
+				assert.Equal(t, "42", moved.Get("/").Body.String())
+				users := map[bool]string{true: "42"}
+				assert.Equal(t, users[sinceThen], moved.Get("/").Body.String())
+				assert.Equal(t, users[!sinceThen], b.Get("/").Body.String())
+				assert.Empty(t, m.after.Errors())
+			})
+		})
+	}
+}
+
 func TestMigrateOwnRevocation(t *testing.T) {
 	m := newOwnMove(t, sessionkit.Config{})
 	moved, waiting, late := m.visitor(t, "/login").At(m.after), m.visitor(t, "/login").At(m.after), m.visitor(t, "/login").At(m.after)

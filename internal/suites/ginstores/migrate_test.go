@@ -781,21 +781,72 @@ func TestMigrateUnderTheSameName(t *testing.T) {
 
 func TestMigrateKeepsWhatTheStoreCanDo(t *testing.T) {
 	from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
-	after := moveSite(from, to, sessionkit.Config{MaxSessions: 1})
-	first, second := visited(t, from, "/login").At(after), visited(t, from, "/login").At(after)
-	first.Get("/account")
-	second.Get("/account")
-	assert.Len(t, kittest.UserSessions(t, to, "42"), 2, "a move ends nobody's session")
-	third := kittest.NewBrowser(t, after)
-	third.Get("/login")
-	assert.Len(t, kittest.UserSessions(t, to, "42"), 1, "a sign-in does")
-	assert.Equal(t, http.StatusUnauthorized, first.Get("/account").Code)
+	after := moveSite(from, to)
+	visited(t, from, "/login").At(after).Get("/account")
+	assert.Len(t, kittest.UserSessions(t, to, "42"), 1)
 
 	n, err := store.Migrate(from, to, oldCookie).(interface {
 		RevokeAll(ctx context.Context, user string, except ...string) (int, error)
 	}).RevokeAll(t.Context(), "42")
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
+}
+
+// TestMigrateMaxSessions: a session that has moved counts, and when it was signed in to nobody
+// knows: it was before any sign-in of the new application.
+func TestMigrateMaxSessions(t *testing.T) {
+	for _, path := range []string{"/account", "/increment", "/renew", "/take"} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+				after := moveSite(from, to, sessionkit.Config{MaxSessions: 2})
+				after.On("/take", func(c *gin.Context) { kittest.Count.Take(c) })
+				browsers := make([]*kittest.Browser, 4)
+				for i := range browsers {
+					browsers[i] = visited(t, from, "/visit", "/login").At(after)
+				}
+				live := func(b *kittest.Browser) bool {
+					w := b.Get("/account")
+					if w.Code == http.StatusUnauthorized {
+						assert.Contains(t, w.Body.String(), `"reason":"revoked"`)
+					}
+					return w.Code == http.StatusOK
+				}
+				ended := func() (n int) {
+					for _, kind := range after.Kinds() {
+						if kind == sessionkit.EventRevoked {
+							n++
+						}
+					}
+					return n
+				}
+				for i, b := range browsers[:3] {
+					assert.Less(t, b.Get(path).Code, http.StatusMultipleChoices)
+					time.Sleep(time.Second)
+					assert.Equal(t, max(0, i-1), ended())
+				}
+				assert.False(t, live(browsers[0]), "of those that have moved, the first one ends")
+				assert.True(t, live(browsers[1]))
+				assert.True(t, live(browsers[2]))
+
+				fourth, fifth := kittest.NewBrowser(t, after), kittest.NewBrowser(t, after)
+				fourth.Get("/login")
+				assert.False(t, live(browsers[1]))
+				assert.True(t, live(browsers[2]))
+				fifth.Get("/login")
+				assert.False(t, live(browsers[2]))
+				assert.Equal(t, 2, ended())
+				assert.Less(t, browsers[3].Get(path).Code, http.StatusMultipleChoices, "the request that moves a session is answered")
+				assert.Equal(t, 1, ended())
+				assert.False(t, live(browsers[3]), "and the session is older than those of who has signed in since")
+				assert.True(t, live(fourth))
+				assert.True(t, live(fifth))
+				assert.Len(t, kittest.UserSessions(t, to, "42"), 2)
+				assert.Empty(t, after.Errors())
+				require.NoError(t, to.Close())
+			})
+		})
+	}
 }
 
 // TestMigrateAfterASignOut: who has signed in and out again may begin anew, also where the
