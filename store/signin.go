@@ -37,7 +37,11 @@ func (s *Store) signInOver(
 	ctx context.Context, id string, held, r Record, drop []string, a signin.Attempt,
 ) (token, newID string, stored Record, found bool, err error) {
 	r, in := s.begin(ctx, held, r, a)
-	token, newID, b, found, err := s.rotate(ctx, id, held, r, in.Line, drop)
+	line := in.Line
+	if held.signIn().Line != line { // it is new, so that nobody can have ended it
+		line = ""
+	}
+	token, newID, b, found, err := s.rotate(ctx, id, held, r, line, drop)
 	if err != nil || !found {
 		return "", "", r, false, err
 	}

@@ -198,8 +198,8 @@ func (s *Store) apply(ctx context.Context, id string, c Change) (Outcome, error)
 }
 
 // rotate moves a session that was loaded as held to a new token. The boundaries are
-// those of its user, name and sign-in, which has a line, or that of everyone if there is no
-// user, as they stand after that.
+// those of its user, name and sign-in, which has a line unless that is new, or that of everyone
+// if there is no user, as they stand after that.
 func (s *Store) rotate(
 	ctx context.Context, id string, held, r Record, line string, drop []string,
 ) (token, newID string, b boundaries, found bool, err error) {
