@@ -189,8 +189,8 @@ func (q *request) touch(header bool) {
 		return
 	}
 	now := time.Now()
-	if stored := q.session.Stored(); !header && !q.kit.policy.Due(&stored.Record, now) {
-		return // only the cookie is due, which cannot be sent
+	if stored := q.session.Stored(); !header && (q.handle.NeedsCookie() || !q.kit.policy.Due(&stored.Record, now)) {
+		return // it takes a cookie, which cannot be sent
 	}
 	err := q.update(q.session.Plan(now), header)
 	q.session.NotRecorded()

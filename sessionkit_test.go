@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -98,6 +99,28 @@ func TestHandshakeWithACookie(t *testing.T) {
 	a.ServeHTTP(hijackable{w}, kittest.NewBrowser(t, a).Request(http.MethodGet, "/hijack"))
 	assert.Len(t, w.Header()["Set-Cookie"], 1)
 	assert.Empty(t, a.Errors())
+}
+
+// TestHandshakeThatChangesNothing: over a cookie store, that the session was used is left to another
+// request to record, as it takes a cookie. The program has made no mistake.
+func TestHandshakeThatChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := kittest.NewSite(gincookie.NewStore(kittest.TestSecret), sessionkit.Config{})
+		a.On("/login", kittest.SignIn("42"))
+		a.On("/ws", func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			assert.Equal(t, "42", user)
+			_, _, err := c.Writer.Hijack()
+			assert.NoError(t, err)
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		time.Sleep(2 * time.Minute)
+		w := httptest.NewRecorder()
+		a.ServeHTTP(hijackable{w}, b.Request(http.MethodGet, "/ws"))
+		assert.Empty(t, a.Errors())
+		assert.Empty(t, w.Header()["Set-Cookie"])
+	})
 }
 
 // TestPushBeforeAChange: what is pushed is no part of the response, so that a handler changes the
