@@ -118,6 +118,7 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	var w response.Writer
 	w.Wrap(below, q)
 	w.Begin(response.Sent) // what could be committed is
+	q.tellSignOut()
 	c.Writer = &w
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	defer func() {
@@ -129,6 +130,17 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 		}
 	}()
 	q.answer(c, problemOf(failed))
+}
+
+// tellSignOut has a response that is not the handler's take the cookie from the browser all
+// the same, if a sign-out was carried out.
+func (q *request) tellSignOut() {
+	q.lock()
+	defer q.unlock(q.c)
+	if q.loaded != nil && q.clears {
+		q.setCookie()
+		q.dropOldCookie()
+	}
 }
 
 // Spares implements [response.Committer]: a middleware of another name has saved its
@@ -223,6 +235,9 @@ func (q *request) save(header bool) error {
 		if q.replaced() && !q.session.SigningIn() {
 			return fmt.Errorf("another request has signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
 		}
+		if !q.session.SigningIn() {
+			return q.endAndCreate(plan, header)
+		}
 		return q.create(plan, header)
 	case session.Rotate:
 		if q.followed() && !plan.Attempt { // its cookie may come before that of the other request, which would then open nothing
@@ -238,20 +253,39 @@ func (q *request) save(header bool) error {
 	return nil
 }
 
-// create stores a new session, and ends the one that it replaces. If nobody is signed in to
-// the new one, that is a sign-out, which is carried out also if no cookie can be sent.
+// endAndCreate carries out a sign-out, and stores what was set after it in a new session. The
+// sign-out stands also if that fails. If it was messages alone that are lost, so does the
+// handler's answer: what it says is so.
+func (q *request) endAndCreate(plan session.Plan, header bool) error {
+	if q.handle.IsCookie() { // without a new one, it would go on
+		if err := q.canSendCookie(header); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(q.endOld(), q.endStored()); err != nil {
+		return err
+	}
+	err := q.create(plan, header)
+	if err == nil {
+		return nil
+	}
+	q.goOnSignedOut()
+	for name := range plan.Record.Values {
+		if !value.IsOwn(name) && name != ginFlashes {
+			q.clears = header
+			return err
+		}
+	}
+	q.saveErr = fmt.Errorf("sessionkit: saving a message after a sign-out: %w", err)
+	q.report(q.saveErr)
+	return nil
+}
+
+// create stores a new session, and ends the one that it replaces by a sign-in.
 func (q *request) create(plan session.Plan, header bool) error {
 	replaceOld := q.replacingOld()
 	if err := q.canSendCookie(header); err != nil {
-		if plan.Act == session.Replace && !q.session.SigningIn() && !q.handle.IsCookie() {
-			err = errors.Join(err, q.endOld(), q.endStored())
-		}
 		return err
-	}
-	if plan.Act == session.Replace && !q.session.SigningIn() {
-		if err := q.endOld(); err != nil {
-			return errors.Join(err, q.endStored())
-		}
 	}
 	a := q.attempt()
 	a.SignIn = q.session.Details()
@@ -277,13 +311,10 @@ func (q *request) endBefore(plan session.Plan) error {
 	if err := q.endExpired(); err != nil {
 		return err
 	}
-	switch {
-	case plan.Act != session.Replace:
-		return nil
-	case q.session.SigningIn():
+	if plan.Act == session.Replace && q.session.SigningIn() {
 		return q.endKept(q.kept(), store.Replaced)
 	}
-	return q.endStored()
+	return nil
 }
 
 // rotate moves the session to a new ID.
@@ -434,11 +465,16 @@ func (q *request) endNow() error {
 	if err := errors.Join(q.endOld(), q.endStored()); err != nil {
 		return err
 	}
+	q.goOnSignedOut()
+	return nil
+}
+
+// goOnSignedOut goes on without a session, as a sign-out was carried out.
+func (q *request) goOnSignedOut() {
 	if q.early {
 		q.withdrawCookie()
 	}
 	q.start(&keeper.Kept{}, false)
-	return nil
 }
 
 // endStored ends the stored session. Another request may have done so.

@@ -254,6 +254,57 @@ func TestFlashesOfEvents(t *testing.T) {
 	}
 }
 
+// TestFlashOfASignOutWhenFull: the user is signed out also if the store has no room for what was
+// to follow. A message is no reason to withhold the handler's answer.
+func TestFlashOfASignOutWhenFull(t *testing.T) {
+	message := func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") }
+	for name, test := range map[string]struct {
+		logout gin.HandlersChain
+		code   int
+	}{
+		"nothing":   {gin.HandlersChain{sessionkit.Logout}, http.StatusSeeOther},
+		"a message": {gin.HandlersChain{sessionkit.Logout, message}, http.StatusSeeOther},
+		"a message of gin-contrib": {gin.HandlersChain{func(c *gin.Context) {
+			s := sessions.Default(c)
+			s.Clear()
+			s.AddFlash("Goodbye")
+			assert.NoError(t, s.Save())
+		}}, http.StatusSeeOther},
+		"a value":               {gin.HandlersChain{sessionkit.Logout, kittest.Increment}, http.StatusServiceUnavailable},
+		"a message and a value": {gin.HandlersChain{sessionkit.Logout, message, kittest.Increment}, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New(memstore.Config{MaxSessions: 1})
+			a := kittest.NewSite(s, sessionkit.Config{ClearSiteData: []string{"cache"}, ErrorPage: func(c *gin.Context, _ sessionkit.Problem) {
+				user, _ := sessionkit.User(c)
+				c.String(http.StatusServiceUnavailable, "%q", user)
+			}})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/logout", append(test.logout, func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/") })...)
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			a.Heard()
+			w := b.Get("/logout", "Accept", "text/html")
+			assert.Equal(t, test.code, w.Code)
+			assert.Equal(t, `"cache"`, w.Header().Get("Clear-Site-Data"))
+			assert.Empty(t, b.Session(), "the cookie is gone")
+			assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			assert.Equal(t, "signed-out", a.KindNames()[0])
+			errs := a.Errors()
+			if name == "nothing" {
+				assert.Empty(t, errs)
+				return
+			}
+			require.Len(t, errs, 1)
+			require.ErrorIs(t, errs[0], store.ErrFull)
+			if test.code == http.StatusServiceUnavailable {
+				assert.Equal(t, `""`, w.Body.String(), "nobody is signed in")
+				assert.Empty(t, w.Header().Get("Location"))
+			}
+		})
+	}
+}
+
 // TestFlashOfASignOutThatFails: the sign-out stands, and the answer to it is the handler's.
 func TestFlashOfASignOutThatFails(t *testing.T) {
 	s := kittest.NewBackend()

@@ -196,10 +196,10 @@ func (q *request) note(user string, n *note) {
 
 // Logout ends the session: the stored one is removed, its values are gone, and
 // the browser is told to drop the cookie, and what Config.ClearSiteData names.
-// What is set afterwards, a flash message for instance, is in a new session. If the cookie
-// of that one cannot be sent any more, because the client is gone or the response has
-// begun, what was set is lost, which Config.OnError is told, and the session ends all the
-// same.
+// What is set afterwards, a flash message for instance, is in a new session. If that one
+// cannot be stored, or its cookie cannot be sent any more, because the client is gone or the
+// response has begun, what was set is lost, which Config.OnError is told, and the session ends
+// all the same. If that was more than messages, the response becomes a 503.
 //
 // Once the response has begun, as in a stream, Logout ends the session at once, whatever the
 // handler does after that, and [Done] is closed. If the store fails, [Err] and Config.OnError

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,10 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -461,6 +465,29 @@ func TestFullServer(t *testing.T) {
 	n, err := s.RevokeEveryone(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 2, n)
+}
+
+// TestSignOutOnAFullServer: a message that is left after it, for which there is no room, does not
+// keep the user signed in.
+func TestSignOutOnAFullServer(t *testing.T) {
+	client := connect(t, testserver.Redis(t).Address)
+	a := kittest.NewSite(newStore(t, client), sessionkit.Config{})
+	a.POST("/login", kittest.SignIn("42"))
+	a.POST("/logout", func(c *gin.Context) {
+		sessionkit.Logout(c)
+		sessionkit.Flash(c, sessionkit.Info, "You are signed out.")
+		c.Redirect(http.StatusSeeOther, "/")
+	})
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Post("/login", nil)
+	copied := b.Fork()
+	require.Equal(t, "42", copied.Get("/").Body.String())
+	full(t, client, true)
+	assert.Equal(t, http.StatusSeeOther, b.Post("/logout", nil).Code)
+	assert.Empty(t, b.Session(), "the cookie is gone")
+	assert.Empty(t, copied.Get("/").Body.String())
+	assert.Len(t, a.Errors(), 1, "the message is lost")
 }
 
 // full gives a server no room, or all there is.
