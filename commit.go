@@ -20,9 +20,14 @@ import (
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
-// BeforeHeader implements [response.Committer]. What OnEvent begins a session for while it
-// is called for this commit, as a message after a sign-out, is committed as well.
+// BeforeHeader implements [response.Committer]. What OnEvent and OnError change while they
+// are called for this commit, such as a message after a sign-out, is committed as well.
 func (q *request) BeforeHeader(next response.Stage) {
+	defer func() { // also if they panic
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.writer.Begin(response.Sent)
+	}()
 	if q.commitFor(next) {
 		q.commitOfCalls()
 	}
@@ -54,20 +59,32 @@ func (q *request) commitFor(next response.Stage) (called bool) {
 	return called
 }
 
-// commitOfCalls commits what a cookie is needed for, while one can be sent. If that fails,
-// which is reported, the response is still the handler's, whose changes are saved.
+// commitOfCalls commits what OnEvent and OnError have changed, while a cookie can be sent. If
+// that fails, which is reported, the response is still the handler's, whose changes are saved,
+// and a sign-out is tried again when the handler has returned.
 func (q *request) commitOfCalls() {
 	q.lock()
 	defer q.unlock(q.c)
 	defer q.writer.Begin(response.Sent)
-	if q.loaded == nil || q.loadErr != nil || q.panicked || q.session.ID() != "" || q.untouched() || q.writer.Written() {
+	if q.loaded == nil || q.loadErr != nil || q.panicked || q.untouched() {
 		return
 	}
-	if q.commit(true) != nil {
-		q.forget()
+	header, before := !q.writer.Written(), q.session.ID()
+	if q.commit(header) != nil {
+		q.bad = nil
+		if !q.session.Ending() || q.session.SigningIn() {
+			q.forget()
+		}
+	}
+	if !header {
 		return
+	}
+	if before != "" && q.session.ID() == "" { // it has ended
+		q.withdrawCookie()
 	}
 	q.setCookie()
+	q.dropOldCookie()
+	q.watchNew()
 }
 
 // conclude commits the session, and has the response say what became of it.
@@ -88,8 +105,8 @@ func (q *request) conclude(header bool) {
 		q.trimMoved()
 	}
 	q.reportUnmoved()
-	if w := q.watched; w != nil && w.begin != nil && !q.closed && q.writer.Failed == nil && q.session.ID() != "" {
-		w.begin(q.kit.keeper.Watch(q.r, q.kept())) // from here on the session gets no other ID by this request
+	if q.writer.Failed == nil {
+		q.watchNew()
 	}
 	q.early = false
 }
@@ -473,6 +490,9 @@ func (q *request) endNow() error {
 func (q *request) goOnSignedOut() {
 	if q.early {
 		q.withdrawCookie()
+	}
+	if q.late() != nil && !q.replaced() {
+		q.left = nil // it has ended, under its new ID
 	}
 	q.start(&keeper.Kept{}, false)
 }

@@ -67,6 +67,13 @@ func (q *request) watch() {
 	}
 }
 
+// watchNew begins to watch a session that the request has begun, if [Done] waits for one.
+func (q *request) watchNew() {
+	if w := q.watched; w != nil && w.begin != nil && !q.closed && q.session.ID() != "" {
+		w.begin(q.kit.keeper.Watch(q.r, q.kept()))
+	}
+}
+
 // watchLater waits for the end of a session that the request may be about to begin.
 func watchLater() *watched {
 	ch := make(chan struct{})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -216,41 +217,84 @@ func TestFlashesOfEvents(t *testing.T) {
 		for how, leave := range map[string]func(c *gin.Context){
 			"Flash":  func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "seen") },
 			"legacy": func(c *gin.Context) { sessions.Default(c).AddFlash("seen") },
+			"Save": func(c *gin.Context) {
+				sessions.Default(c).AddFlash("seen")
+				assert.NoError(t, sessions.Default(c).Save())
+			},
 			"Update": func(c *gin.Context) {
 				_, err := kittest.Name.Update(c, func(string) string { return "seen" })
 				assert.NoError(t, err)
 			},
 		} {
-			t.Run(string(kind)+", "+how, func(t *testing.T) {
-				var errs []error
-				r := gin.New()
-				r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
-					OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
-					OnEvent: func(c *gin.Context, e sessionkit.Event) {
-						if e.Kind == kind {
-							leave(c)
-						}
-					},
-				}))
-				r.GET("/login", kittest.SignIn("42"))
-				r.GET("/renew", sessionkit.Renew)
-				r.GET("/logout", func(c *gin.Context) { sessionkit.Logout(c); c.Redirect(http.StatusSeeOther, "/") })
-				r.GET("/", func(c *gin.Context) {
-					name, _ := kittest.Name.Get(c)
-					c.String(http.StatusOK, "%v%s", sessionkit.Flashes(c), name)
+			for over, s := range map[string]sessions.Store{"": memstore.New(), ", a cookie store": gincookie.NewStore(kittest.TestSecret)} {
+				t.Run(string(kind)+", "+how+over, func(t *testing.T) {
+					var errs []error
+					r := gin.New()
+					r.Use(sessionkit.Sessions(s, sessionkit.Config{
+						OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
+						OnEvent: func(c *gin.Context, e sessionkit.Event) {
+							if e.Kind == kind {
+								leave(c)
+							}
+						},
+					}))
+					r.GET("/login", kittest.SignIn("42"))
+					r.GET("/renew", sessionkit.Renew)
+					r.GET("/logout", func(c *gin.Context) { sessionkit.Logout(c); c.Redirect(http.StatusSeeOther, "/") })
+					r.GET("/", func(c *gin.Context) {
+						name, _ := kittest.Name.Get(c)
+						c.String(http.StatusOK, "%v%s", sessionkit.Flashes(c), name)
+					})
+					b := kittest.NewBrowser(t, r)
+					b.Get("/login")
+					b.Get("/renew")
+					if kind == sessionkit.EventSignedOut {
+						w := b.Get("/logout")
+						assert.Equal(t, http.StatusSeeOther, w.Code)
+						assert.Len(t, w.Header()["Set-Cookie"], 1)
+					}
+					assert.Contains(t, b.Get("/").Body.String(), "seen")
+					assert.Empty(t, errs)
 				})
-				b := kittest.NewBrowser(t, r)
-				b.Get("/login")
-				b.Get("/renew")
-				if kind == sessionkit.EventSignedOut {
-					w := b.Get("/logout")
-					assert.Equal(t, http.StatusSeeOther, w.Code)
-					assert.Len(t, w.Header()["Set-Cookie"], 1)
-				}
-				assert.Contains(t, b.Get("/").Body.String(), "seen")
-				assert.Empty(t, errs)
-			})
+			}
 		}
+	}
+}
+
+// TestFlashOfALateSignOut: a message is saved also if the sign-out came by an ID that another
+// request has just replaced, whether the handler leaves it or OnEvent.
+func TestFlashOfALateSignOut(t *testing.T) {
+	for name, byEvent := range map[string]bool{"the handler": false, "OnEvent": true} {
+		t.Run(name, func(t *testing.T) {
+			var errs []error
+			s := memstore.New()
+			r := gin.New()
+			r.Use(sessionkit.Sessions(s, sessionkit.Config{
+				OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
+				OnEvent: func(c *gin.Context, e sessionkit.Event) {
+					if byEvent && e.Kind == sessionkit.EventSignedOut {
+						sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+					}
+				},
+			}))
+			r.GET("/login", kittest.SignIn("42"))
+			r.GET("/renew", sessionkit.Renew)
+			r.GET("/logout", func(c *gin.Context) {
+				sessionkit.Logout(c)
+				if !byEvent {
+					sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+				}
+			})
+			r.GET("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+			b := kittest.NewBrowser(t, r)
+			b.Get("/login")
+			late := b.Fork()
+			b.Get("/renew")
+			late.Get("/logout")
+			assert.Contains(t, late.Get("/").Body.String(), "Goodbye")
+			assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			assert.Empty(t, errs)
+		})
 	}
 }
 

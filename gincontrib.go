@@ -152,8 +152,10 @@ func (g *ginSession) Save() error {
 	switch {
 	case q.writer.Failed != nil: // the client has been told
 		return q.writer.Failed
-	case q.writer.Begun():
+	case !q.writer.TakesCookie():
 		return q.commit(false)
+	case q.writer.Begun(): // OnEvent or OnError is being called: see commitOfCalls
+		return nil
 	}
 	return q.createEarly()
 }

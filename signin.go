@@ -223,7 +223,7 @@ func (q *request) endIfBegun() error {
 	switch {
 	case q.writer.Failed != nil:
 		return q.writer.Failed // there is no other commit
-	case !q.writer.Begun() || q.closed || !q.session.Ending() || q.handle.IsCookie():
+	case q.writer.TakesCookie() || q.closed || !q.session.Ending() || q.handle.IsCookie():
 		return nil
 	}
 	if err := q.endNow(); err != nil {

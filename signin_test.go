@@ -195,6 +195,30 @@ func TestDoneOfANewSession(t *testing.T) {
 	}
 }
 
+// TestDoneOfASessionOfAnEvent: of one that OnEvent has begun, for a message after a sign-out.
+func TestDoneOfASessionOfAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		r := gin.New()
+		r.Use(sessionkit.Sessions(s, sessionkit.Config{OnEvent: func(c *gin.Context, e sessionkit.Event) {
+			if e.Kind == sessionkit.EventSignedOut {
+				sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+			}
+		}}))
+		r.GET("/login", kittest.SignIn("42"))
+		r.GET("/stream", func(c *gin.Context) {
+			sessionkit.Logout(c)
+			ended := sessionkit.Done(c)
+			c.Writer.Flush()
+			assert.NoError(t, s.Revoke(c, "", sessionkit.Current(c).ID))
+			kittest.AwaitEnd(t, ended)
+		})
+		b := kittest.NewBrowser(t, r)
+		b.Get("/login")
+		b.Get("/stream")
+	})
+}
+
 // TestSignOutInAStream: what comes after it does not undo it, and one that fails is tried again
 // when the handler returns.
 func TestSignOutInAStream(t *testing.T) {
@@ -254,6 +278,102 @@ func TestSignOutInAStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSignOutByAnEvent: OnEvent may sign out the user whom the handler has just signed in, as for an
+// account that is blocked. The cookie of the session that has ended is not sent.
+func TestSignOutByAnEvent(t *testing.T) {
+	for name, test := range map[string]struct {
+		visit bool                 // there is a visitor's session before
+		then  func(c *gin.Context) // after the sign-out
+		fails string               // what OnError is told, "" for nothing
+		full  bool                 // the store has no room for another session
+		later bool                 // the sign-out is carried out when the handler has returned
+		sent  bool                 // a session's cookie is
+		shown string
+	}{
+		"a new session":             {shown: "[]"},
+		"a visitor's":               {visit: true, shown: "[]"},
+		"then a message":            {then: func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "blocked") }, sent: true, shown: "[{info blocked}]"},
+		"then an answer":            {then: func(c *gin.Context) { c.String(http.StatusForbidden, "blocked") }, sent: true, shown: "[]"},
+		"then a mistake":            {then: func(c *gin.Context) { sessionkit.Login(c, "") }, fails: "Login of user", later: true, sent: true, shown: "[]"},
+		"the store fails":           {fails: "down", later: true, sent: true, shown: "[]"},
+		"then a value that is lost": {then: kittest.Increment, full: true, fails: "the store is full", shown: "[]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				backend := kittest.NewBackend()
+				s := kittest.StoreOver(backend)
+				var errs []error
+				r := gin.New()
+				r.Use(sessionkit.Sessions(s, sessionkit.Config{
+					OnError: func(_ *gin.Context, err error) { errs = append(errs, err) },
+					OnEvent: func(c *gin.Context, e sessionkit.Event) {
+						if e.Kind != sessionkit.EventSignedIn {
+							return
+						}
+						if test.fails == "down" {
+							backend.Failing(kittest.ErrDown, "end")
+						}
+						if test.full {
+							backend.Failing(store.ErrFull, "create")
+						}
+						sessionkit.Logout(c)
+						if test.then != nil {
+							test.then(c)
+						}
+					},
+				}))
+				r.GET("/visit", kittest.Increment)
+				r.GET("/login", kittest.SignIn("42"), func(c *gin.Context) {
+					ended := sessionkit.Done(c)
+					c.Writer.Flush()
+					backend.Failing(nil)
+					if !test.later {
+						kittest.AwaitEnd(t, ended)
+						assert.Empty(t, kittest.UserSessions(t, s, "42"))
+					}
+				})
+				r.GET("/", func(c *gin.Context) {
+					user, _ := sessionkit.User(c)
+					c.String(http.StatusOK, "%s%v", user, sessionkit.Flashes(c))
+				})
+				b := kittest.NewBrowser(t, r)
+				if test.visit {
+					b.Get("/visit")
+				}
+				b.Get("/login")
+				assert.Equal(t, test.sent, b.Session() != "")
+				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+				assert.Equal(t, test.shown, b.Get("/").Body.String())
+				if test.fails == "" {
+					assert.Empty(t, errs)
+					return
+				}
+				require.Len(t, errs, 1)
+				assert.ErrorContains(t, errs[0], test.fails)
+			})
+		})
+	}
+}
+
+// TestSignOutAfterAnEventThatPanics: a handler that recovers by itself goes on with its stream, in
+// which a sign-out is carried out at once.
+func TestSignOutAfterAnEventThatPanics(t *testing.T) {
+	s := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s, sessionkit.Config{OnEvent: func(_ *gin.Context, e sessionkit.Event) {
+		if e.Kind == sessionkit.EventSignedIn {
+			panic("oops")
+		}
+	}}))
+	r.GET("/login", kittest.SignIn("42"), func(c *gin.Context) {
+		assert.Panics(t, c.Writer.Flush)
+		assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+		sessionkit.Logout(c)
+		assert.Empty(t, kittest.UserSessions(t, s, "42"))
+	})
+	kittest.NewBrowser(t, r).Get("/login")
 }
 
 // TestEverywhereInAStream ends the current session too, at once, as Revoke of its own ID does.
