@@ -181,7 +181,9 @@ func (q *request) commit(header bool) error {
 		q.keepFlashes() // nobody is there to see them
 	}
 	q.syncView()
-	q.applyUserOf()
+	if err := q.applyUserOf(); err != nil {
+		return err
+	}
 	if !q.session.Changed() && !q.clearing && q.bad == nil {
 		if q.loadErr != nil && !q.asked {
 			return fmt.Errorf("%w: %w", errUnreadable, q.loadErr) // it is reported already

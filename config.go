@@ -156,10 +156,11 @@ type Config struct {
 	// UserOf returns who is signed in according to a session's values, "" for nobody.
 	// It is for an application that signs in by sessions.Default(c) and does not call
 	// [Login] yet: setting the values that it looks at is a sign-in with a new session
-	// ID, and removing them, as Clear does, is a sign-out. values are what
-	// sessions.Default(c) returns; they are a copy. The deadlines of such a sign-in
-	// are a visitor's, see VisitorFor. What store.Migrate was given for it is used if
-	// this is nil. Default: nil, only Login signs in.
+	// ID, and removing them, as Clear does, is a sign-out. Once the response has begun, such
+	// a sign-in is refused as [Login] is, and what was changed together with it is not saved.
+	// values are what sessions.Default(c) returns; they are a copy. The deadlines of such
+	// a sign-in are a visitor's, see VisitorFor. What store.Migrate was given for it is
+	// used if this is nil. Default: nil, only Login signs in.
 	UserOf func(values map[any]any) string
 
 	// ErrorPage writes the page that people see if the middleware answers in place of

@@ -153,7 +153,7 @@ func forUser(c *gin.Context, call string, f func(context.Context, *request) erro
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.applyUserOf()
+	_ = q.applyUserOf() // it is reported
 	var err error
 	switch {
 	case q.loadErr != nil:

@@ -304,15 +304,23 @@ func (q *request) agree() {
 	q.session.Agree(q.valuesUser)
 }
 
-// applyUserOf has a sign-in or sign-out take effect that this request has made by values.
-func (q *request) applyUserOf() {
+// applyUserOf has a sign-in or sign-out take effect that this request has made by values. It
+// returns an error, which is reported, if it is too late for a sign-in: what was changed is
+// forgotten, as the values would sign the user in by themselves once they are stored.
+func (q *request) applyUserOf() error {
 	if q.kit.UserOf == nil || q.loadErr != nil {
-		return
+		return nil
 	}
 	q.syncView()
 	user := q.byValues()
 	if user == q.valuesUser {
-		return
+		return nil
+	}
+	if user != "" && q.session.User() != user {
+		if err := q.refuseLate("signing in by values"); err != nil {
+			q.forget()
+			return err
+		}
 	}
 	if q.session.User() != "" && q.session.User() != user {
 		q.signOutByValues(user)
@@ -320,6 +328,7 @@ func (q *request) applyUserOf() {
 	if q.valuesUser = user; user != "" && q.session.User() != user {
 		q.signInAs(user, signin.SignIn{Values: true})
 	}
+	return nil
 }
 
 // signOutByValues ends the session, which another user follows, or a visitor if that is

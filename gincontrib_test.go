@@ -133,6 +133,58 @@ func TestShownValuesBeforeASignInOverAnother(t *testing.T) {
 	}
 }
 
+// TestTooLateForASignInByValues: it is refused at once, and the values that would make it are not
+// stored: they would sign the user in by an ID that others may know.
+func TestTooLateForASignInByValues(t *testing.T) {
+	for before, stands := range map[string]string{"": "", "/visit": "", "/login": "1"} {
+		for how, ask := range map[string]func(t *testing.T, c *gin.Context){
+			"User": func(t *testing.T, c *gin.Context) {
+				t.Helper()
+				user, _ := sessionkit.User(c)
+				assert.Equal(t, stands, user)
+			},
+			"Save": func(t *testing.T, c *gin.Context) {
+				t.Helper()
+				assert.ErrorContains(t, sessions.Default(c).Save(), "can no longer be sent")
+			},
+		} {
+			t.Run(how+before, func(t *testing.T) {
+				s := memstore.New()
+				a := kittest.NewSite(s, sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
+				a.On("/visit", kittest.Increment)
+				a.On("/login", func(c *gin.Context) { sessions.Default(c).Set("uid", "1") }, kittest.Increment)
+				a.On("/stream", func(c *gin.Context) {
+					c.Writer.Flush()
+					sessions.Default(c).Set("uid", "42")
+					ask(t, c)
+					assert.ErrorContains(t, sessionkit.Err(c), "signing in by values: the session's cookie can no longer be sent")
+					assert.NotEqual(t, "42", sessions.Default(c).Get("uid"))
+					if before != "" {
+						kittest.Increment(c)
+					}
+				})
+				a.On("/", func(c *gin.Context) {
+					user, _ := sessionkit.User(c)
+					n, _ := kittest.Count.Get(c)
+					c.String(http.StatusOK, "%s %d", user, n)
+				})
+				b := kittest.NewBrowser(t, a)
+				if before != "" {
+					b.Get(before)
+				}
+				b.Get("/stream")
+				assert.Len(t, a.Errors(), 1)
+				want := stands + " 2"
+				if before == "" {
+					want = " 0"
+				}
+				assert.Equal(t, want, b.Get("/").Body.String(), "what came after it is saved")
+				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+			})
+		}
+	}
+}
+
 // TestDevicesOfASignInByValues: it has taken effect for whatever is asked next in its request.
 func TestDevicesOfASignInByValues(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})

@@ -722,6 +722,62 @@ func TestTooLateForACookie(t *testing.T) {
 	}
 }
 
+// TestTooLateForANewID: a stream that renews or confirms its session is told so at once, and what
+// else it changes is saved.
+func TestTooLateForANewID(t *testing.T) {
+	for name, late := range map[string]func(c *gin.Context){"Renew": sessionkit.Renew, "Confirm": sessionkit.Confirm} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/stream", func(c *gin.Context) {
+				c.Writer.Flush()
+				kittest.Count.Set(c, 5)
+				late(c)
+				assert.ErrorContains(t, sessionkit.Err(c), name+": the session's cookie can no longer be sent")
+				assert.Len(t, a.Errors(), 1)
+			})
+			a.On("/nothing", func(c *gin.Context) {
+				c.Writer.Flush()
+				late(c)
+				assert.NoError(t, sessionkit.Err(c), "there is no session")
+			})
+			a.On("/", kittest.ShowCount)
+			b := kittest.NewBrowser(t, a)
+			b.Get("/nothing")
+			b.Get("/login")
+			before := b.Session()
+			b.Get("/stream")
+			assert.Equal(t, before, b.Session())
+			assert.JSONEq(t, `{"n": 5, "ok": true}`, b.Get("/").Body.String())
+			assert.Empty(t, a.Errors(), "it is reported once")
+		})
+	}
+}
+
+// TestConfirmInAStreamAfterARenewal: a session that another request has given a new ID is
+// confirmed in place, for which no cookie is needed.
+func TestConfirmInAStreamAfterARenewal(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/renew", sessionkit.Renew)
+	a.On("/", func(c *gin.Context) {
+		s := sessionkit.Current(c)
+		c.String(http.StatusOK, "%s %t", s.User, s.ConfirmedAt.After(s.SignedInAt))
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	code := kittest.UnderWay(t, a, b, func(c *gin.Context) {
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+		c.Writer.Flush()
+		sessionkit.Confirm(c)
+		assert.NoError(t, sessionkit.Err(c))
+	}, func() { b.Get("/renew") })
+	assert.Equal(t, http.StatusOK, code)
+	assert.Equal(t, "42 true", b.Get("/").Body.String())
+	assert.Empty(t, a.Errors())
+}
+
 // TestTooLateInOnError: an OnError that counts in the session is not called again and again.
 func TestTooLateInOnError(t *testing.T) {
 	errs := 0

@@ -130,7 +130,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	if q.unreadable("Login") || q.refuseLate("Login") != nil {
 		return
 	}
-	q.applyUserOf()
+	_ = q.applyUserOf() // it is reported
 	var in signin.SignIn
 	lastsAsBefore := false
 	switch q.session.User() {
@@ -165,7 +165,9 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 // Confirm records that the signed-in user has just shown again who they are, by
 // their password for instance: GuardConfig.FreshWithin counts from here. The session
 // gets a new ID (OWASP ASVS 5.0 section 7.2.4) and keeps everything else: how long it
-// lasts, and whether it is remembered. If nobody is signed in, nothing happens.
+// lasts, and whether it is remembered. If nobody is signed in, nothing happens. Once the
+// response has begun nothing happens either, as no cookie can be sent, which [Err] and
+// Config.OnError tell.
 //
 // A form that leads here should disable its button when it is submitted, see [Renew].
 func Confirm(c *gin.Context) {
@@ -173,8 +175,8 @@ func Confirm(c *gin.Context) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.applyUserOf()
-	if q.unreadable("Confirm") || q.session.User() == "" {
+	_ = q.applyUserOf() // it is reported
+	if q.unreadable("Confirm") || q.session.User() == "" || !q.mayRenew("Confirm") {
 		return
 	}
 	q.session.Confirm(time.Now())
@@ -259,7 +261,9 @@ func (q *request) signOut() {
 
 // Renew gives the session a new ID with the same contents. The old ID is dead at
 // once. Call it after any change of privilege (OWASP ASVS 5.0 section 7.2.4);
-// [Login] does it by itself. Without a session nothing happens.
+// [Login] does it by itself. Without a session nothing happens. Once the response has
+// begun nothing happens either, as no cookie can be sent, which [Err] and Config.OnError
+// tell.
 //
 // A double click on a button that leads here can sign the user out. The browser drops the
 // response to the first request, with the new cookie in it, and the second request has
@@ -272,11 +276,18 @@ func Renew(c *gin.Context) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.applyUserOf()
-	if !q.unreadable("Renew") && q.session.Renew() {
+	_ = q.applyUserOf() // it is reported
+	if q.unreadable("Renew") || q.session.ID() == "" || q.session.Ending() {
+		return
+	}
+	if q.mayRenew("Renew") && q.session.Renew() {
 		q.changed()
 	}
 }
+
+// mayRenew reports whether the session can get a new ID. If not, because it is too late, that
+// is reported. One to which another request has given a new ID keeps that.
+func (q *request) mayRenew(call string) bool { return q.followed() || q.refuseLate(call) == nil }
 
 // unreadable reports whether the session could not be read. Then call cannot be
 // carried out, and the commit fails.
@@ -294,7 +305,7 @@ func User(c *gin.Context) (user string, ok bool) {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.applyUserOf()
+	_ = q.applyUserOf() // it is reported
 	return q.session.User(), q.session.User() != ""
 }
 
@@ -306,7 +317,7 @@ func Current(c *gin.Context) Session {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
-	q.applyUserOf()
+	_ = q.applyUserOf() // it is reported
 	return q.describe()
 }
 
