@@ -28,28 +28,28 @@ const (
 // which a response could not send that recorded a use.
 const CookieDue = OwnPrefix + "cookie_due"
 
-// keyPrefix begins the name of a value whose key is not a string, or is one that
-// would be taken for another name.
-const keyPrefix = "_key:"
+// KeyPrefix begins the name of a value whose key is not a string, or is one that
+// would be taken for another name. Behind it stands the key's text.
+const KeyPrefix = "_key:"
 
 // Name returns the name under which a store keeps the value of key. A string is
 // its own name. gin-contrib/sessions also takes keys of other types.
 func Name(key any) (string, error) {
 	s, ok := key.(string)
 	if ok && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 &&
-		!strings.HasPrefix(s, keyPrefix) && !strings.HasPrefix(s, OwnPrefix) {
+		!strings.HasPrefix(s, KeyPrefix) && !strings.HasPrefix(s, OwnPrefix) {
 		return s, nil
 	}
 	text, err := Encode(key)
 	if err != nil {
 		return "", fmt.Errorf("key of type %T: %w", key, err)
 	}
-	return keyPrefix + text, nil
+	return KeyPrefix + text, nil
 }
 
 // Key is the inverse of [Name].
 func Key(name string) (any, error) {
-	text, ok := strings.CutPrefix(name, keyPrefix)
+	text, ok := strings.CutPrefix(name, KeyPrefix)
 	if !ok {
 		return name, nil
 	}

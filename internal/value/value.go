@@ -177,6 +177,15 @@ func encodeGob(v any) (string, error) {
 	return inBase64("gob", b.Bytes()), nil
 }
 
+// IsGob reports whether [Decode] decodes a text with gob. That is for bytes of this
+// module's own: others can make it exhaust the stack, which ends the process.
+func IsGob(text string) bool {
+	d := json.NewDecoder(strings.NewReader(text))
+	first, _ := d.Token()
+	tag, _ := d.Token()
+	return first == json.Delim('[') && tag == "gob"
+}
+
 func inBase64(tag string, b []byte) string { return Tagged(tag, base64.StdEncoding.EncodeToString(b)) }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +158,12 @@ func TestGob(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, v, got)
 		assert.True(t, value.Equal(text, v))
+		assert.True(t, value.IsGob(text))
+		assert.True(t, value.IsGob(strings.Replace(text, "gob", `\u0067\u006fb`, 1)))
+		assert.True(t, value.IsGob(strings.Replace(text, `["gob",`, "[\n\"gob\" , ", 1)))
+	}
+	for _, text := range []string{``, `"gob"`, `[]`, `["json",["gob",""]]`, `["js",["gob",""]]`, `[["gob"],""]`, `{"gob":""}`, `["go\u0000b",""]`} {
+		assert.False(t, value.IsGob(text), text)
 	}
 	_, err = value.Encode(func() {})
 	require.Error(t, err)

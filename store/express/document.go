@@ -34,7 +34,8 @@ const (
 	ownName = value.OwnPrefix + "session"
 
 	// textName is the only member of an object that stands for a value which JSON has
-	// no form for.
+	// no form for. It is the value's text, sealed by [Secrets.sealText]: what Node or
+	// a client has made is JSON, whatever it looks like.
 	textName = value.OwnPrefix + "text"
 
 	// lifeName is the name of a value that is not stored: how long the session lives
@@ -130,7 +131,7 @@ func (d document) record(c Config, left time.Duration) store.Record {
 	if left < 0 || left > life { // it has no end; or was given a longer life once
 		left = life
 	}
-	r := store.Record{Expires: now.Add(left), Seen: now.Add(left - life), Created: d.own.Created, Values: d.texts()}
+	r := store.Record{Expires: now.Add(left), Seen: now.Add(left - life), Created: d.own.Created, Values: d.texts(c)}
 	if r.Created.IsZero() {
 		r.Created = r.Seen
 	}
@@ -208,32 +209,26 @@ func without(text string, names ...string) string {
 }
 
 // texts returns the values, each as its text.
-func (d document) texts() map[string]string {
+func (d document) texts(c Config) map[string]string {
 	texts := make(map[string]string, len(d.members))
 	for name, raw := range d.members {
 		if name == ownName || name == lifeName || !isName(name) {
 			continue
 		}
-		texts[name] = textOf(name, raw)
+		texts[name] = c.textOf(name, raw)
 	}
 	return texts
 }
 
 // textOf returns the text of a member.
-func textOf(name string, raw []byte) string {
-	if strings.HasPrefix(name, value.OwnPrefix) {
+func (c Config) textOf(name string, raw []byte) string {
+	if strings.HasPrefix(name, value.OwnPrefix) && !value.IsGob(string(raw)) {
 		return string(raw)
 	}
-	if bytes.HasPrefix(raw, []byte(`{"`+textName)) {
-		var opaque map[string]string
-		if json.Unmarshal(raw, &opaque) == nil {
-			text := opaque[textName]
-			_, err := value.Decode(text)
-			var compact bytes.Buffer
-			_ = json.Compact(&compact, raw) // PostgreSQL puts spaces in
-			if same, _ := marshal(map[string]string{textName: text}); same == compact.String() && err == nil {
-				return text
-			}
+	var object map[string]string
+	if bytes.HasPrefix(raw, []byte(`{"`+textName)) && json.Unmarshal(raw, &object) == nil && len(object) == 1 {
+		if text, ok := c.Secrets.openText(name, object[textName]); ok {
+			return text
 		}
 	}
 	return value.EncodeJS(string(raw))
@@ -247,6 +242,9 @@ func isName(name string) bool {
 	}
 	if strings.HasPrefix(name, value.OwnPrefix) {
 		return true
+	}
+	if text, ok := strings.CutPrefix(name, value.KeyPrefix); ok && value.IsGob(text) {
+		return false // nothing tells whether this side has written it
 	}
 	key, err := value.Key(name)
 	if err != nil {
@@ -279,14 +277,14 @@ type edit struct {
 }
 
 // newEdit returns what is to be done to a document to put and drop values.
-func newEdit(set map[string]string, drop []string) (edit, error) {
+func (c Config) newEdit(set map[string]string, drop []string) (edit, error) {
 	var e edit
 	var errs []error
 	for name, text := range set {
 		if name == lifeName || name == value.MaxAge && closes(text) { // which the document says by its cookie
 			continue
 		}
-		raw, err := memberOf(name, text)
+		raw, err := c.memberOf(name, text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("express: the value %q: %w", name, err))
 			continue
@@ -327,7 +325,7 @@ func (e *edit) put(name string, v any) error {
 }
 
 // memberOf returns what stands in the document for the text of a value.
-func memberOf(name, text string) (string, error) {
+func (c Config) memberOf(name, text string) (string, error) {
 	if isLost(name) {
 		return "", errors.New("every session of express-session has a property of this name, so Node would lose it; choose another name")
 	}
@@ -341,7 +339,7 @@ func memberOf(name, text string) (string, error) {
 		}
 	} else {
 		var err error
-		if raw, err = rawOfText(text); err != nil {
+		if raw, err = c.rawOfText(name, text); err != nil {
 			return "", err
 		}
 	}
@@ -352,19 +350,20 @@ func memberOf(name, text string) (string, error) {
 }
 
 // rawOfText returns the JSON that Node sees of a text.
-func rawOfText(text string) (string, error) {
+func (c Config) rawOfText(name, text string) (string, error) {
 	if raw, ok := value.JS(text); ok {
 		return raw, nil
 	}
-	v, err := value.Decode(text)
-	if err != nil {
-		return "", err
+	if !value.IsGob(text) {
+		v, err := value.Decode(text)
+		if err != nil {
+			return "", err
+		}
+		if raw, err := rawOf(v); !errors.Is(err, errNoForm) {
+			return raw, err
+		}
 	}
-	raw, err := rawOf(v)
-	if errors.Is(err, errNoForm) {
-		return marshal(map[string]string{textName: text})
-	}
-	return raw, err
+	return marshal(map[string]string{textName: c.Secrets.sealText(name, text)})
 }
 
 // errNoForm is the error of a value that JSON has no form for.

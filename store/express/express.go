@@ -68,15 +68,17 @@
 // of Set("n", 7.0) or Set("n", int64(7)) is the int 7 in the next request. A time.Time is
 // read as a string. Anything else that sessions.Default(c) sets, such as []byte, []string,
 // []any and map[string]any, comes back with its type, but is for this side alone: in Node
-// it is an object with a member _kit:text. So is a string that is not UTF-8. For a list or an
-// object that both sides read, use a typed key. In sessions.Default(c) it is then a
-// fmt.Stringer that returns the JSON, and so is one that Node has set.
+// it is an object with a member _kit:text, signed with the first of Config.Secrets for the
+// name of the value. So is a string that is not UTF-8. Without the secret, or under another
+// name, such an object is JSON as any other. For a list or an object that both sides read, use
+// a typed key. In sessions.Default(c) it is then a fmt.Stringer that returns the JSON, and so
+// is one that Node has set.
 //
 // Names that exist on every JavaScript object or on express-session's, such as id,
 // cookie, save and constructor, are lost in Node, so they are refused here. Numbers that
 // JavaScript rounds are refused as well, such as integers beyond 2^53 and a json.Number of
-// more digits than a float64 keeps: use a string, or the tag `json:",string"`. In a struct or
-// list, encoding/json replaces bytes that are not UTF-8, as over every store. The
+// more digits than a float64 keeps: use a string, or the tag `json:",string"`. Keys of
+// sessions.Default(c) that only gob encodes are refused. In a struct or list, encoding/json replaces bytes that are not UTF-8, as over every store. The
 // middleware's own values, such as flash messages, have names that begin with _kit:, and
 // Node keeps them.
 package express

@@ -158,7 +158,7 @@ func (s *Store) forget(ctx context.Context, sid string, text []byte) {
 // create stores a new session and returns its ID.
 func (s *Store) create(ctx context.Context, r store.Record, https bool) (string, error) {
 	sid := newID()
-	e, err := newEdit(r.Values, nil)
+	e, err := s.config.newEdit(r.Values, nil)
 	if err == nil {
 		err = s.sign(&e, sid, r, r.User != "")
 	}
@@ -203,7 +203,7 @@ func (s *Store) sign(e *edit, sid string, r store.Record, signedIn bool) error {
 }
 
 func (s *Store) update(ctx context.Context, sid string, held store.Record, c store.Change, https bool) (store.Outcome, error) {
-	e, err := newEdit(c.Set, c.Delete)
+	e, err := s.config.newEdit(c.Set, c.Delete)
 	if err != nil {
 		return store.Outcome{}, wrap("saving a session", err)
 	}
@@ -221,7 +221,7 @@ func (s *Store) update(ctx context.Context, sid string, held store.Record, c sto
 	if c.If != nil {
 		e.only = &member{name: c.If.Name}
 		if c.If.Text != "" {
-			if e.only.raw, err = memberOf(c.If.Name, c.If.Text); err != nil {
+			if e.only.raw, err = s.config.memberOf(c.If.Name, c.If.Text); err != nil {
 				return store.Outcome{}, wrap("saving a session", err)
 			}
 		}
@@ -232,7 +232,7 @@ func (s *Store) update(ctx context.Context, sid string, held store.Record, c sto
 		done, err := s.backend.change(ctx, sid, e)
 		outcome := store.Outcome{Found: done.found, Conflict: done.conflict}
 		if done.conflict && done.raw != "" {
-			outcome.Text = textOf(c.If.Name, []byte(done.raw))
+			outcome.Text = s.config.textOf(c.If.Name, []byte(done.raw))
 		}
 		if done.conflict && outcome.Text == c.If.Text && done.raw != e.only.raw && err == nil {
 			e.only.raw = done.raw // the same, in other words
@@ -265,7 +265,7 @@ func (s *Store) rotate(
 		next = keepAge(held, next, drop)
 	}
 	newSID = newID()
-	e, err := newEdit(next.Values, drop)
+	e, err := s.config.newEdit(next.Values, drop)
 	if err == nil {
 		err = s.sign(&e, newSID, next, signedIn)
 	}

@@ -18,12 +18,12 @@ func (kit) OpenWith(s Secrets, cookie string) (sid string, ok bool) { return s.o
 func (kit) Lost() []string { return lost }
 
 // Parse returns the values of a document as their texts, and its members.
-func (kit) Parse(text []byte) (texts, members map[string]string, err error) {
+func (kit) Parse(s Secrets, text []byte) (texts, members map[string]string, err error) {
 	d, err := parse(text)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := d.record(Config{User: User{Name: "userId"}}.withDefaults(), time.Hour)
+	r := d.record(Config{Secrets: s, User: User{Name: "userId"}}.withDefaults(), time.Hour)
 	members = make(map[string]string)
 	for name, raw := range d.members {
 		members[name] = string(raw)
@@ -32,7 +32,9 @@ func (kit) Parse(text []byte) (texts, members map[string]string, err error) {
 }
 
 // MemberOf returns the JSON that stands for the text of a value.
-func (kit) MemberOf(name, text string) (string, error) { return memberOf(name, text) }
+func (kit) MemberOf(s Secrets, name, text string) (string, error) {
+	return Config{Secrets: s}.memberOf(name, text)
+}
 
 // Without returns a document without the members of these names.
 func (kit) Without(text string, names ...string) string { return without(text, names...) }

@@ -180,7 +180,8 @@ func documentSeeds() []string {
 		`{"cookie":{},"_kit:sign_in":["json",{"at":"2026-01-01T00:00:00Z","line":"x"}],"_kit:session":{"user":"ada"},"userId":"ada"}`,
 		`{"cookie":{},"_kit:sign_in":7,"_kit:session":"x","_kit:max_age":"x","_kit:life":1,"userId":{}}`,
 		`{"cookie":{},"_key:7":"seven","_key:x":1,"\u0000":1,"":"empty","a":{"_kit:text":"[\"bytes\",\"AQI=\"]"},"b":{"_kit:text":"x"}}`,
-		`{"cookie":{},"a":{"_kit:text": "[\"bytes\",\"AQI=\"]"}}`,
+		`{"cookie":{},"a":{"_kit:text": "[\"bytes\",\"AQI=\"]"},"plain":{"_kit:text": "[\"bytes\",\"AQ==\"].Dv8978pym7PC+FHN5mX41rzu5OwwhaknyyRx0R2lk+o"}}`,
+		`{"cookie":{},"_key:[\"gob\",\"AA==\"]":1,"_kit:x":["gob","AA=="],"_kit:y":["\u0067ob","AA=="],"_kit:z":{"_kit:text":"x"}}`,
 		`{"cookie":{"a":"}{\"]["},"a":"}","b":"\\","c":"\\\"","d":{"e":"{"}}`,
 	)
 }
@@ -194,14 +195,14 @@ func FuzzDocument(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		texts, members, err := of(nil).Parse(text)
+		texts, members, err := of(nil).Parse(secrets, text)
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrCorrupt)
 			require.Nil(t, texts)
 			return
 		}
 		for _, taken := range []string{"a", "userId", "_kit:session"} {
-			_, left, err := of(nil).Parse([]byte(of(nil).Without(string(text), taken)))
+			_, left, err := of(nil).Parse(secrets, []byte(of(nil).Without(string(text), taken)))
 			require.NoError(t, err)
 			want := maps.Clone(members)
 			delete(want, taken)
@@ -212,7 +213,7 @@ func FuzzDocument(f *testing.F) {
 				continue
 			}
 			require.NotContains(t, of(nil).Lost(), name)
-			raw, err := of(nil).MemberOf(name, text)
+			raw, err := of(nil).MemberOf(secrets, name, text)
 			require.NoError(t, err)
 			if raw != members[name] { // but for spaces that PostgreSQL has put in
 				require.JSONEq(t, members[name], raw, "%q", text)

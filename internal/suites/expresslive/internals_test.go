@@ -11,8 +11,8 @@ type internals interface {
 	SealWith(s express.Secrets, sid string) string
 	OpenWith(s express.Secrets, cookie string) (sid string, ok bool)
 	Lost() []string
-	Parse(text []byte) (texts, members map[string]string, err error)
-	MemberOf(name, text string) (string, error)
+	Parse(s express.Secrets, text []byte) (texts, members map[string]string, err error)
+	MemberOf(s express.Secrets, name, text string) (string, error)
 	Without(text string, names ...string) string
 	Swap(ctx context.Context, sid, text, next string) error
 	Edit(ctx context.Context, sid string, set map[string]string, drop []string) (found bool, err error)
