@@ -42,7 +42,13 @@ const (
 	// after its last use, and its cookie, as the document says, in the form of
 	// [value.MaxAge].
 	lifeName = value.OwnPrefix + "life"
+
+	// documentName is the name of another: the document as it was loaded.
+	documentName = value.OwnPrefix + "document"
 )
+
+// isStored reports whether a value of sessionkit's own stands in the document as such.
+func isStored(name string) bool { return name != lifeName && name != documentName }
 
 // cookieMember is what express-session keeps of the cookie, in its order.
 type cookieMember struct {
@@ -67,7 +73,7 @@ type ownMember struct {
 	copied bool
 }
 
-// maxDepth bounds how deep a document is nested: what the JSON decoder of Redis takes.
+// maxDepth bounds how deep a document is nested.
 const maxDepth = 1000
 
 // parse reads a document. The error is [store.ErrCorrupt].
@@ -188,31 +194,11 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// without returns the text of a document, which has been parsed, without the members of
-// these names. The others stay as they stand.
-func without(text string, names ...string) string {
-	d := json.NewDecoder(strings.NewReader(text))
-	_, _ = d.Token() // the brace
-	var members []string
-	for d.More() {
-		begins := d.InputOffset()
-		name, _ := d.Token()
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return text
-		}
-		if name, _ := name.(string); !slices.Contains(names, name) {
-			members = append(members, strings.TrimLeft(text[begins:d.InputOffset()], ", \t\r\n"))
-		}
-	}
-	return "{" + strings.Join(members, ",") + "}"
-}
-
 // texts returns the values, each as its text.
 func (d document) texts(c Config) map[string]string {
 	texts := make(map[string]string, len(d.members))
 	for name, raw := range d.members {
-		if name == ownName || name == lifeName || !isName(name) {
+		if name == ownName || !isStored(name) || !isName(name) {
 			continue
 		}
 		texts[name] = c.textOf(name, raw)
@@ -264,65 +250,6 @@ var lost = []string{
 }
 
 func isLost(name string) bool { return slices.Contains(lost, name) }
-
-// A member is a value as it stands in a document.
-type member struct{ name, raw string }
-
-// An edit is what a change does to a document.
-type edit struct {
-	set   []member
-	drop  []string
-	only  *member       // the edit is made only if this stands, or nothing of the name if its raw is ""
-	renew time.Duration // how long the session lives from now on; 0: as before
-}
-
-// newEdit returns what is to be done to a document to put and drop values.
-func (c Config) newEdit(set map[string]string, drop []string) (edit, error) {
-	var e edit
-	var errs []error
-	for name, text := range set {
-		if name == lifeName || name == value.MaxAge && closes(text) { // which the document says by its cookie
-			continue
-		}
-		raw, err := c.memberOf(name, text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("express: the value %q: %w", name, err))
-			continue
-		}
-		e.set = append(e.set, member{name, raw})
-	}
-	for _, name := range drop {
-		if isName(name) {
-			e.drop = append(e.drop, name)
-		}
-	}
-	return e, errors.Join(errs...)
-}
-
-// document returns a new document with what the edit puts.
-func (e *edit) document(cookie string) (string, error) {
-	slices.SortFunc(e.set, func(a, b member) int { return strings.Compare(a.name, b.name) })
-	var b strings.Builder
-	b.WriteString(`{"` + cookieName + `":` + cookie)
-	for _, m := range e.set {
-		name, err := marshal(m.name)
-		if err != nil {
-			return "", err
-		}
-		b.WriteString("," + name + ":" + m.raw)
-	}
-	return b.String() + "}", nil
-}
-
-// put adds a member that is not one of the values.
-func (e *edit) put(name string, v any) error {
-	raw, err := marshal(v)
-	if err != nil {
-		return fmt.Errorf("express: the member %q: %w", name, err)
-	}
-	e.set = append(e.set, member{name, raw})
-	return nil
-}
 
 // memberOf returns what stands in the document for the text of a value.
 func (c Config) memberOf(name, text string) (string, error) {

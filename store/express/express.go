@@ -78,9 +78,9 @@
 // cookie, save and constructor, are lost in Node, so they are refused here. Numbers that
 // JavaScript rounds are refused as well, such as integers beyond 2^53 and a json.Number of
 // more digits than a float64 keeps: use a string, or the tag `json:",string"`. Keys of
-// sessions.Default(c) that only gob encodes are refused. In a struct or list, encoding/json replaces bytes that are not UTF-8, as over every store. The
-// middleware's own values, such as flash messages, have names that begin with _kit:, and
-// Node keeps them.
+// sessions.Default(c) that only gob encodes are refused. In a struct or list, encoding/json
+// replaces bytes that are not UTF-8, as over every store. The middleware's own values, such as
+// flash messages, have names that begin with _kit:, and Node keeps them.
 package express
 
 import (

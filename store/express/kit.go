@@ -104,7 +104,7 @@ func (k kit) Record(session *gsessions.Session) (r store.Record, ok bool) {
 	}
 	r = o.record
 	life := r.Values[lifeName]
-	r.Values = value.Apply(r.Values, nil, []string{lifeName})
+	r.Values = value.Apply(r.Values, nil, []string{lifeName, documentName})
 	if _, set := r.Values[value.MaxAge]; !set && (r.User == "" || signin.Of(r.Values).Values) {
 		r.Values[value.MaxAge] = life // not by Login, whose deadlines stand in it
 	}
@@ -140,7 +140,7 @@ func (s *Store) load(ctx context.Context, sid string) (store.Record, bool, error
 	}
 	d.own.copied = d.own.ID != "" && d.own.ID != publicID(sid)
 	r := d.record(s.config, left)
-	r.Name = s.config.Cookie.Name
+	r.Name, r.Values[documentName] = s.config.Cookie.Name, string(text)
 	if d.isStale(s.config, r.User) {
 		s.forget(ctx, sid, text)
 	}
@@ -149,10 +149,12 @@ func (s *Store) load(ctx context.Context, sid string) (store.Record, bool, error
 
 // forget drops what a document says of a sign-in by this side that is over, so that nobody
 // takes it for a later one of the same user. Node may just sign somebody in, so a document
-// that has changed stays; then, or if it fails, the next load tries again. It is no edit, which
-// PostgreSQL cannot make in a document with \u0000.
+// that has changed stays; then, or if it fails, the next load tries again. The document is swapped,
+// as PostgreSQL can change none with \u0000 value by value.
 func (s *Store) forget(ctx context.Context, sid string, text []byte) {
-	_ = s.backend.swap(ctx, sid, string(text), without(string(text), ownName, signin.Name))
+	e := edit{drop: []string{ownName, signin.Name}}
+	next, _ := e.apply(string(text))
+	_ = s.backend.swap(ctx, sid, string(text), next)
 }
 
 // create stores a new session and returns its ID.
@@ -229,7 +231,7 @@ func (s *Store) update(ctx context.Context, sid string, held store.Record, c sto
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	for {
-		done, err := s.backend.change(ctx, sid, e)
+		done, err := s.backend.change(ctx, sid, held.Values[documentName], e)
 		outcome := store.Outcome{Found: done.found, Conflict: done.conflict}
 		if done.conflict && done.raw != "" {
 			outcome.Text = s.config.textOf(c.If.Name, []byte(done.raw))

@@ -93,8 +93,8 @@ func arguments(sid string, e edit) ([]any, error) {
 	return []any{sid, drop, put, ceil(e.renew).Seconds(), only, name, stands}, nil
 }
 
-func (b *postgresBackend) change(ctx context.Context, sid string, e edit) (changed, error) {
-	if len(e.set) == 0 && len(e.drop) == 0 && e.only == nil {
+func (b *postgresBackend) change(ctx context.Context, sid, _ string, e edit) (changed, error) {
+	if e.isTouch() {
 		if e.renew <= 0 {
 			_, _, found, err := b.load(ctx, sid)
 			return changed{found: found}, err

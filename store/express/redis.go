@@ -21,8 +21,9 @@ type backend interface {
 	// create stores a new document.
 	create(ctx context.Context, sid, text string, life time.Duration) error
 
-	// change makes an edit, value by value. It creates nothing.
-	change(ctx context.Context, sid string, e edit) (changed, error)
+	// change makes an edit, value by value. It creates nothing. The text is that of the
+	// document as it was loaded, which may have changed since; "" if it is not known.
+	change(ctx context.Context, sid, text string, e edit) (changed, error)
 
 	// swap stores a document in place of another one, if that still stands.
 	swap(ctx context.Context, sid, text, next string) error
@@ -83,51 +84,57 @@ func (b *redisBackend) create(ctx context.Context, sid, text string, life time.D
 
 func seconds(d time.Duration) int64 { return int64(ceil(d) / time.Second) }
 
-func (b *redisBackend) change(ctx context.Context, sid string, e edit) (changed, error) {
-	return b.edit(ctx, sid, "", e)
-}
-
-// edit makes an edit of the document that stands under the key, or of the one that is
-// given, and stores that.
-func (b *redisBackend) edit(ctx context.Context, sid, text string, e edit) (changed, error) {
-	args := []string{text, "", "", "", "", strconv.Itoa(len(e.drop))}
-	if e.renew > 0 {
-		args[1] = strconv.FormatInt(seconds(e.renew), 10)
+// change makes the edit here, and has the server store the result if what it was made of
+// still stands: so the server has no work to do that grows with what a client has put
+// into the session. Another request has made progress whenever this one has to try again.
+func (b *redisBackend) change(ctx context.Context, sid, text string, e edit) (changed, error) {
+	if e.isTouch() {
+		found, err := touchScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{ttl(e.renew)}).AsInt64()
+		return changed{found: found == 1}, err
 	}
-	if e.only != nil {
-		args[2], args[3], args[4] = "if", e.only.name, e.only.raw
-	}
-	args = append(args, e.drop...)
-	for _, m := range e.set {
-		name, err := marshal(m.name)
-		if err != nil {
-			return changed{}, err
+	for stale := text != ""; ; stale = false {
+		if !stale {
+			loaded, _, found, err := b.load(ctx, sid)
+			if err != nil || !found {
+				return changed{}, err
+			}
+			if _, err := parse(loaded); err != nil {
+				return changed{}, err
+			}
+			text = string(loaded)
 		}
-		args = append(args, m.name, name, m.raw)
+		next, conflict := e.apply(text)
+		if conflict.conflict {
+			if stale { // perhaps not with what stands now
+				continue
+			}
+			return conflict, nil
+		}
+		done, err := b.replace(ctx, sid, text, next, ttl(e.renew))
+		if err != nil || done {
+			return changed{found: done}, err
+		}
 	}
-	reply, err := editScript.Exec(ctx, b.client, []string{b.key(sid)}, args).ToArray()
-	if err != nil {
-		return changed{}, redisError(err)
-	}
-	code, err := reply[0].AsInt64()
-	if err != nil {
-		return changed{}, err
-	}
-	const gone, conflict, corrupt = 0, 2, -1
-	switch code {
-	case gone:
-		return changed{}, nil
-	case corrupt:
-		return changed{}, fmt.Errorf("%w: it is not a JSON object with an object %q", store.ErrCorrupt, cookieName)
-	case conflict:
-		raw, err := reply[1].ToString()
-		return changed{found: true, conflict: true, raw: raw}, err
-	}
-	return changed{found: true}, nil
 }
 
 func (b *redisBackend) swap(ctx context.Context, sid, text, next string) error {
-	return swapScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{text, next}).Error()
+	_, err := b.replace(ctx, sid, text, next, "")
+	return err
+}
+
+// replace stores a document in place of another one, and reports false if that does not
+// stand any more.
+func (b *redisBackend) replace(ctx context.Context, sid, text, next, ttl string) (bool, error) {
+	done, err := replaceScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{text, next, ttl}).AsInt64()
+	return done == 1, redisError(err)
+}
+
+// ttl returns a time to live as the scripts take it: "" leaves it as it is.
+func ttl(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(seconds(d), 10)
 }
 
 // mostMoves bounds how often a move begins again because the document was changed
@@ -143,7 +150,11 @@ func (b *redisBackend) move(ctx context.Context, sid, newSID string, e edit) (bo
 		if err != nil || !found {
 			return false, err
 		}
-		if _, err := b.edit(ctx, newSID, string(text), e); err != nil {
+		if _, err := parse(text); err != nil {
+			return false, err
+		}
+		next, _ := e.apply(string(text))
+		if err := b.create(ctx, newSID, next, e.renew); err != nil {
 			return false, err
 		}
 		same, err := removeScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{string(text)}).AsInt64()
@@ -170,119 +181,24 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `)
 
-// swapScript stores a document in place of the given one, unless another one stands
-// there, or none.
-var swapScript = rueidis.NewLuaScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') end
-return 0
+// touchScript sets the TTL in seconds of a document that has one. It answers 0 if there
+// is no document.
+var touchScript = rueidis.NewLuaScript(`
+local left = redis.call('PTTL', KEYS[1])
+if left == -2 then return 0 end
+if left >= 0 and ARGV[1] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return 1
 `)
 
-// editScript makes an edit. It does not decode and encode the document: Lua knows no
-// difference between an empty list and an empty object, and rounds numbers. It finds
-// where the members of the object stand and exchanges their texts.
-//
-//	ARGV[1]   the document; "": the one that is stored
-//	ARGV[2]   the TTL in seconds; "": as it is
-//	ARGV[3…5] "if", a name and the JSON that must stand under it ("": nothing); or ""
-//	ARGV[6]   how many names to drop follow
-//	…         after them a name, the name as JSON, and the JSON of its value, for each to put
-//
-// It answers {1}, {0} if there is no document, {2, what stands} if the condition does
-// not hold, and {-1} if what is stored is no session.
-var editScript = rueidis.NewLuaScript(`
-local doc, given = ARGV[1], ARGV[1] ~= ''
-if not given then
-  doc = redis.call('GET', KEYS[1])
-  if not doc then return {0} end
-end
-
--- past returns the position behind the string that begins at i.
-local function past(i)
-  repeat
-    i = string.find(doc, '["\\]', i + 1)
-    local escapes = string.byte(doc, i) == 92
-    if escapes then i = i + 1 end
-  until not escapes
-  return i + 1
-end
-
--- stop returns the position of the comma or brace behind the value that begins at i.
-local function stop(i)
-  local depth = 0
-  while true do
-    i = string.find(doc, '["%[%]{},]', i)
-    local c = string.byte(doc, i)
-    if c == 34 then
-      i = past(i)
-    else
-      if c == 91 or c == 123 then
-        depth = depth + 1
-      elseif depth == 0 then
-        return i
-      elseif c ~= 44 then
-        depth = depth - 1
-      end
-      i = i + 1
-    end
-  end
-end
-
-local names, values, place = {}, {}, {}
-local function scan()
-  local i = string.match(doc, '^%s*{%s*()')
-  local ends = string.byte(doc, i) == 125
-  while not ends do
-    if string.byte(doc, i) ~= 34 then return false end
-    local behind = past(i)
-    local name = string.sub(doc, i, behind - 1)
-    local plain = string.sub(name, 2, -2)
-    if string.find(name, '\\', 1, true) then
-      local known, list = pcall(cjson.decode, '[' .. name .. ']')
-      plain = known and list[1] or {} -- half a surrogate: like no other name
-    end
-    local from = string.match(doc, '^%s*:%s*()', behind)
-    i = stop(from)
-    local at = place[plain] or #names + 1
-    names[at], values[at], place[plain] = name, string.match(string.sub(doc, from, i - 1), '^.*%S'), at
-    ends = string.byte(doc, i) == 125
-    if not ends then i = string.match(doc, '^,%s*()', i) end
-  end
-  return string.find(doc, '^%s*$', i + 1)
-end
-local read, whole = pcall(scan) -- it finds no position in what is no JSON, and fails
-if not read or not whole or string.sub(values[place.cookie] or '', 1, 1) ~= '{' then return {-1} end
-
-if ARGV[3] == 'if' then
-  local at = place[ARGV[4]]
-  local stands = at and values[at] or ''
-  if stands ~= ARGV[5] then return {2, stands} end
-end
-
-local drops = tonumber(ARGV[6])
-for d = 7, 6 + drops do
-  if place[ARGV[d]] then values[place[ARGV[d]]] = false end
-end
-for s = 7 + drops, #ARGV, 3 do
-  local at = place[ARGV[s]] or #names + 1
-  names[at], values[at], place[ARGV[s]] = ARGV[s + 1], ARGV[s + 2], at
-end
-
-local ttl = ARGV[2]
-if #ARGV == 6 and not given then
-  if ttl ~= '' and redis.call('PTTL', KEYS[1]) >= 0 then redis.call('EXPIRE', KEYS[1], ttl) end
-  return {1}
-end
-local members = {}
-for at = 1, #names do
-  if values[at] then members[#members + 1] = names[at] .. ':' .. values[at] end
-end
-doc = '{' .. table.concat(members, ',') .. '}'
-if given then
-  redis.call('SET', KEYS[1], doc, 'EX', ttl)
-elseif ttl ~= '' and redis.call('PTTL', KEYS[1]) >= 0 then
-  redis.call('SET', KEYS[1], doc, 'EX', ttl)
+// replaceScript stores the document ARGV[2] if ARGV[1] stands, and sets the TTL in seconds
+// of one that has any to ARGV[3]; "": it stays as it is. It answers 0 if another document
+// stands there, or none.
+var replaceScript = rueidis.NewLuaScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[3] ~= '' and redis.call('PTTL', KEYS[1]) >= 0 then
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 else
-  redis.call('SET', KEYS[1], doc, 'KEEPTTL')
+  redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 end
-return {1}
+return 1
 `)

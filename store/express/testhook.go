@@ -37,7 +37,11 @@ func (kit) MemberOf(s Secrets, name, text string) (string, error) {
 }
 
 // Without returns a document without the members of these names.
-func (kit) Without(text string, names ...string) string { return without(text, names...) }
+func (kit) Without(text string, names ...string) string {
+	e := edit{drop: names}
+	next, _ := e.apply(text)
+	return next
+}
 
 // Swap stores a document in place of another one.
 func (k kit) Swap(ctx context.Context, sid, text, next string) error {
@@ -51,6 +55,6 @@ func (k kit) Edit(ctx context.Context, sid string, set map[string]string, drop [
 		e.set = append(e.set, member{name, raw})
 	}
 	e.drop = drop
-	done, err := k.s.backend.change(ctx, sid, e)
+	done, err := k.s.backend.change(ctx, sid, "", e)
 	return done.found, err
 }

@@ -70,19 +70,14 @@ func TestHostileChange(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
 		s := newStore(m)
 		for _, text := range noSessions() {
-			if m.name == "postgres" && (!json.Valid([]byte(text)) || len(text) > 10_000) || text == "" || strings.Contains(text, "nonsense") {
-				continue // what stands inside of a value is not looked at
-			}
-			if strings.Count(text, `{"a":`) > 1000 {
-				continue // nor how deep it is
+			if m.name == "postgres" && (!json.Valid([]byte(text)) || len(text) > 5_000) || text == "" {
+				continue // how deep it is nested PostgreSQL does not look at
 			}
 			m.write(t, "x", text)
 			found, err := of(s).Edit(t.Context(), "x", map[string]string{"a": "1"}, []string{"userId"})
-			if !strings.Contains(text, `"userId":"ada","a":[[`) {
-				require.ErrorIs(t, err, store.ErrCorrupt, "%.80q", text)
-				assert.False(t, found)
-				assert.JSONEq(t, quoteIfNot(text), quoteIfNot(m.read(t, "x")))
-			}
+			require.ErrorIs(t, err, store.ErrCorrupt, "%.80q", text)
+			assert.False(t, found)
+			assert.JSONEq(t, quoteIfNot(text), quoteIfNot(m.read(t, "x")))
 		}
 	})
 }
@@ -223,8 +218,7 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
-// FuzzEdit compares what the script of Redis makes of a record with what encoding/json
-// does.
+// FuzzEdit compares what becomes of a record in Redis with what encoding/json makes of it.
 func FuzzEdit(f *testing.F) {
 	m := newRedis(f)
 	s := newStore(m)
@@ -239,17 +233,16 @@ func FuzzEdit(f *testing.F) {
 		found, err := of(s).Edit(t.Context(), "x", map[string]string{put: `{"new":[]}`}, []string{drop})
 		after := m.read(t, "x")
 		var before, got map[string]json.RawMessage
-		valid := json.Unmarshal(text, &before) == nil && strings.HasPrefix(string(before["cookie"]), "{")
+		_, _, invalid := of(nil).Parse(secrets, text)
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrCorrupt)
 			require.Equal(t, string(text), after)
-			require.False(t, valid)
+			require.Error(t, invalid)
 			return
 		}
 		require.True(t, found)
-		if !valid {
-			return // what stands inside of a value is not looked at
-		}
+		require.NoError(t, invalid)
+		require.NoError(t, json.Unmarshal(text, &before))
 		require.NoError(t, json.Unmarshal([]byte(after), &got), "%s", after)
 		delete(before, drop)
 		before[put] = json.RawMessage(`{"new":[]}`)
