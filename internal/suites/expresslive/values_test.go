@@ -379,7 +379,7 @@ func TestLargeNumbers(t *testing.T) {
 // float64 and float32.
 func TestNumbersOfNode(t *testing.T) {
 	stored := func(n string) bool {
-		_, err := of(nil).MemberOf("n", `["json",[`+n+`]]`)
+		_, err := of(nil).MemberOf(secrets, "n", `["json",[`+n+`]]`)
 		return err == nil
 	}
 	b := newSite(t, newRedis(t), express.Config{}, sessionkit.Config{}).browser(t)
