@@ -145,19 +145,24 @@ func (q *request) endOld() error {
 	return q.findOld()()
 }
 
-// replacingOld is endOld for a sign-in, in two steps. What may take long or panic comes before
-// the sign-in is stored: the old store may hang until the client is gone, and a function of the
-// application is called. What it returns is called after that, and if it fails the sign-in
-// stands all the same, because its cookie counts, and the sign-out ends what is left.
-func (q *request) replacingOld() (replace func()) {
+// findReplaced is the first step of endOld for a sign-in, and replaceOld the second one; it
+// returns nil if there is none. What may take long or panic comes before the sign-in is stored:
+// the old store may hang until the client is gone, and a function of the application is called.
+func (q *request) findReplaced() (end func() error) {
 	if !q.session.SigningIn() {
-		return func() {}
+		return nil
 	}
-	end := q.findOld()
-	return func() {
-		if err := errors.Join(q.endExpired(), end()); err != nil {
-			q.report(fmt.Errorf("sessionkit: ending what an old cookie opens beside a sign-in: %w", err))
-		}
+	return q.findOld()
+}
+
+// replaceOld ends what findReplaced has found, once the sign-in is stored. If that fails it
+// stands all the same, because its cookie counts, and the sign-out ends what is left.
+func (q *request) replaceOld(end func() error) {
+	if end == nil {
+		return
+	}
+	if err := errors.Join(q.endExpired(), end()); err != nil {
+		q.report(fmt.Errorf("sessionkit: ending what an old cookie opens beside a sign-in: %w", err))
 	}
 }
 

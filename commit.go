@@ -302,7 +302,7 @@ func (q *request) endAndCreate(plan session.Plan, header bool) error {
 
 // create stores a new session, and ends the one that it replaces by a sign-in.
 func (q *request) create(plan session.Plan, header bool) error {
-	replaceOld := q.replacingOld()
+	replaced := q.findReplaced()
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func (q *request) create(plan session.Plan, header bool) error {
 		_, undoErr := q.kit.keeper.Abandon(q.r, k)
 		return errors.Join(err, undoErr)
 	}
-	replaceOld()
+	q.replaceOld(replaced)
 	q.tell(Event{Kind: EventCreated, User: k.Record.User, SessionID: k.ID})
 	i := q.issuing()
 	q.session.Committed(k.Stored, plan)
@@ -338,7 +338,7 @@ func (q *request) endBefore(plan session.Plan) error {
 
 // rotate moves the session to a new ID.
 func (q *request) rotate(plan session.Plan, header bool) error {
-	replaceOld := q.replacingOld()
+	replaced := q.findReplaced()
 	if err := q.canSendCookie(header); err != nil {
 		return err
 	}
@@ -356,7 +356,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 		}
 		return err
 	case found:
-		replaceOld()
+		q.replaceOld(replaced)
 		i := q.issuing()
 		q.session.Rotated(k.Stored, plan)
 		q.issued(i, k)

@@ -215,8 +215,10 @@ func (s *Store) rotate(
 		now = next
 	}
 	m.Record.Since, m.Trace.Expires, m.Trace.Next = now, now, newID
-	peeked := []string{everyoneID}
-	if r.User != "" {
+	var peeked []string
+	if r.User == "" {
+		peeked = []string{everyoneID}
+	} else {
 		peeked = boundaryIDs(r.User, r.Name, line)
 	}
 	if found, b, err = s.moveAndPeek(ctx, id, m, peeked); errors.Is(err, ErrTooLarge) {
