@@ -29,10 +29,11 @@ type Key[T any] struct {
 	codec *codec.Codec[T]
 }
 
-// NewKey returns the key of a session value. It panics where T can never be
-// stored, such as a channel, or a struct{ time.Time; Name string }, which encoding/json
-// writes by the methods of the time alone; and on a name that is empty, is no UTF-8 text, holds a NUL or
-// begins with an underscore: those are sessionkit's own.
+// NewKey returns the key of a session value. It panics if T can never be stored, such as a
+// channel, or if encoding/json would lose a part of every T: a struct{ time.Time; Name string }
+// is written by the methods of the time alone, and of two fields with one name it has neither.
+// It also panics if the name is empty, is no UTF-8 text, holds a NUL or begins with an
+// underscore: those are sessionkit's own.
 func NewKey[T any](name string) Key[T] {
 	return Key[T]{name: checkName("NewKey", name), codec: newCodec[T]("NewKey", name)}
 }

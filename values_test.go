@@ -356,6 +356,11 @@ func TestKeysThatCannotWork(t *testing.T) {
 		time.Time
 		Name string
 	}
+	type seller struct{ Name string }
+	type offer struct {
+		kittest.Item
+		seller
+	}
 	type alone struct{ time.Time } // its form is all of it
 	assert.NotPanics(t, func() { sessionkit.NewKey[alone]("n") })
 	assert.NotPanics(t, func() { sessionkit.NewKey[optional]("n") })
@@ -374,6 +379,7 @@ func TestKeysThatCannotWork(t *testing.T) {
 		"embedded pointer":   func() { sessionkit.NewKey[struct{ *recursive }]("n") },
 		"decode into":        func() { sessionkit.NewKey[fmt.Stringer]("n") },
 		"embedded time.Time": func() { sessionkit.NewKey[[]stamped]("n") },
+		"both named":         func() { sessionkit.NewKey[offer]("n") },
 		"NewFlash[func()]":   func() { sessionkit.NewFlash[func()]("n") },
 		`NewFlash("_n")`:     func() { sessionkit.NewFlash[int]("_n") },
 		"NewCookie":          func() { sessionkit.NewCookie[chan int]("n") },

@@ -69,9 +69,11 @@ func unmarshals(t reflect.Type) bool {
 	return implements[json.Unmarshaler](t) || implements[encoding.TextUnmarshaler](t)
 }
 
-func implements[I any](t reflect.Type) bool {
-	i := reflect.TypeFor[I]()
-	return t.Implements(i) || reflect.PointerTo(t).Implements(i)
+func implements[I any](t reflect.Type) bool { return has(t, reflect.TypeFor[I]()) }
+
+// has reports whether a type, or a pointer to it, has the methods of an interface.
+func has(t, methods reflect.Type) bool {
+	return t.Implements(methods) || reflect.PointerTo(t).Implements(methods)
 }
 
 // Values of type any are stored as what they hold: a basic type as itself, and

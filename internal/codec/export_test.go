@@ -1,5 +1,7 @@
 package codec
 
+import "reflect"
+
 // The bounds of what is remembered.
 const (
 	MemoSlots = memoSlots
@@ -24,3 +26,8 @@ func Remembered[T any](c *Codec[T]) (entries int, bytes int64) {
 
 // DecodeAnew decodes without what is remembered.
 func DecodeAnew[T any](c *Codec[T], text string) (T, bool) { return c.memo.slow(text) }
+
+// Unstorable returns why values of a type cannot be stored, or "".
+func Unstorable(t reflect.Type) string {
+	return unstorable(place{t, true}, make(map[place]bool))
+}
