@@ -10,8 +10,9 @@ import (
 // likeGin finds what is a parameter in Gin's patterns, and matches nothing but itself here.
 var likeGin = regexp.MustCompile(`/[:*][^/]*`)
 
-// likeMethod finds a method. In small letters it is that of no request.
-var likeMethod = regexp.MustCompile(`^[A-Za-z]+\b`)
+// likeMethod finds a method, in front of a blank: without one it is a host. In small letters
+// it is that of no request.
+var likeMethod = regexp.MustCompile(`^[A-Za-z]+[ \t]`)
 
 // NewRoutes returns what finds the requests of some patterns, nil for no pattern.
 func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
@@ -29,7 +30,7 @@ func NewRoutes(patterns []string) (routes *http.ServeMux, err error) {
 			return nil, fmt.Errorf("%q: %q is no parameter of http.ServeMux: write {name} for one part of a path, and a slash at the end for all that follows", pattern, part[1:])
 		}
 		if method := likeMethod.FindString(pattern); method != strings.ToUpper(method) {
-			return nil, fmt.Errorf("%q: methods have capital letters: write %s", pattern, strings.ToUpper(method))
+			return nil, fmt.Errorf("%q: methods have capital letters: write %s", pattern, strings.ToUpper(strings.TrimSpace(method)))
 		}
 		routes.Handle(pattern, found{})
 	}

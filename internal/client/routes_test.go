@@ -71,6 +71,21 @@ func TestCookielessRoutes(t *testing.T) {
 	assert.Equal(t, "42 with key k", w.Body.String(), "a session by a token does count")
 }
 
+// TestRoutesOfHosts: a pattern may begin with a host, as those of http.ServeMux may.
+func TestRoutesOfHosts(t *testing.T) {
+	routes, err := client.NewRoutes([]string{"api.example.com/", "hooks.example.com/in/{name}", "POST app.example.com/jobs/", "localhost/x/"})
+	require.NoError(t, err)
+	for url, want := range map[string]bool{
+		"http://api.example.com/a": true, "http://api.example.com:8080/a": true, "http://hooks.example.com/in/a": true,
+		"http://app.example.com/jobs/a": true, "http://localhost/x/a": true,
+		"http://example.com/a": false, "http://hooks.example.com/a": false, "http://app.example.com/a": false, "http://localhost/a": false,
+	} {
+		assert.Equal(t, want, client.Matches(routes, httptest.NewRequest(http.MethodPost, url, nil)), url)
+	}
+	_, err = client.NewRoutes([]string{"post api.example.com/"})
+	require.ErrorContains(t, err, "write POST")
+}
+
 func TestDefaultManyPanics(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 	a.On("/", func(c *gin.Context) { sessions.DefaultMany(c, "a") })
