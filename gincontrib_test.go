@@ -299,6 +299,18 @@ func TestGetBesideGinContrib(t *testing.T) {
 	assert.Empty(t, a.Errors())
 }
 
+func TestTimeInAnotherZone(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/utc", func(c *gin.Context) { sessions.Default(c).Set("at", at) })
+	a.On("/local", func(c *gin.Context) { sessions.Default(c).Set("at", at.In(time.FixedZone("", 7200))) })
+	a.On("/", func(c *gin.Context) { c.String(http.StatusOK, "%v", sessions.Default(c).Get("at")) })
+	b := kittest.NewBrowser(t, a)
+	b.Get("/utc")
+	b.Get("/local")
+	assert.Equal(t, "2026-01-02 05:04:05 +0200 +0200", b.Get("/").Body.String())
+}
+
 // TestPointerOfGinContrib: what a handler changes through a pointer that sessions.Default(c)
 // has returned is saved, whatever else the handler does meanwhile.
 func TestPointerOfGinContrib(t *testing.T) {

@@ -6,7 +6,7 @@
 // take null for a deletion.
 //
 //	"text"  true  42          a string, a bool, an int
-//	["int64",7]               another basic kind, its name in front
+//	["int64","7"]             another basic kind, its name in front
 //	["json",{"Name":"tea"}]   a value that the middleware encoded: see [JSON]
 //	["any",{"tea":[1,null]}]  a map[string]any or a []any of what encoding/json decodes
 //	["gob","…"]               anything else, if its type was given to gob.Register
@@ -435,7 +435,7 @@ func Equal(text string, v any) bool {
 	case time.Time:
 		stored, err := Decode(text)
 		t, ok := stored.(time.Time)
-		return err == nil && ok && t.Equal(v)
+		return err == nil && ok && t.Format(time.RFC3339Nano) == v.Format(time.RFC3339Nano) // another zone is another value
 	}
 	stored, err := Decode(text)
 	return err == nil && reflect.DeepEqual(stored, v)

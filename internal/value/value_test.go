@@ -118,6 +118,21 @@ func TestJSTexts(t *testing.T) {
 	}
 }
 
+// TestEqualTimes: a time is the same in the same zone, however that is named.
+func TestEqualTimes(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	text, err := value.Encode(at)
+	require.NoError(t, err)
+	now := time.Now() // with a reading of the monotonic clock
+	textOfNow, err := value.Encode(now)
+	require.NoError(t, err)
+	assert.True(t, value.Equal(text, at.In(time.FixedZone("GMT", 0))))
+	assert.True(t, value.Equal(`["time", "2026-01-02T03:04:05.000000006Z"]`, at))
+	assert.True(t, value.Equal(textOfNow, now))
+	assert.False(t, value.Equal(text, at.In(time.FixedZone("", 7200))))
+	assert.False(t, value.Equal(text, at.Add(1)))
+}
+
 func TestSpacedTexts(t *testing.T) {
 	for text, want := range map[string]any{
 		`["string", "AA=="]`: "\x00", ` `: nil, `["int64", "7"]`: int64(7), `["json", {"a": 1}]`: value.JSON(`{"a": 1}`), `["nil" ]`: nil,
