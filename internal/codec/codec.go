@@ -31,7 +31,7 @@ func New[T any]() (c *Codec[T], reason string) {
 	if t.Kind() == reflect.Interface && t.NumMethod() == 0 {
 		return &Codec[T]{untyped: true, encode: encodeAny[T], decode: decodeAny[T]}, ""
 	}
-	if !Marshals(t) {
+	if !Marshals(t) && t != numberType { // which encoding/json does not write as a string
 		if c := basic[T](t.Kind()); c != nil {
 			return c, ""
 		}
@@ -102,6 +102,11 @@ func fromAny[T any](stored any) (v T, ok bool) {
 		return v, true
 	}
 	switch stored.(type) {
+	case nil: // what a store that keeps JSON made of a nil slice, map, pointer or any
+		switch reflect.TypeFor[T]().Kind() { //nolint:exhaustive // null is no value of the others
+		case reflect.Slice, reflect.Map, reflect.Pointer, reflect.Interface:
+			return unmarshal[T]("null")
+		}
 	case map[string]any, []any: // what a store that keeps JSON made of a struct or list
 		if j, err := json.Marshal(stored); err == nil {
 			return unmarshal[T](string(j))
@@ -110,4 +115,7 @@ func fromAny[T any](stored any) (v T, ok bool) {
 	return v, false
 }
 
-var timeType = reflect.TypeFor[time.Time]()
+var (
+	timeType   = reflect.TypeFor[time.Time]()
+	numberType = reflect.TypeFor[json.Number]()
+)

@@ -134,6 +134,13 @@ func TestTexts(t *testing.T) {
 	check(t, *big.NewInt(12), `["json",12]`)
 	check(t, item{"tea", 2, 3.5}, `["json",{"Name":"tea","Quantity":2,"Price":3.5}]`, `["any",{"Name":"tea","Price":3.5,"Quantity":2}]`)
 	check(t, []string{"\x00"}, `["json64","WyJcdTAwMDAiXQ=="]`, `["any64","WyJcdTAwMDAiXQ=="]`)
+	check(t, json.Number("12.50"), `["json",12.50]`, `["json", 12.50]`, `"12.50"`, `["js",12.50]`, `["string","MTIuNTA="]`)
+	check[[]string](t, nil, `["json",null]`, `["nil"]`)
+	check[[]byte](t, nil, `["json",null]`, `["nil"]`)
+	check[map[string]int](t, nil, `["json",null]`, `["nil"]`)
+	check[*item](t, nil, `["json",null]`, `["nil"]`)
+	check(t, json.RawMessage("null"), `["json",null]`, `["nil"]`)
+	check[any](t, nil, `["json",null]`, `["nil"]`)
 	check[any](t, int64(7), `["int64","7"]`)
 	check[any](t, map[string]any{"a": "b"}, `["json",{"a":"b"}]`)
 }
@@ -154,20 +161,23 @@ func TestOtherTexts(t *testing.T) {
 	refuses[int64](t, "", "7", `["int64"]`, `["int64","x"]`, `["int64","9223372036854775808"]`, `["int32","7"]`, `["int64","7"`, `["int64","7",1]`, `["int64""7"]`)
 	refuses[int8](t, `["int8","128"]`)
 	refuses[userID](t, `["json",7]`)
-	refuses[uint](t, `["uint","-1"]`)
+	refuses[uint](t, `["uint","-1"]`, `["nil"]`)
 	refuses[float64](t, `["float64","1e999"]`)
 	refuses[bool](t, "truex", `"true"`, "1")
 	refuses[string](t, "7", `"`, `["json","x"]`)
 	refuses[time.Time](t, "", `["json","x"]`, `["json",]`, `["json","2026-02-30T00:00:00Z"]`, `["json","2026-01-02T03:04:05Z",1]`, `["int64","7"]`)
 	refuses[[]byte](t, `["json","%"]`, `["json",7]`, `"AQI="`)
 	refuses[uuid](t, `["json","x"]`, `["json",7]`)
-	refuses[item](t, `["any",[]]`, `["any",{"Name":1}]`)
+	refuses[json.Number](t, "", "7", `["int64","7"]`, `["json","x"]`, `["js","x"]`, `["nil"]`)
+	refuses[item](t, `["nil"]`, `["any",[]]`, `["any",{"Name":1}]`)
 	refuses[[]item](t, `["json",[}]`, `["json",[],1]`, `["json",{}]`, `["json",[{"Name":1}]]`, `["json"]`, `"x"`)
 }
 
 func TestUnencodable(t *testing.T) {
 	_, err := newCodec[time.Time](t).Encode(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))
 	require.ErrorContains(t, err, "year")
+	_, err = newCodec[json.Number](t).Encode("x")
+	require.ErrorContains(t, err, "number")
 	_, err = newCodec[float64](t).Encode(math.NaN())
 	require.NoError(t, err)
 	_, err = newCodec[[]float64](t).Encode([]float64{math.NaN()})
@@ -385,7 +395,7 @@ var fuzzSeeds = []string{
 	`["json",{"Raw":{"a":[1, 2]},"From":"192.0.2.1","When":"2026-01-02T03:04:05Z"}]`, `["json",null]`, `["json",[]]`, `["json",{}]`, `["json", {"tags":{}}]`,
 	`["json",{"Note":null,"Grid":[[],[1,2],[3]]}]`, `["json64","e30="]`, `["json",{"id":1,"id":2}]`, `["json",{"items":[{"Name":"\ud800"}]}]`,
 	`["json","2026-01-02T03:04:05.5+02:00"]`, `["json","AQI="]`, `["json","00000000-0000-0000-0000-000000000001"]`, `["json",[{"Name":"tea"}]]`,
-	`["int64","7"]`, `["int64", "7"]`, `["bytes","AQI="]`, `["time","2026-01-02T03:04:05Z"]`, `["json","\u0041QI="]`, `["json",1],`, `["json",[1,2]]`, "7", `"x"`, "",
+	`["nil"]`, `["int64","7"]`, `["int64", "7"]`, `["bytes","AQI="]`, `["time","2026-01-02T03:04:05Z"]`, `["json","\u0041QI="]`, `["json",1],`, `["json",[1,2]]`, "7", `"x"`, "",
 }
 
 func TestFuzzSeeds(t *testing.T) { assert.NotEmpty(t, fuzzSeeds) }
@@ -442,6 +452,9 @@ func plainly[T any](text string) (v T, ok bool) {
 		return v, false
 	}
 	t := reflect.TypeFor[T]()
+	if kind := t.Kind(); stored == nil && (kind == reflect.Slice || kind == reflect.Map) {
+		return v, true
+	}
 	j, isJSON := stored.(value.JSON)
 	switch basic := t.Kind() == reflect.String || t.Kind() == reflect.Int64; {
 	case isJSON && !basic:

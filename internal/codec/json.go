@@ -20,6 +20,10 @@ func newJSON[T any](t reflect.Type) *Codec[T] {
 		c.encode = any(encodeTime).(func(T) (string, error))
 		c.decode = any(decodeTime).(func(string) (T, bool))
 		return c
+	case t == numberType:
+		c.encode = encodePlain[T]
+		c.decode = any(decodeNumber).(func(string) (T, bool))
+		return c
 	case t.Kind() == reflect.Slice && t.Elem() == reflect.TypeFor[byte]() && !Marshals(t) && !unmarshals(t):
 		c.encode, c.decode = encodeBytes[T], decodeBytes[T]
 		return c
@@ -138,6 +142,14 @@ func decodeTime(text string) (t time.Time, ok bool) {
 		return unmarshal[time.Time](j)
 	}
 	return t, true
+}
+
+// decodeNumber also reads a string, as earlier versions stored numbers.
+func decodeNumber(text string) (n json.Number, ok bool) {
+	if s, isString := value.String(text); isString {
+		return json.Number(s), true
+	}
+	return decodeJSON[json.Number](text)
 }
 
 func encodeBytes[T any](v T) (string, error) {

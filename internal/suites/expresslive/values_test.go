@@ -113,8 +113,10 @@ func TestReadValues(t *testing.T) {
 				is(t, c, "big", 1<<53-1)
 				is(t, c, "yes", true)
 				is(t, c, "list", []string{})
+				is(t, c, "float", json.Number("7.5"))
 				is(t, c, "at", at)
 				is(t, c, "bytes", []byte{1, 2})
+				is(t, c, "null", []string(nil))
 				is(t, c, "order", order{ID: 7, Total: 1.5, At: at, Tags: []string{"a"}})
 				is(t, c, "order", map[string]any{"id": 7.0, "total": 1.5, "at": "2026-11-23T15:41:07.012Z", "tags": []any{"a"}, "note": nil})
 
@@ -166,6 +168,8 @@ func TestWriteValues(t *testing.T) {
 			sessionkit.NewKey[[]byte]("bytes").Set(c, []byte{1, 2})
 			sessionkit.NewKey[[]string]("list").Set(c, []string{})
 			sessionkit.NewKey[order]("order").Set(c, order{ID: 7, Total: 1e21, At: at})
+			sessionkit.NewKey[json.Number]("number").Set(c, "13.5")
+			sessionkit.NewKey[[]string]("none").Set(c, nil)
 			sessionkit.NewKey[any]("any").Set(c, nil)
 			sessions.Default(c).Set("plain", []byte{1})
 			sessions.Default(c).Set(7, int16(7))
@@ -174,13 +178,15 @@ func TestWriteValues(t *testing.T) {
 		})
 		require.Equal(t, http.StatusOK, res.StatusCode, res.Header["Errors"])
 		assert.JSONEq(t, `{"cookie":{},"text":"\"<ключ>\"","name":"tea","int64":9007199254740991,"uint8":7,"float":7.5,"bool":true,"at":"2026-11-23T15:41:07.012Z",
-			"bytes":"AQI=","list":[],"order":{"id":7,"total":1e21,"at":"2026-11-23T15:41:07.012Z","tags":null,"note":null},"any":null,
+			"bytes":"AQI=","list":[],"order":{"id":7,"total":1e21,"at":"2026-11-23T15:41:07.012Z","tags":null,"note":null},"number":13.5,"none":null,"any":null,
 			"plain":{"_kit:text":"[\"bytes\",\"AQ==\"].Dv8978pym7PC+FHN5mX41rzu5OwwhaknyyRx0R2lk+o"},"_key:7":7,"time":"2026-11-23T15:41:07.012Z"}`, without(t, m.read(t, "x"), "_flash"))
 		set(func(c *gin.Context) {
 			is(t, c, "int64", int64(1<<53-1))
 			is(t, c, "at", at)
 			is(t, c, "bytes", []byte{1, 2})
 			is(t, c, "list", []string{})
+			is(t, c, "none", []string(nil))
+			is[any](t, c, "any", nil)
 			plain := sessions.Default(c)
 			assert.Equal(t, []byte{1}, plain.Get("plain"))
 			assert.Equal(t, 7, plain.Get(7))
