@@ -309,7 +309,7 @@ func (q *request) agree() {
 // forgotten, as the values would sign the user in by themselves once they are stored.
 func (q *request) applyUserOf() error {
 	if q.kit.UserOf == nil || q.loadErr != nil {
-		return nil
+		return nil //nolint:nilerr // that error is told by the commit
 	}
 	q.syncView()
 	user := q.byValues()

@@ -210,7 +210,7 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	q.guarded = true
 	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
 	q.session.Passive = q.session.Passive || g.Passive
-	q.applyUserOf()
+	_ = q.applyUserOf()                             // it is reported
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
 	tooOld := func(within time.Duration) bool { return within > 0 && (age > within || age < -tolerated) }
 	stale = tooOld(g.FreshWithin) || !q.proved && tooOld(g.BoundOrFresh)

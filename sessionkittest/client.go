@@ -78,13 +78,13 @@ func (c *Client) passed(r *http.Request, w *httptest.ResponseRecorder) {
 	if w.Code >= http.StatusBadRequest {
 		c.tb.Fatalf("sessionkittest: the session could not be begun: %d %s", w.Code, w.Body)
 	}
-	if c.found() {
+	if c.found() { //nolint:contextcheck // its request has one
 		return
 	}
 	for _, cookie := range cookiesOf(w) { // it may be one of another Path
 		c.way = r.Clone(r.Context())
 		c.way.URL.Path = cookie.Path
-		if c.found() {
+		if c.found() { //nolint:contextcheck // as above
 			return
 		}
 	}
