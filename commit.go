@@ -23,14 +23,18 @@ import (
 // BeforeHeader implements [response.Committer]. What OnEvent and OnError change while they
 // are called for this commit, such as a message after a sign-out, is committed as well.
 func (q *request) BeforeHeader(next response.Stage) {
-	defer func() { // also if they panic
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.writer.Begin(response.Sent)
+	panicking := true
+	defer func() {
+		if panicking { // as they may
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.writer.Begin(response.Sent)
+		}
 	}()
 	if q.commitFor(next) {
 		q.commitOfCalls()
 	}
+	panicking = false
 }
 
 // commitFor commits the session and sets the header's fields, or notes that the commit

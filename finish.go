@@ -5,10 +5,22 @@ import "github.com/gin-sessionkit/sessionkit/internal/keeper"
 // finish ends the request's part in the session. A handler that panicked saves
 // nothing.
 func (q *request) finish(panicking bool) {
+	if !panicking && q.writer.Begun() && q.closeUntouched() {
+		return
+	}
 	passed := false
 	defer func() { q.close(passed) }()
 	q.pass(panicking)
 	passed = true
+}
+
+// closeUntouched is all that is to be done for a request that has asked for no session, as most
+// requests for pictures and the like. It reports false for others, and does nothing then.
+func (q *request) closeUntouched() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = q.loaded == nil && q.pending == nil && !q.writer.PanickedLate(q.c)
+	return q.closed
 }
 
 // pass ends a pass through the handlers.
