@@ -39,7 +39,7 @@ func TestBackAfterSigningOut(t *testing.T) {
 	store := memstore.New()
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	r := gin.New()
-	r.Use(sessionkit.Sessions(store))
+	r.Use(sessionkit.Sessions(store, sessionkit.Config{Name: "small"})) // beside that of the example
 	page := func(body string) gin.HandlerFunc {
 		return func(c *gin.Context) {
 			c.Data(http.StatusOK, "text/html", []byte(`<!doctype html><link rel="icon" href="data:,">`+body))

@@ -180,12 +180,18 @@ func (a *worker) may(end *time.Time) {
 	}
 }
 
-func (a *worker) renew(t *ticket) {
+// beginRenewal notes that a request is about to be sent that gives a session another ID, and
+// returns how many do so already.
+func (a *worker) beginRenewal(t *ticket) (others int) {
 	a.may(&t.mayDie)
 	a.world.mu.Lock()
+	defer a.world.mu.Unlock()
 	t.renewing++
-	others := t.renewing - 1
-	a.world.mu.Unlock()
+	return t.renewing - 1
+}
+
+func (a *worker) renew(t *ticket) {
+	others := a.beginRenewal(t)
 	x, ok := a.use(opRenew, t, http.MethodPost, "/renew")
 	defer a.world.mu.Unlock()
 	defer func() { t.renewing-- }()
@@ -198,6 +204,11 @@ func (a *worker) renew(t *ticket) {
 		}
 		return
 	}
+	a.renewed(t, x)
+}
+
+// renewed goes on with the cookie that a request has returned.
+func (a *worker) renewed(t *ticket, x exchange) {
 	if t.renewed {
 		a.world.found(unsaved, "session %d was renewed twice under one ID: %v", t.number, x.response)
 	}
@@ -244,7 +255,7 @@ func (a *worker) revoke(t *ticket) {
 	a.world.bury(victim.known, x.moment())
 }
 
-// leave ends all sessions of a user, and others all but the one that asks.
+// leave ends all sessions of a user, and others all but the one that asks, which gets another ID.
 func (a *worker) leave(t *ticket)  { a.endAll(t, opLeave, "/everywhere", false) }
 func (a *worker) others(t *ticket) { a.endAll(t, opOthers, "/others", true) }
 
@@ -270,12 +281,21 @@ func (a *worker) endAll(t *ticket, what, path string, spare bool) {
 		}
 	}
 	w.mu.Unlock()
+	if spare {
+		a.beginRenewal(t)
+	}
 	x, ok := a.use(what, t, http.MethodPost, path)
 	defer w.mu.Unlock()
 	l.running--
 	l.ended = x.answered
+	if spare {
+		t.renewing--
+	}
 	if !ok {
 		return
+	}
+	if spare && x.cookie != "" { // else another request was faster
+		a.renewed(t, x)
 	}
 	for _, k := range all {
 		w.bury(k, x.moment())
