@@ -186,6 +186,7 @@ func (q *request) commit(header bool) error {
 	}
 	q.syncView()
 	if err := q.applyUserOf(); err != nil {
+		_ = q.endIfBegun() // it is reported
 		return err
 	}
 	if !q.session.Changed() && !q.clearing && q.bad == nil {
@@ -237,7 +238,7 @@ func (q *request) touch(header bool) {
 // save carries out what the request wants done.
 func (q *request) save(header bool) error {
 	if q.bad != nil {
-		return fmt.Errorf("%w: %w", errBadChange, q.bad)
+		return q.endRefused(header, fmt.Errorf("%w: %w", errBadChange, q.bad))
 	}
 	if q.loadErr != nil {
 		return fmt.Errorf("%w before: %w", errUnreadable, q.loadErr)
@@ -255,9 +256,6 @@ func (q *request) save(header bool) error {
 		}
 		return q.create(plan, header)
 	case session.Replace:
-		if q.replaced() && !q.session.SigningIn() {
-			return fmt.Errorf("another request has signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
-		}
 		if !q.session.SigningIn() {
 			return q.endAndCreate(plan, header)
 		}
@@ -276,6 +274,19 @@ func (q *request) save(header bool) error {
 	return nil
 }
 
+// endRefused carries out a sign-out although what was changed beside it is refused, and returns
+// why that was.
+func (q *request) endRefused(header bool, refused error) error {
+	if q.loadErr != nil || !q.session.Ending() || q.session.SigningIn() {
+		return refused
+	}
+	if err := q.end(header); err != nil {
+		return errors.Join(refused, err)
+	}
+	q.clears = header
+	return refused
+}
+
 // endAndCreate carries out a sign-out, and stores what was set after it in a new session. The
 // sign-out stands also if that fails. If it was messages alone that are lost, so does the
 // handler's answer: what it says is so.
@@ -285,10 +296,16 @@ func (q *request) endAndCreate(plan session.Plan, header bool) error {
 			return err
 		}
 	}
-	if err := errors.Join(q.endOld(), q.endStored()); err != nil {
-		return err
+	var err error
+	if q.replaced() {
+		err = fmt.Errorf("another request has signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
 	}
-	err := q.create(plan, header)
+	if endErr := errors.Join(q.endOld(), q.endStored()); endErr != nil {
+		return endErr
+	}
+	if err == nil {
+		err = q.create(plan, header)
+	}
 	if err == nil {
 		return nil
 	}

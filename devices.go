@@ -99,7 +99,7 @@ func LogoutOthers(c *gin.Context) error {
 		if err := q.revokeOthers(ctx, false); err != nil {
 			return err
 		}
-		if !q.followed() && q.canSendCookie(!q.writer.Begun()) == nil && q.session.Renew() { //nolint:contextcheck // the request's own context counts
+		if !q.followed() && q.canSendCookie(q.writer.TakesCookie() && !q.writer.Written()) == nil && q.session.Renew() { //nolint:contextcheck // the request's own context counts
 			q.changed()
 		}
 		return nil

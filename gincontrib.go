@@ -318,7 +318,11 @@ func (q *request) applyUserOf() error {
 	}
 	if user != "" && q.session.User() != user {
 		if err := q.refuseLate("signing in by values"); err != nil {
-			q.forget()
+			if q.session.Ending() {
+				q.restart() // the sign-out is yet to be carried out
+			} else {
+				q.forget()
+			}
 			return err
 		}
 	}

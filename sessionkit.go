@@ -226,7 +226,7 @@ func (k *kit) serve(c *gin.Context) {
 		return
 	}
 	if q := k.resumable.Find(c); q != nil {
-		q.resume(c)
+		q.resume(c, around)
 		return
 	}
 	q := &request{kit: k, c: c, r: c.Request, began: time.Since(started)}
@@ -509,7 +509,7 @@ func (q *request) leaveToHandler() {
 }
 
 // resume runs the handlers once more, and saves before gin sends a header.
-func (q *request) resume(c *gin.Context) {
+func (q *request) resume(c *gin.Context, around []*request) {
 	below, panicking := q.writer.ResponseWriter, true
 	defer func() {
 		q.pass(panicking)
@@ -518,6 +518,9 @@ func (q *request) resume(c *gin.Context) {
 	q.writer.ResponseWriter = c.Writer
 	c.Writer = &q.writer
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
+	if around != nil {
+		q.noteAround(around)
+	}
 	c.Next()
 	panicking = false
 }

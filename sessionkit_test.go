@@ -1090,3 +1090,23 @@ func canceled(tb testing.TB) context.Context {
 	cancel()
 	return ctx
 }
+
+// TestHandledContextBehindOneTwice: of two middlewares the first stands once more behind the
+// second. A handler that has gin run another route's handlers goes on with the two sessions.
+func TestHandledContextBehindOneTwice(t *testing.T) {
+	s := memstore.New()
+	first, second := sessionkit.Sessions(s, sessionkit.Config{Name: "a"}), sessionkit.Sessions(s, sessionkit.Config{Name: "b"})
+	r := gin.New()
+	r.Use(first, second, func(c *gin.Context) { kittest.Name.Set(c, "of b") }, first)
+	r.GET("/", func(c *gin.Context) {
+		kittest.Count.Set(c, 7)
+		c.Request.URL.Path = "/other"
+		r.HandleContext(c)
+	})
+	r.GET("/other", kittest.ShowCount)
+	b := kittest.NewBrowser(t, r)
+	assert.JSONEq(t, `{"n":7,"ok":true}`, b.Get("/").Body.String())
+	n, err := s.Count(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 2, n.Live)
+}

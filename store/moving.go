@@ -355,27 +355,27 @@ func (o *moving) marks() []string {
 
 // settleMove ends a session to which an old one was to move, and removes the marks that say
 // so: the old one stands. If a mark leads to it, that has moved, and a browser may be using it
-// by now. Then it is left alone, and reported as settled.
-func (s *Store) settleMove(ctx context.Context, next *orphan) (settled bool, err error) {
+// by now. Then it is left alone, unless a server that hung removes the mark yet.
+func (s *Store) settleMove(ctx context.Context, next *orphan) error {
 	for _, id := range next.marks {
 		there, _, err := s.mark(ctx, id)
 		switch {
 		case err != nil && !errors.Is(err, ErrCorrupt):
-			return false, err
+			return err
 		case there.ID != next.id: // there is none, or another one
 		case len(there.Sealed) > 0:
-			return true, nil
+			return nil
 		default:
 			if err := s.remove(ctx, id); err != nil {
-				return false, err
+				return err
 			}
 		}
 	}
 	if next.led && next.answers < orphanAnswers-1 { // its mark may come yet
-		return false, nil
+		return nil
 	}
-	_, err = s.endSome(ctx, "", Revoked, []string{next.id})
-	return false, err
+	_, err := s.endSome(ctx, "", Revoked, []string{next.id})
+	return err
 }
 
 // Unmoved names the values that the session could not take along when this moved it. It is nil
@@ -391,6 +391,7 @@ func (o *moving) Unmoved() error {
 // move: what is there is the only copy. It reports false if there is a mark already, or the
 // old session has ended.
 func (o *moving) putMark(ctx context.Context, r *http.Request, mark mark) (bool, error) {
+	o.unsettled = false
 	created, err := o.createMark(ctx, o.id, mark)
 	if !created || err != nil {
 		return false, err

@@ -96,17 +96,17 @@ func (s *Store) endOrphans() {
 	}
 	defer o.finish(s.endOrphans)
 	for some := range slices.Chunk(due, endedAtOnce) {
-		settled, err := s.endOrphaned(ctx, some)
-		o.tried(some, settled, err == nil)
+		ended, err := s.endOrphaned(ctx, some)
+		o.tried(some, ended, err == nil)
 		if err != nil { // it still hangs: the others wait as well
 			break
 		}
 	}
 }
 
-// endOrphaned ends some, and returns those of which no more is to come. On this goroutine a
-// panic of a backend would end the process.
-func (s *Store) endOrphaned(ctx context.Context, some []*orphan) (settled []string, err error) {
+// endOrphaned ends some, and returns those that it ended. On this goroutine a panic of a backend
+// would end the process.
+func (s *Store) endOrphaned(ctx context.Context, some []*orphan) (ended []string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v", v)
@@ -118,19 +118,14 @@ func (s *Store) endOrphaned(ctx context.Context, some []*orphan) (settled []stri
 			ids = append(ids, one.id)
 			continue
 		}
-		over, err := s.settleMove(ctx, one)
-		if err != nil {
-			return settled, err
-		}
-		if over {
-			settled = append(settled, one.id)
+		if err := s.settleMove(ctx, one); err != nil {
+			return nil, err
 		}
 	}
 	if len(ids) == 0 {
-		return settled, nil
+		return nil, nil
 	}
-	ended, err := s.endSome(ctx, "", Revoked, ids)
-	return append(settled, ended...), err
+	return s.endSome(ctx, "", Revoked, ids)
 }
 
 // begin returns those whose turn it is, nil if another attempt is running.
@@ -153,11 +148,11 @@ func (o *orphans) begin() (ctx context.Context, due []*orphan) {
 	return ctx, due
 }
 
-// tried forgets those that are settled, and those for which it was enough.
-func (o *orphans) tried(some []*orphan, settled []string, answered bool) {
+// tried forgets those that were ended, and those for which it was enough.
+func (o *orphans) tried(some []*orphan, ended []string, answered bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, id := range settled {
+	for _, id := range ended {
 		delete(o.noted, id)
 	}
 	now := time.Now()

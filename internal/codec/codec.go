@@ -102,9 +102,8 @@ func fromAny[T any](stored any) (v T, ok bool) {
 		return v, true
 	}
 	switch stored.(type) {
-	case nil: // what a store that keeps JSON made of a nil slice, map, pointer or any
-		switch reflect.TypeFor[T]().Kind() { //nolint:exhaustive // null is no value of the others
-		case reflect.Slice, reflect.Map, reflect.Pointer, reflect.Interface:
+	case nil: // what a store that keeps JSON made of a nil slice or map; JavaScript's null is no other value
+		if kind := reflect.TypeFor[T]().Kind(); kind == reflect.Slice || kind == reflect.Map {
 			return unmarshal[T]("null")
 		}
 	case map[string]any, []any: // what a store that keeps JSON made of a struct or list

@@ -21,7 +21,7 @@ func newJSON[T any](t reflect.Type) *Codec[T] {
 		c.decode = any(decodeTime).(func(string) (T, bool))
 		return c
 	case t == numberType:
-		c.encode = encodePlain[T]
+		c.encode = any(encodeNumber).(func(T) (string, error))
 		c.decode = any(decodeNumber).(func(string) (T, bool))
 		return c
 	case t.Kind() == reflect.Slice && t.Elem() == reflect.TypeFor[byte]() && !Marshals(t) && !unmarshals(t):
@@ -142,6 +142,14 @@ func decodeTime(text string) (t time.Time, ok bool) {
 		return unmarshal[time.Time](j)
 	}
 	return t, true
+}
+
+// encodeNumber keeps no number apart from 0, which encoding/json does not.
+func encodeNumber(n json.Number) (string, error) {
+	if n == "" {
+		return value.EncodeString(""), nil
+	}
+	return encodePlain(n)
 }
 
 // decodeNumber also reads a string, as earlier versions stored numbers.

@@ -200,6 +200,9 @@ func (s *Store) sign(e *edit, sid string, r store.Record, signedIn bool) error {
 	if got := s.config.User.read(raw); got != r.User {
 		return fmt.Errorf("express: Config.User: Write of user %q gives a value of which Read says %q: make them fit", r.User, got)
 	}
+	if rounds(raw) {
+		return fmt.Errorf("express: Config.User: Write of user %q: %w", r.User, errRounded)
+	}
 	e.set = append(e.set, member{name, raw})
 	return nil
 }

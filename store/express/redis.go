@@ -70,16 +70,24 @@ func (b *redisBackend) load(ctx context.Context, sid string) ([]byte, time.Durat
 	return text, time.Duration(ms) * time.Millisecond, ms != gone, nil
 }
 
-// redisError says that a key of another type is no session.
+// redisError says that a key of another type is no session. Its text holds no key and no
+// value: a server that does not know a command repeats what it was sent.
 func redisError(err error) error {
-	if reply, ok := rueidis.IsRedisErr(err); ok && strings.HasPrefix(reply.Error(), "WRONGTYPE") {
+	reply, ok := rueidis.IsRedisErr(err)
+	if !ok {
+		return err
+	}
+	if strings.HasPrefix(reply.Error(), "WRONGTYPE") {
 		return fmt.Errorf("%w: %w", store.ErrCorrupt, err)
+	}
+	if text, _, cut := strings.Cut(reply.Error(), ", with args"); cut {
+		return errors.New(text)
 	}
 	return err
 }
 
 func (b *redisBackend) create(ctx context.Context, sid, text string, life time.Duration) error {
-	return b.client.Do(ctx, b.client.B().Set().Key(b.key(sid)).Value(text).Nx().ExSeconds(seconds(life)).Build()).Error()
+	return redisError(b.client.Do(ctx, b.client.B().Set().Key(b.key(sid)).Value(text).Nx().ExSeconds(seconds(life)).Build()).Error())
 }
 
 func seconds(d time.Duration) int64 { return int64(ceil(d) / time.Second) }
@@ -90,7 +98,7 @@ func seconds(d time.Duration) int64 { return int64(ceil(d) / time.Second) }
 func (b *redisBackend) change(ctx context.Context, sid, text string, e edit) (changed, error) {
 	if e.isTouch() {
 		found, err := touchScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{ttl(e.renew)}).AsInt64()
-		return changed{found: found == 1}, err
+		return changed{found: found == 1}, redisError(err)
 	}
 	for stale := text != ""; ; stale = false {
 		if !stale {
