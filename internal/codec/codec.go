@@ -102,8 +102,9 @@ func fromAny[T any](stored any) (v T, ok bool) {
 		return v, true
 	}
 	switch stored.(type) {
-	case nil: // what a store that keeps JSON made of a nil slice or map; JavaScript's null is no other value
-		if kind := reflect.TypeFor[T]().Kind(); kind == reflect.Slice || kind == reflect.Map {
+	case nil: // what a store that keeps JSON made of a nil slice, map or any; to a pointer JavaScript's null is no value
+		switch reflect.TypeFor[T]().Kind() { //nolint:exhaustive // nor to the others
+		case reflect.Slice, reflect.Map, reflect.Interface:
 			return unmarshal[T]("null")
 		}
 	case map[string]any, []any: // what a store that keeps JSON made of a struct or list

@@ -140,7 +140,7 @@ func TestTexts(t *testing.T) {
 	check[map[string]int](t, nil, `["json",null]`, `["nil"]`)
 	check[*item](t, nil, `["json",null]`)
 	check(t, json.RawMessage("null"), `["json",null]`, `["nil"]`)
-	check[any](t, nil, `["json",null]`)
+	check[any](t, nil, `["json",null]`, `["nil"]`)
 	check(t, json.Number(""), `""`)
 	check[any](t, int64(7), `["int64","7"]`)
 	check[any](t, map[string]any{"a": "b"}, `["json",{"a":"b"}]`)

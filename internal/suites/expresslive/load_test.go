@@ -1,8 +1,10 @@
 package expresslive_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -147,4 +149,36 @@ func TestChangesFromManyProcesses(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestErrorsShowNothing: a server that does not know a command repeats what it was sent.
+func TestErrorsShowNothing(t *testing.T) {
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{testserver.Redis(t, "--rename-command", "EVALSHA", "unknown").Address}, DisableCache: true,
+	})
+	require.NoError(t, err)
+	defer client.Close()
+	require.NoError(t, client.Do(t.Context(), client.B().Set().Key("sess:x").Value(`{"cookie":{},"a":"hunter2"}`).ExSeconds(3600).Build()).Error())
+	got := inside(t, express.Redis(client, express.Config{Secrets: secrets}), seal(secrets, "x"), func(c *gin.Context) {
+		sessionkit.NewKey[int]("n").Set(c, 1)
+	})
+	told := strings.Join(got.Header["Errors"], "\n")
+	assert.Contains(t, told, "EVALSHA")
+	for _, secret := range []string{"hunter2", "sess:"} {
+		assert.NotContains(t, told, secret)
+	}
+}
+
+// TestUserThatNodeRounds: Node would have another user.
+func TestUserThatNodeRounds(t *testing.T) {
+	m := newRedis(t)
+	s := m.store(express.Config{Secrets: secrets, User: express.User{
+		Name:  "user",
+		Read:  func(raw json.RawMessage) string { return string(raw) },
+		Write: func(user string) any { return json.Number(user) },
+	}})
+	for user, code := range map[string]int{"42": http.StatusOK, "9007199254740993": http.StatusServiceUnavailable} {
+		got := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, user) })
+		assert.Equal(t, code, got.StatusCode, user)
+	}
 }
