@@ -23,7 +23,8 @@
 // # What each side changes
 //
 // This side changes single values by one script or statement and leaves the others as
-// they stand. It does not bring a session back that Node has destroyed. Node writes
+// they stand: in Redis it exchanges the document if what it has read still stands there, and
+// else begins again. It does not bring a session back that Node has destroyed. Node writes
 // whole sessions: a request of Node that ends after one of this side's puts back what
 // it has read, and brings back a session that was signed out meanwhile. Nothing on
 // this side can prevent that.
@@ -381,7 +382,8 @@ type Store struct {
 
 // Redis returns a store over the sessions that connect-redis keeps in the server of
 // client. It panics on a [Config] that cannot work. The client is the caller's to
-// close; its cache is not used. The user needs the permissions for EVAL, EVALSHA, GET,
+// close; its cache is not used, and it must not send reads to replicas (SendToReplicas), as
+// changes are made of what was read. The user needs the permissions for EVAL, EVALSHA, GET,
 // PTTL, SET, EXPIRE and DEL.
 func Redis(client rueidis.Client, c Config) *Store {
 	if client == nil {
