@@ -88,9 +88,9 @@ func Revoke(c *gin.Context, id string) error {
 //
 //	_, err := sessions.RevokeAll(c, user, sessionkit.Current(c).ID)
 //
-// The current session gets a new ID, as by [Renew], which says what to do about double clicks, so that a copy of its cookie opens nothing
-// any more. It keeps its ID if no cookie can be sent, as once the response has begun, and if
-// another request gives it a new one at the same time.
+// The current session gets a new ID, as by [Renew], which says what to do about double clicks:
+// so a copy of its cookie opens nothing any more. It keeps its ID if no cookie can be sent, as
+// once the response has begun, and if another request gives it a new one at the same time.
 //
 // To let a user be signed in once only, set Config.MaxSessions to 1: a form that calls
 // Login and LogoutOthers, and is sent twice, overtakes itself.

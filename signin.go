@@ -201,7 +201,8 @@ func (q *request) note(user string, n *note) {
 // What is set afterwards, a flash message for instance, is in a new session. If that one
 // cannot be stored, or its cookie cannot be sent any more, because the client is gone or the
 // response has begun, what was set is lost, which Config.OnError is told, and the session ends
-// all the same. If that was more than messages, the response becomes a 503.
+// all the same. If that was more than messages, the response becomes a 503. With a [Login] after
+// it, it is one step: if that cannot be stored, the session before stands.
 //
 // Once the response has begun, as in a stream, Logout ends the session at once, whatever the
 // handler does after that, and [Done] is closed. If the store fails, [Err] and Config.OnError
