@@ -2,7 +2,6 @@ package ownstores_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
-	"github.com/gin-sessionkit/sessionkit/internal/kitstore"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
-	"github.com/gin-sessionkit/sessionkit/internal/signin"
-	"github.com/gin-sessionkit/sessionkit/store"
-	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // noEnds has a backend end and remove nothing.
@@ -63,38 +58,4 @@ func TestAbandonedSignIns(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestAbandonedMove: of two requests that sign in over a session which has yet to move, one
-// moves it. What the other has stored does not stay either.
-func TestAbandonedMove(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		from, b := memstore.New(), kittest.NewBackend()
-		to := kittest.StoreOver(b)
-		old, _ := kitstore.Of(from)
-		now := time.Now()
-		token, _, _, err := old.Create(t.Context(), store.Record{Name: "session", Created: now, Seen: now, Expires: now.Add(time.Hour)}, signin.Attempt{})
-		require.NoError(t, err)
-		moved, _ := kitstore.Of(store.Migrate(from, to, "session"))
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		adopt := func() kitstore.Mover {
-			_, _, _, m, err := moved.(kitstore.Successor).Adopt(r, "session", []string{token})
-			require.NoError(t, err)
-			return m.(kitstore.Mover)
-		}
-		next := store.Record{Name: "session", User: "bob", Created: now, Seen: now, Expires: now.Add(time.Hour)}
-		first, second := adopt(), adopt()
-		_, _, _, found, err := first.SignIn(t.Context(), r, next, nil, signin.Attempt{Began: now})
-		require.NoError(t, err)
-		require.True(t, found)
-		noEnds(b)
-		_, _, _, _, err = second.SignIn(t.Context(), r, next, nil, signin.Attempt{Began: now})
-		require.ErrorIs(t, err, kittest.ErrDown)
-		require.Len(t, kittest.UserSessions(t, to, "bob"), 2)
-		b.Failing(nil)
-		time.Sleep(2 * time.Second)
-		assert.Len(t, kittest.UserSessions(t, to, "bob"), 1)
-		require.NoError(t, to.Close())
-		require.NoError(t, from.Close())
-	})
 }

@@ -239,11 +239,10 @@ func request(cookies ...*http.Cookie) *http.Request {
 	return r
 }
 
-// TestConditionOfAMove: of two requests that move a session with a change on the same
-// condition, the later one is told what stands.
-func TestConditionOfAMove(t *testing.T) {
-	from, to := memstore.New(), memstore.New()
-	defer func() { assert.NoError(t, errors.Join(from.Close(), to.Close())) }()
+// toMove begins a session in one store, of which adopt returns what moves it to another one, as
+// for a further request each time.
+func toMove(t *testing.T, from, to *store.Store) (r *http.Request, adopt func() kitstore.Mover) {
+	t.Helper()
 	old, _ := kitstore.Of(from)
 	now := time.Now()
 	token, _, _, err := old.Create(t.Context(), store.Record{
@@ -251,12 +250,20 @@ func TestConditionOfAMove(t *testing.T) {
 	}, signin.Attempt{})
 	require.NoError(t, err)
 	moved, _ := kitstore.Of(store.Migrate(from, to, "session"))
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-	adopt := func() kitstore.Mover {
+	r = httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	return r, func() kitstore.Mover {
 		_, _, _, m, err := moved.(kitstore.Successor).Adopt(r, "session", []string{token})
 		require.NoError(t, err)
 		return m.(kitstore.Mover)
 	}
+}
+
+// TestConditionOfAMove: of two requests that move a session with a change on the same
+// condition, the later one is told what stands.
+func TestConditionOfAMove(t *testing.T) {
+	from, to := memstore.New(), memstore.New()
+	defer func() { assert.NoError(t, errors.Join(from.Close(), to.Close())) }()
+	r, adopt := toMove(t, from, to)
 	change := func(text string) store.Change {
 		return store.Change{Set: map[string]string{"n": text}, If: &store.Condition{Name: "n", Text: "1"}}
 	}
@@ -267,4 +274,29 @@ func TestConditionOfAMove(t *testing.T) {
 	_, _, outcome, err = second.Update(t.Context(), r, "session", change("3"))
 	require.NoError(t, err)
 	assert.Equal(t, store.Outcome{Found: true, Conflict: true, Text: "2"}, outcome)
+}
+
+// TestAbandonedMove: of two requests that sign in over a session which has yet to move, one
+// moves it. What the other has stored does not stay, also if it could not be taken back at once.
+func TestAbandonedMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, b := memstore.New(), kittest.NewBackend()
+		to := kittest.StoreOver(b)
+		r, adopt := toMove(t, from, to)
+		now := time.Now()
+		next := store.Record{Name: "session", User: "bob", Created: now, Seen: now, Expires: now.Add(time.Hour)}
+		first, second := adopt(), adopt()
+		_, _, _, found, err := first.SignIn(t.Context(), r, next, nil, signin.Attempt{Began: now})
+		require.NoError(t, err)
+		require.True(t, found)
+		b.Failing(kittest.ErrDown, "end", "delete")
+		_, _, _, _, err = second.SignIn(t.Context(), r, next, nil, signin.Attempt{Began: now})
+		require.ErrorIs(t, err, kittest.ErrDown)
+		require.Len(t, kittest.UserSessions(t, to, "bob"), 2)
+		b.Failing(nil)
+		time.Sleep(2 * time.Second)
+		assert.Len(t, kittest.UserSessions(t, to, "bob"), 1)
+		require.NoError(t, to.Close())
+		require.NoError(t, from.Close())
+	})
 }
