@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// most is how often a statement is run again: for a second or so.
-const most = 12
+// most is how often a statement is run again: for some two or three seconds. A sign-out
+// beside parallel changes of its session must come through, and at SERIALIZABLE each of
+// these that is made takes back all that have begun.
+const most = 48
 
 // Do runs a statement, or a transaction, until the database does not take it back, and
 // returns its error.
@@ -45,7 +47,7 @@ func Undone(err error) bool {
 // Pause waits for a random time that grows with the tries, and reports whether
 // the context still allows for another.
 func Pause(ctx context.Context, try int) bool {
-	longest := min(time.Millisecond<<try, 128*time.Millisecond)
+	longest := time.Millisecond << min(try, 7)
 	select {
 	case <-time.After(rand.N(longest)): // #nosec G404 -- it spreads the tries and keeps no secret
 		return true

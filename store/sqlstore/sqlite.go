@@ -81,7 +81,7 @@ func connect(db *sql.DB) error {
 		err := db.PingContext(ctx)
 		var code interface{ Code() int }
 		const busy = 5
-		if err == nil || !errors.As(err, &code) || code.Code()&0xff != busy || !sqlretry.Pause(ctx, min(try, 8)) {
+		if err == nil || !errors.As(err, &code) || code.Code()&0xff != busy || !sqlretry.Pause(ctx, try) {
 			return err
 		}
 	}
