@@ -23,6 +23,9 @@ import (
 // BeforeHeader implements [response.Committer]. What OnEvent and OnError change while they
 // are called for this commit, such as a message after a sign-out, is committed as well.
 func (q *request) BeforeHeader(next response.Stage) {
+	if next == response.Heading && q.headUntouched() {
+		return
+	}
 	panicking := true
 	defer func() {
 		if panicking { // as they may
@@ -35,6 +38,18 @@ func (q *request) BeforeHeader(next response.Stage) {
 		q.commitOfCalls()
 	}
 	panicking = false
+}
+
+// headUntouched is all that is to be done before the header of a request that has asked for
+// no session. It reports false for others, and does nothing then.
+func (q *request) headUntouched() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.loaded != nil || q.pending != nil || q.closed || q.guarded || q.returnTo != nil || q.writer.Panicked(q.c) {
+		return false
+	}
+	q.writer.Begin(response.Sent)
+	return true
 }
 
 // commitFor commits the session and sets the header's fields, or notes that the commit

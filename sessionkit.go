@@ -274,12 +274,18 @@ func explain(v any) any {
 }
 
 // shownIn returns the session that a middleware before this one shows to its handlers,
-// if there is one.
+// if there is one: its writer, or one that was put in front of it, is in the place of gin's own.
 func shownIn(c *gin.Context) *request {
+	if reflect.TypeOf(c.Writer) == ginsWriter {
+		return nil
+	}
 	v, _ := c.Get(sessions.DefaultKey)
 	s, _ := v.(*ginSession)
 	return (*request)(s)
 }
+
+// ginsWriter is the type of the writer that gin gives to each request.
+var ginsWriter = reflect.TypeOf(gin.CreateTestContextOnly(nil, new(gin.Engine)).Writer)
 
 // aroundKey is where the context has the requests of all middlewares that the handlers run
 // behind, from the second one on.

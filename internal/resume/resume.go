@@ -2,7 +2,7 @@
 package resume
 
 import (
-	"hash/maphash"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
@@ -22,9 +22,10 @@ type Request interface {
 // once more on the same one, of which gin has forgotten everything: the session has
 // to go on where it was.
 type List[R Request] struct {
-	seed  maphash.Seed
-	slots [64]slot[R]
+	slots [1 << slotBits]slot[R]
 }
+
+const slotBits = 6
 
 type slot[R Request] struct {
 	mu    sync.Mutex
@@ -46,10 +47,11 @@ func (e *Entry[R]) Listed() bool {
 }
 
 // New returns an empty list.
-func New[R Request]() *List[R] { return &List[R]{seed: maphash.MakeSeed()} }
+func New[R Request]() *List[R] { return new(List[R]) }
 
+// slot goes by the address, multiplied so that each bit of it counts: every request looks.
 func (l *List[R]) slot(c *gin.Context) *slot[R] {
-	return &l.slots[maphash.Comparable(l.seed, c)%uint64(len(l.slots))]
+	return &l.slots[uint64(reflect.ValueOf(c).Pointer())*0x9e3779b97f4a7c15>>(64-slotBits)]
 }
 
 // Find returns the request of a context, the zero value if there is none.
