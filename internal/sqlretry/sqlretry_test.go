@@ -13,11 +13,11 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/sqlretry"
 )
 
-// takenBack is what PostgreSQL says of a statement that met another one's change.
-type takenBack struct{}
+// takenBackError is what PostgreSQL says of a statement that met another one's change.
+type takenBackError struct{}
 
-func (takenBack) Error() string    { return "could not serialize access due to concurrent update" }
-func (takenBack) SQLState() string { return "40001" }
+func (takenBackError) Error() string    { return "could not serialize access due to concurrent update" }
+func (takenBackError) SQLState() string { return "40001" }
 
 // TestDo: a statement that others overtake again and again is run until its turn comes, or
 // the time for it is over. Under load, a sign-out beside four requests that change its
@@ -26,7 +26,7 @@ func TestDo(t *testing.T) {
 	run := func(ctx context.Context, times int) (runs int, err error) {
 		err = sqlretry.Do(ctx, func() error {
 			if runs++; runs <= times {
-				return takenBack{}
+				return takenBackError{}
 			}
 			return nil
 		})
@@ -40,11 +40,11 @@ func TestDo(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		_, err = run(ctx, 40)
-		require.ErrorIs(t, err, takenBack{})
+		require.ErrorIs(t, err, takenBackError{})
 
 		began := time.Now()
 		_, err = run(t.Context(), 1000)
-		require.ErrorIs(t, err, takenBack{})
+		require.ErrorIs(t, err, takenBackError{})
 		assert.Less(t, time.Since(began), 10*time.Second)
 	})
 }
