@@ -89,9 +89,9 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 		q.adopted, why.gone = nil, nil
 		return false
 	}
-	moves := q.bearer || q.comesBack() // by this use
-	q.start(&k, moves)
-	if !moves {
+	comesBack := q.bearer || q.comesBack()
+	q.start(&k, comesBack && !q.adopted.IsText()) // else it does not move by this use
+	if !comesBack {
 		q.kit.site.Warn(q.r, true)
 	}
 	return true

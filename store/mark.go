@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
@@ -27,6 +28,7 @@ type mark struct {
 	User   string `json:"user,omitempty"`   // of the new session, or the one that has ended
 	Line   string `json:"line,omitempty"`   // of its sign-in
 	Sealed []byte `json:"sealed,omitempty"` // its token
+	Text   bool   `json:"text,omitempty"`   // it is a visitor's, and the cookie was all there was of it: see IsText
 
 	made time.Time // as its record says
 }
@@ -60,7 +62,17 @@ const (
 // markID returns the ID of an old cookie's mark. No token has it: it is the hash
 // of a text that is none.
 func markID(cookie string) string {
-	return tokens.Hash([]byte(markPurpose + ": " + cookie))
+	return tokens.Hash([]byte(markPurpose + ": " + unescaped(cookie)))
+}
+
+// unescaped returns what all spellings of a cookie have in common: Express reads it however much of it
+// is escaped.
+func unescaped(cookie string) string {
+	text, err := url.PathUnescape(cookie)
+	if err != nil {
+		return cookie
+	}
+	return text
 }
 
 // sharedMarkID returns the ID of a second mark, which stands for all cookies of a session in
@@ -74,7 +86,7 @@ func (o *moving) mark(ctx context.Context) (mark, bool, error) { return o.m.mark
 
 // mark returns the mark that has an ID.
 func (s *Store) mark(ctx context.Context, id string) (there mark, found bool, err error) {
-	r, found, err := s.load(ctx, id, false) // it never changes
+	r, found, err := s.load(ctx, id, false) // it changes once at most: see moveAgain
 	if err != nil || !found {
 		return mark{}, false, err
 	}
@@ -82,8 +94,18 @@ func (s *Store) mark(ctx context.Context, id string) (there mark, found bool, er
 	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &there) != nil {
 		return mark{}, false, fmt.Errorf("store: reading where a session has moved: %w", ErrCorrupt)
 	}
-	there.made = r.Created
+	there.made = r.Seen
 	return there, true, nil
+}
+
+// isFree reports whether the old cookie may move into one more session: the one of its mark goes on
+// as it was, and is a visitor's.
+func (o *moving) isFree(ctx context.Context, m mark) (bool, error) {
+	if !m.Text {
+		return false, nil
+	}
+	r, found, err := o.m.load(ctx, m.ID, true)
+	return found && r.live() && r.User == "", err
 }
 
 // isLeft reports whether the old store has the session only for what could not move with it,
@@ -96,37 +118,62 @@ func (o *moving) isLeft(ctx context.Context) (bool, error) {
 	return left, err
 }
 
-// createMark creates the mark that has an ID, unless there is one. An error does not prove
-// that it was not created: a mark that names a new session is looked for.
+// createMark creates the mark that has an ID, unless there is one. Neither an error nor that there is one
+// proves that this was not created: what the client sends may be carried out twice.
 func (o *moving) createMark(ctx context.Context, id string, m mark) (bool, error) {
 	created, err := o.storeMark(ctx, id, m)
-	if err == nil || m.ID == "" || errors.Is(err, ErrFull) {
+	if created || errors.Is(err, ErrFull) || err == nil && m.ID == "" {
 		return created, err
 	}
 	there, found, readErr := o.m.mark(context.WithoutCancel(ctx), id)
-	if found {
-		return there.ID == m.ID, nil
+	switch {
+	case found:
+		return there.ID == m.ID && there.Ended == m.Ended, nil
+	case m.ID == "":
+		return false, err
 	}
 	o.unsettled = true // a server that hangs may create it when it goes on
 	return false, errors.Join(err, readErr)
 }
 
-func (o *moving) storeMark(ctx context.Context, id string, m mark) (bool, error) {
+// text returns the mark as its record has it.
+func (m mark) text() string {
 	j, _ := json.Marshal(m) // its fields all encode
 	text, _ := value.Encode(value.JSON(j))
+	return text
+}
+
+// recordOf returns the record of a mark that is made now.
+func (o *moving) recordOf(m mark) Record {
 	now, stays := time.Now(), markedFor
 	if o.session != nil && o.session.Options != nil { // for so long the old store takes the cookie
 		stays = max(stays, time.Duration(o.session.Options.MaxAge)*time.Second+24*time.Hour)
 	}
+	return Record{Kind: markKind, Created: now, Seen: now, Expires: now.Add(stays), Values: map[string]string{markName: m.text()}}
+}
+
+func (o *moving) storeMark(ctx context.Context, id string, m mark) (bool, error) {
 	ctx, cancel := o.m.bound(ctx)
 	defer cancel()
-	created, err := o.m.backend.Create(ctx, id, Record{
-		Kind: markKind, Created: now, Seen: now, Expires: now.Add(stays), Values: map[string]string{markName: text},
-	})
+	created, err := o.m.backend.Create(ctx, id, o.recordOf(m))
 	if err != nil {
 		return false, fmt.Errorf("store: moving a session: %w", err)
 	}
 	return created, nil
+}
+
+// changeMark puts a mark in the place of another one, if that still stands.
+func (o *moving) changeMark(ctx context.Context, was, m mark) (bool, error) {
+	ctx, cancel := o.m.bound(ctx)
+	defer cancel()
+	next := o.recordOf(m)
+	outcome, err := o.m.backend.Update(ctx, o.id, Change{
+		Seen: next.Seen, Expires: next.Expires, Set: next.Values, If: &Condition{Name: markName, Text: was.text()},
+	})
+	if err != nil {
+		return false, fmt.Errorf("store: moving a session: %w", err)
+	}
+	return outcome.Changed(), nil
 }
 
 // token returns the token of the new session, "" if the cookie leads to none.
@@ -148,7 +195,7 @@ func seal(cookie, token string) []byte {
 // markCipher returns the cipher of an old cookie. Old cookies are secrets of 256
 // bits or more, or sealed with one.
 func markCipher(cookie string) cipher.AEAD {
-	key, err := hkdf.Key(sha256.New, []byte(cookie), nil, markPurpose, sha256.Size)
+	key, err := hkdf.Key(sha256.New, []byte(unescaped(cookie)), nil, markPurpose, sha256.Size)
 	if err != nil {
 		panic(err) // only for a key longer than HKDF can give
 	}

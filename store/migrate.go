@@ -47,10 +47,14 @@ import (
 // of requests that move one session at the same time the first one moves it and
 // the others' changes go where it is; a session that ended, before its move or
 // after, is not brought back by a request that was under way, nor by a copy of the
-// old cookie. If the old store keeps sessions in the cookie, each of its texts is a session of its
-// own, and ends alone. What has not moved yet is not among the user's sessions. Once it has,
+// old cookie. What has not moved yet is not among the user's sessions. Once it has,
 // Config.MaxSessions of package sessionkit counts it: as older than any sign-in whose time is
 // known, if user tells who is signed in, and among those that move, the first one ends first.
+//
+// If the old store keeps sessions in the cookie, each of its texts is a session of its own, and
+// ends alone. Visitors to whom that store gave the same values in the same second have the same
+// text: one in which nobody is signed in moves into another session for each browser, by its
+// first change there. What two requests change at that moment is not joined, as it never was.
 //
 // A process that has the old store alone may begin a session in a browser whose session has
 // moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both,
@@ -227,7 +231,7 @@ func (m *migrating) findOld(r *http.Request, name, id string) (olds []*moving, e
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return olds, err
 		}
-		if found && err == nil {
+		if found && err == nil && o.first != id {
 			olds = append(olds, o)
 		}
 	}
@@ -267,6 +271,10 @@ func (o *moving) endBeside(r *http.Request, id string, why Ending) (bool, error)
 func (o *moving) lookUp(ctx context.Context) (moved bool, err error) {
 	mark, moved, err := o.mark(ctx)
 	if moved {
+		if again, err := o.isFree(ctx, mark); again || err != nil {
+			o.first = mark.ID
+			return false, err
+		}
 		o.token, o.record = mark.token(o.cookie), Record{}
 		if o.token == "" {
 			o.record, err = o.left(ctx, mark)
@@ -324,7 +332,7 @@ func (o *moving) read(r *http.Request) (bool, error) {
 		o.record = movedRecord(known, user, o.m.user != nil)
 		return true, nil
 	}
-	if session.ID != "" {
+	if o.inCookie = session.ID == ""; !o.inCookie {
 		o.sharedMark = sharedMarkID(session.ID)
 	}
 	o.record, o.unmoved = oldRecord(session.Values, user)

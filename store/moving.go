@@ -34,6 +34,8 @@ type moving struct {
 	own     Record
 	retired []string
 
+	inCookie   bool   // the old store has no other place for it
+	first      string // ID of the session that the cookie has moved into before, in this browser or in another one that has the same
 	unmoved    error  // names the values that cannot move; nil: all can
 	sharedMark string // ID of the mark that the session gets if it stays in the old store; "": it has no ID there
 	moved      bool   // by this
@@ -330,10 +332,16 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 // signs nobody out; nobody has its token then.
 func (o *moving) replace(ctx context.Context, r *http.Request, next Record, token, id string, leads bool) (bool, error) {
 	mark := mark{ID: id, User: next.User, Line: next.signIn().Line}
-	if leads {
+	switch {
+	case leads && o.IsText():
+		mark.Text = true
+	case leads:
 		mark.Sealed = seal(o.cookie, token)
 	}
 	moved, err := o.putMark(ctx, r, mark)
+	if !moved && err == nil && o.IsText() {
+		moved, err = o.moveAgain(ctx, r, mark)
+	}
 	switch {
 	case o.unsettled:
 		o.m.noteOrphan(&orphan{id: id, marks: o.marks(), led: leads})
@@ -343,6 +351,29 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 	}
 	o.moved = true
 	return true, nil
+}
+
+// IsText reports whether the cookie is all there is of the session, and nobody is signed in. Of gin-contrib's
+// cookie store that is the time in seconds and the values: all who were given the same values in
+// the same second have the same text, and must not get into one session by it.
+func (o *moving) IsText() bool { return o.inCookie && o.record.User == "" }
+
+// moveAgain moves a text once more, and reports whether it may. After a sign-in or renewal it does not
+// any more: a request that was under way must not set its cookie over that one's.
+func (o *moving) moveAgain(ctx context.Context, r *http.Request, m mark) (bool, error) {
+	there, _, err := o.mark(ctx)
+	if err != nil {
+		return false, err
+	}
+	if again, err := o.isFree(ctx, there); !again || err != nil {
+		return false, err
+	}
+	if !m.Text {
+		if changed, err := o.changeMark(ctx, there, m); !changed || err != nil {
+			return false, err
+		}
+	}
+	return true, o.endInOldStore(ctx, r)
 }
 
 // marks returns the IDs of the marks that the session may have.
@@ -364,7 +395,7 @@ func (s *Store) settleMove(ctx context.Context, next *orphan) error {
 			return err
 		case there.ID != next.id: // there is none, or another one
 		case len(there.Sealed) > 0:
-			return nil
+			return s.shareMark(ctx, next.marks, there)
 		default:
 			if err := s.remove(ctx, id); err != nil {
 				return err
@@ -375,6 +406,24 @@ func (s *Store) settleMove(ctx context.Context, next *orphan) error {
 		return nil
 	}
 	_, err := s.endSome(ctx, "", Revoked, []string{next.id})
+	return err
+}
+
+// shareMark puts up the second of a session's marks, when the first one has come so late that the
+// old store was not told: no earlier cookie of the session may move it once more.
+func (s *Store) shareMark(ctx context.Context, marks []string, m mark) error {
+	if len(marks) == 1 {
+		return nil
+	}
+	r, found, err := s.load(ctx, marks[0], false)
+	if err != nil || !found {
+		return err
+	}
+	m.Sealed = nil
+	r.Values = map[string]string{markName: m.text()}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	_, err = s.backend.Create(ctx, marks[1], r)
 	return err
 }
 

@@ -16,7 +16,7 @@ type Session struct {
 	Name       string    // of the session cookie, without its prefix
 	User       string    // "": nobody is signed in
 	CreatedAt  time.Time // when it began, also under earlier IDs
-	SignedInAt time.Time // last sign-in; zero if nobody is signed in
+	SignedInAt time.Time // last sign-in; zero if nobody is signed in, or nobody knows when, as after Migrate
 
 	// ConfirmedAt is when the user last showed who they are, by signing in or by
 	// confirming it.

@@ -116,6 +116,10 @@ type Mover interface {
 	End(ctx context.Context, r *http.Request, why store.Ending) (bool, error)
 	Watch(r *http.Request) (done <-chan struct{}, stop func())
 
+	// IsText reports whether the old cookie is all there is of a visitor's session. It moves with
+	// a change: a use alone must not set a cookie over that of a request beside it.
+	IsText() bool
+
 	// Unmoved names the values that could not move with the session, and stay in the old
 	// store. It is nil if there are none, or nothing has moved.
 	Unmoved() error

@@ -3,6 +3,8 @@ package expresslive_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,5 +210,33 @@ func TestMigrateSignOutWins(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestMigrateRespelled: once the user has signed out, no spelling of the old cookie opens what Node
+// has brought back.
+func TestMigrateRespelled(t *testing.T) {
+	m := newRedis(t)
+	from := m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}})
+	next := memstore.New()
+	defer func() { assert.NoError(t, next.Close()) }()
+	to := store.Migrate(from, next, "connect.sid", from.UserOf)
+	const document = `{"cookie":{"originalMaxAge":7200000},"userId":"ada"}`
+	m.write(t, "x", document)
+	user := func(cookie string) (user string) {
+		insideAt(t, "http://localhost/", to, cookie, func(c *gin.Context) { user, _ = sessionkit.User(c) })
+		return user
+	}
+	cookie := seal(secrets, "x")
+	raw, err := url.PathUnescape(cookie)
+	require.NoError(t, err)
+	spellings := []string{cookie, raw, strings.Replace(cookie, "s%3A", "%73%3a", 1)}
+	for _, spelling := range spellings {
+		require.Equal(t, "ada", user(spelling))
+	}
+	insideAt(t, "http://localhost/", to, cookie, func(c *gin.Context) { sessionkit.Logout(c) })
+	m.write(t, "x", document)
+	for _, spelling := range spellings {
+		assert.Empty(t, user(spelling), spelling)
 	}
 }

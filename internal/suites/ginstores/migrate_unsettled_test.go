@@ -3,6 +3,7 @@ package ginstores_test
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,12 +47,15 @@ func TestMigrateWhileRedisHangs(t *testing.T) {
 	defer client.Close()
 	const timeout = 400 * time.Millisecond
 	resumed := make(chan struct{})
-	back := &beforeMark{redisstore.NewBackend(client), func(func()) error {
+	hang := sync.OnceFunc(func() {
 		server.Pause()
 		time.AfterFunc(timeout*5/2, func() { // the mark is given up by then, and so is reading it
 			server.Resume()
 			close(resumed)
 		})
+	})
+	back := &beforeMark{redisstore.NewBackend(client), func(func()) error {
+		hang()
 		return nil
 	}}
 	to := store.New(back, store.Config{Timeout: timeout})
@@ -160,5 +164,90 @@ func TestMigrateMarkThatStays(t *testing.T) {
 				require.NoError(t, to.Close())
 			})
 		})
+	}
+}
+
+// firstMark returns a store that does something with the first mark that it is to create.
+func firstMark(b store.Backend, do func(create func()) error) *store.Store {
+	first := true
+	return store.New(&beforeMark{b, func(create func()) error {
+		if !first {
+			return nil
+		}
+		first = false
+		return do(create)
+	}})
+}
+
+// savedTwice returns a browser whose cookie the old site has signed anew, and one with the cookie
+// as it was before.
+func savedTwice(t *testing.T, from sessions.Store) (b, earlier *kittest.Browser) {
+	t.Helper()
+	b = visited(t, from, "/visit", "/login")
+	earlier = b.Fork()
+	time.Sleep(2 * time.Second) // in a bubble
+	require.Equal(t, http.StatusOK, b.Get("/login").Code)
+	require.NotEqual(t, earlier.Cookies[oldCookie], b.Cookies[oldCookie])
+	return b, earlier
+}
+
+// TestMigrateLateMark: the old store is not told of a move whose mark came to be after its answer was
+// given up. An earlier cookie opens nothing there all the same.
+func TestMigrateLateMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := kittest.NewBackend()
+		to := firstMark(b, func(create func()) error {
+			b.Failing(kittest.ErrDown, "load")
+			time.AfterFunc(3*time.Second, create)
+			return kittest.ErrDown
+		})
+		from := ginmemstore.NewStore(kittest.TestSecret)
+		browser, earlier := savedTwice(t, from)
+		site := moveSite(from, to)
+		browser, earlier = browser.At(site), earlier.At(site)
+		assert.Equal(t, http.StatusServiceUnavailable, browser.Get("/increment").Code)
+		time.Sleep(5 * time.Second)
+		b.Failing(nil)
+		time.Sleep(3 * time.Minute)
+		assert.Equal(t, "42", browser.Get("/").Body.String())
+		assert.Equal(t, http.StatusOK, browser.Get("/logout").Code)
+		assert.Empty(t, earlier.Get("/").Body.String())
+		assert.Empty(t, kittest.UserSessions(t, to, "42"))
+		require.NoError(t, to.Close())
+	})
+}
+
+// TestMigrateSignOutWithoutAnAnswer: a sign-out is carried out in the old store too if its mark was
+// created and the answer was lost.
+func TestMigrateSignOutWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		to := firstMark(kittest.NewBackend(), func(create func()) error {
+			create()
+			return kittest.ErrDown
+		})
+		from := ginmemstore.NewStore(kittest.TestSecret)
+		browser, earlier := savedTwice(t, from)
+		site := moveSite(from, to)
+		assert.Equal(t, http.StatusOK, browser.At(site).Get("/logout").Code)
+		assert.Empty(t, earlier.At(site).Get("/").Body.String())
+		assert.Equal(t, "null", earlier.At(oldSite(from)).Get("/").Body.String())
+		require.NoError(t, to.Close())
+	})
+}
+
+// TestMigrateMarkTwice: the client may carry out twice what it sends, and hear the second answer alone.
+func TestMigrateMarkTwice(t *testing.T) {
+	for _, path := range []string{"/increment", "/renew", "/login"} {
+		to := firstMark(kittest.NewBackend(), func(create func()) error {
+			create()
+			return nil
+		})
+		from := ginmemstore.NewStore(kittest.TestSecret)
+		b := visited(t, from, "/visit", "/login").At(moveSite(from, to))
+		b.Get(path)
+		assert.Equal(t, "42", b.Get("/").Body.String(), path)
+		assert.Contains(t, b.Get("/values").Body.String(), `"name":"Ada"`, path)
+		assert.Len(t, kittest.UserSessions(t, to, "42"), 1, path)
+		require.NoError(t, to.Close())
 	}
 }
