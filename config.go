@@ -93,8 +93,8 @@ type Config struct {
 	// the pages of those on the same site may also have the browser refresh the bound
 	// cookie. Such a request from another site comes without the session, unless SameSite is
 	// None: if its handler stores something, a new session takes the place of the user's.
-	// For a form that another site posts, use CookielessRoutes, and redirect by a 303 to a
-	// page that has the session.
+	// For a form that another site posts, have a route in front of the middleware redirect
+	// by a 303 to a page that has the session.
 	TrustedOrigins []string
 
 	// CookielessRoutes are the requests that are authenticated by something other than

@@ -91,16 +91,14 @@ func (p *Provider) identify(ctx context.Context, code string, in signIn) (user s
 	return id.Issuer + " " + id.Subject, nil // or the account that you keep for these two
 }
 
-// WithFormPost returns an application on a store to which a provider may post its
-// answer.
-func WithFormPost(store sessions.Store) *gin.Engine {
+// WithFormPost returns an application to which a provider may post its answer, also if it has
+// a CORS middleware.
+func WithFormPost(store sessions.Store, cors gin.HandlerFunc) *gin.Engine {
 	r := gin.New()
-	r.Use(sessionkit.Sessions(store, sessionkit.Config{
-		CookielessRoutes: []string{"POST /auth/callback"}, // from any origin, and without cookies
-	}))
-	r.POST("/auth/callback", func(c *gin.Context) {
+	r.POST("/auth/callback", func(c *gin.Context) { // before r.Use: both would refuse the provider's origin
 		answer := url.Values{"state": {c.PostForm("state")}, "code": {c.PostForm("code")}}
 		c.Redirect(http.StatusSeeOther, "/auth/callback?"+answer.Encode()) // as if by GET, with the session cookie
 	})
+	r.Use(cors, sessionkit.Sessions(store)) // cors: if you have one
 	return r
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/gin-contrib/cors"
 	"github.com/gin-gonic/gin"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -117,7 +118,7 @@ func (p *provider) token(c *gin.Context) {
 // signInShop is a shop where one signs in at a provider.
 func signInShop(t *testing.T, p *provider, mode string) (site string) {
 	t.Helper()
-	r := howto.WithFormPost(memstore.New())
+	r := howto.WithFormPost(memstore.New(), cors.New(cors.Config{AllowOrigins: []string{"https://app.example.com"}, AllowCredentials: true}))
 	r.Use(func(c *gin.Context) {
 		c.Request = c.Request.WithContext(oidc.ClientContext(c.Request.Context(), p.Client()))
 	})
@@ -240,17 +241,19 @@ func TestSignInAtProviderRefusals(t *testing.T) {
 }
 
 // TestCookieOfAPostedCallback: what a provider posts beside code and state comes to the
-// GET in a cookie, which the answer to the cross-site POST sets.
+// GET in a cookie, which the answer to the cross-site POST sets. For that the route has a
+// middleware of its own.
 func TestCookieOfAPostedCallback(t *testing.T) {
 	name := sessionkit.NewCookie[string]("name", sessionkit.CookieOptions{Protection: sessionkit.Encrypted, MaxAge: time.Minute})
-	r := gin.New()
-	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+	kit := sessionkit.Sessions(memstore.New(), sessionkit.Config{
 		CookielessRoutes: []string{"POST /auth/callback"}, Secrets: [][]byte{[]byte("0123456789abcdef0123456789abcdef")},
-	}))
-	r.POST("/auth/callback", func(c *gin.Context) {
+	})
+	r := gin.New()
+	r.POST("/auth/callback", kit, func(c *gin.Context) {
 		assert.NoError(t, name.Set(c, c.PostForm("user")))
 		c.Redirect(http.StatusSeeOther, "/auth/callback")
 	})
+	r.Use(cors.New(cors.Config{AllowOrigins: []string{"https://app.example.com"}}), kit)
 	r.GET("/auth/callback", func(c *gin.Context) {
 		user, err := name.Get(c)
 		c.String(http.StatusOK, "%s %v", user, err)

@@ -98,3 +98,52 @@ func TestOrderOfCORS(t *testing.T) {
 		assert.Contains(t, log.String(), "if it is one of yours, add it to Config.TrustedOrigins")
 	}
 }
+
+// TestOriginsThatCORSRefuses: gin-contrib/cors answers in front of the middleware, which then
+// has nothing to tell, also if the origin is hidden by a page of the site itself.
+func TestOriginsThatCORSRefuses(t *testing.T) {
+	for _, test := range []struct {
+		policy string
+		cors   bool
+		origin string
+		want   int
+	}{
+		{"no-referrer", true, "null", http.StatusForbidden},
+		{"no-referrer", false, "null", http.StatusNoContent},
+		{"same-origin", true, "", http.StatusNoContent},
+	} {
+		log := logged(t)
+		var events []sessionkit.Event
+		var origin string
+		answers := make(chan int, 1)
+		r := gin.New()
+		r.Use(func(c *gin.Context) {
+			c.Next()
+			if c.Request.Method == http.MethodPost {
+				origin = c.GetHeader("Origin")
+				assert.LessOrEqual(t, c.Writer.Size(), 0, "the answer is empty")
+				answers <- c.Writer.Status()
+			}
+		})
+		if test.cors {
+			r.Use(cors.New(cors.Config{AllowOrigins: []string{"https://app.example.com"}}))
+		}
+		r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{OnEvent: func(_ *gin.Context, e sessionkit.Event) { events = append(events, e) }}))
+		r.GET("/", func(c *gin.Context) {
+			c.Header("Referrer-Policy", test.policy)
+			html(`<!doctype html><title>Shop</title><form method="post"><button>Go</button></form>`)(c)
+		})
+		r.POST("/", func(c *gin.Context) { c.Status(http.StatusNoContent) })
+		site := serveTLS(t, "shop.example.com", r)
+		b := newTab(t)
+		b.open(site)
+		b.press("button")
+		assert.Equal(t, test.want, <-answers, test)
+		if test.origin == "" {
+			test.origin = site
+		}
+		assert.Equal(t, test.origin, origin, test)
+		assert.Empty(t, events)
+		assert.NotContains(t, log.String(), "sessionkit")
+	}
+}
