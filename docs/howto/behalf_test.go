@@ -2,11 +2,8 @@ package howto_test
 
 import (
 	"log/slog"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"sync"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -106,8 +103,6 @@ func TestBehalfOfNoCustomer(t *testing.T) {
 	assert.Empty(t, log.String())
 }
 
-// TestBehalfByADoubleClick: the second click comes after the new session ID was stored,
-// and before the browser has it.
 func TestBehalfByADoubleClick(t *testing.T) {
 	page, err := os.ReadFile("testdata/act.html")
 	require.NoError(t, err)
@@ -115,39 +110,13 @@ func TestBehalfByADoubleClick(t *testing.T) {
 	r := gin.New()
 	r.Use(sessionkit.Sessions(memstore.New()))
 	howto.Support(r, isAgent, isCustomer, slog.New(slog.DiscardHandler))
-	r.GET("/signed-in", func(c *gin.Context) { sessionkit.Login(c, "agent") })
+	r.GET("/begin", func(c *gin.Context) { sessionkit.Login(c, "agent") })
 	r.GET("/", html("<!doctype html><title>Support</title>"+string(page)))
 	r.GET("/login", html("<!doctype html><title>Sign in</title><p>Please sign in</p>"))
 	r.GET("/account", func(c *gin.Context) {
 		customer, agent := howto.Behalf(c, isAgent)
 		c.String(http.StatusOK, "account of %s, agent %q", customer, agent)
 	})
-	stored, answer := make(chan struct{}, 2), make(chan struct{})
-	goOn := sync.OnceFunc(func() { close(answer) })
-	r.GET("/stored", func(*gin.Context) { <-stored })
-	r.GET("/answer", func(*gin.Context) { goOn() })
-	site := serve(t, "localhost", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if q.URL.Path != "/act" {
-			r.ServeHTTP(w, q)
-			return
-		}
-		late := httptest.NewRecorder()
-		r.ServeHTTP(late, q)
-		stored <- struct{}{}
-		<-answer
-		maps.Copy(w.Header(), late.Header())
-		w.WriteHeader(late.Code)
-	}))
-	t.Cleanup(goOn) // the server waits for its handlers
-
-	b := newTab(t)
-	b.open(site + "/signed-in")
-	b.open(site)
-	js[bool](b, `window.button = document.querySelector("button"), button.click(),
-		fetch("/stored").then(() => {
-			button.click();
-			setTimeout(() => fetch("/answer"), 200); // if it sends a request, the browser has dropped the first
-		}), true`)
-	b.wait(`location.pathname !== "/"`)
+	b := doubleClick(t, r, "/")
 	assert.Equal(t, `account of bob, agent "agent"`, b.text())
 }

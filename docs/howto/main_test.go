@@ -3,7 +3,9 @@ package howto_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -143,6 +145,42 @@ func serveTLS(t *testing.T, name string, handler http.Handler) string {
 // html is a handler that shows a page.
 func html(page string) gin.HandlerFunc {
 	return func(c *gin.Context) { c.Data(http.StatusOK, "text/html; charset=utf-8", []byte(page)) }
+}
+
+// doubleClick has a browser begin a session at /begin, open a page and click twice on its
+// button. The second click comes when the first request is carried out, and before the
+// browser has the answer, which leads to another path.
+func doubleClick(t *testing.T, r *gin.Engine, page string) *tab {
+	t.Helper()
+	stored, answer := make(chan struct{}, 2), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(answer) })
+	r.GET("/stored", func(*gin.Context) { <-stored })
+	r.GET("/answer", func(*gin.Context) { goOn() })
+	site := serve(t, "localhost", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Method != http.MethodPost {
+			r.ServeHTTP(w, q)
+			return
+		}
+		late := httptest.NewRecorder()
+		r.ServeHTTP(late, q)
+		stored <- struct{}{}
+		<-answer
+		maps.Copy(w.Header(), late.Header())
+		w.WriteHeader(late.Code)
+	}))
+	t.Cleanup(goOn) // the server waits for its handlers
+
+	b := newTab(t)
+	b.open(site + "/begin")
+	b.open(site + page)
+	js[bool](b, `document.querySelector("button").click(),
+		fetch("/stored").then(() => {
+			document.querySelector("button").click();
+			setTimeout(() => fetch("/answer"), 200); // if it sends a request, the browser has dropped the first
+		}), true`)
+	at, _, _ := strings.Cut(page, "?")
+	b.wait(fmt.Sprintf("location.pathname !== %q", at))
+	return b
 }
 
 // whoami is a handler that says who is signed in.

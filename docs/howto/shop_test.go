@@ -4,12 +4,14 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/docs/howto"
@@ -59,6 +61,24 @@ func TestShop(t *testing.T) {
 	visitor.Within(func(c *gin.Context) { sessionkit.Logout(c) })
 	_, ok := sessionkittest.Value(visitor, howto.Cart)
 	assert.False(t, ok)
+}
+
+// TestCartByADoubleClick: the login page of the document keeps the cart of a visitor who signs
+// in by a double click.
+func TestCartByADoubleClick(t *testing.T) {
+	page, err := os.ReadFile("testdata/login.html")
+	require.NoError(t, err)
+	r := howto.Shop(memstore.New(), nil)
+	howto.RememberSignIn(r)
+	r.GET("/begin", func(c *gin.Context) { howto.Cart.Set(c, []string{"tea"}) })
+	r.GET("/login", html("<!doctype html><title>Sign in</title>"+string(page)))
+	r.GET("/cart", func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		items, _ := howto.Cart.Get(c)
+		c.String(http.StatusOK, "%s has %v", user, items)
+	})
+	b := doubleClick(t, r, "/login?next=/cart")
+	assert.Equal(t, "42 has [tea]", b.text())
 }
 
 // carts keeps carts in memory, and fails when it is told to.
