@@ -44,7 +44,8 @@ type Config struct {
 
 	// VisitorFor is how long a session in which nobody is signed in may stay unused.
 	// Its cookie then outlives the browser, so that a cart is still there the next
-	// day. Signing in puts the user's deadlines in its place. For an application that
+	// day. The cookie has a Max-Age of a day more, at most 400 days, as it is sent again
+	// once a day only; the session itself ends on time. Signing in puts the user's deadlines in its place. For an application that
 	// keeps its sign-ins as values of its own and does not call [Login], it is how
 	// long these last. At most 400 days: browsers keep no cookie longer.
 	// Default: 0, IdleTimeout and Lifetime apply, and the cookie ends with the browser.

@@ -39,7 +39,7 @@ func TestShop(t *testing.T) {
 	})
 	visitor := sessionkittest.Visitor(t, r)
 	w := visitor.Post("/cart", form("item", "tea"))
-	assert.Contains(t, w.Header().Get("Set-Cookie"), "Max-Age=")
+	assert.Contains(t, w.Header().Get("Set-Cookie"), "Max-Age=2678400", "30 days and one")
 	atOnce(20, func() { visitor.Post("/cart", form("item", "cake")) })
 	items, _ := sessionkittest.Value(visitor, howto.Cart)
 	assert.Len(t, items, 21, "no tab has lost what another added")
