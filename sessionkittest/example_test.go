@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit"
@@ -79,6 +80,24 @@ func ExampleClient() {
 	// [{cake}]
 	// [{success Added}]
 	// 42
+}
+
+// An application that does not call sessionkit.Login yet, but says by a value of its own who is
+// signed in: see Config.UserOf.
+func ExampleWith() {
+	router := gin.New()
+	router.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{UserOf: func(values map[any]any) string {
+		if id, ok := values["user_id"].(uint); ok {
+			return fmt.Sprint(id)
+		}
+		return ""
+	}}))
+	router.GET("/account", func(c *gin.Context) { c.String(http.StatusOK, "user %v", sessions.Default(c).Get("user_id")) })
+
+	client := sessionkittest.Visitor(t, router, sessionkittest.With(sessionkit.NewKey[uint]("user_id"), 7))
+	fmt.Println(client.Get("/account").Body, client.Session().User == "7")
+	// Output:
+	// user 7 true
 }
 
 // Whatever else the session is to hold is put there from within.
