@@ -17,8 +17,10 @@ var errNobody = errors.New("nobody is signed in")
 
 // Devices returns the live sessions of the signed-in user, the latest sign-in
 // first, under this Config.Name. The current one is the one whose ID is
-// Current(c).ID. The error is [errors.ErrUnsupported] over a store that does not
-// know them; it is also an error if nobody is signed in.
+// Current(c).ID. SignedInAt and ConfirmedAt are zero if it is not known when the user signed
+// in, as in a session that [store.Migrate] has moved from a store that does not tell it. The
+// error is [errors.ErrUnsupported] over a store that does not know them; it is also an error
+// if nobody is signed in.
 func Devices(c *gin.Context) ([]Session, error) {
 	var list []Session
 	err := forUser(c, "Devices", func(ctx context.Context, q *request) (err error) {

@@ -8,10 +8,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-contrib/sessions/cookie"
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	main "github.com/gin-sessionkit/sessionkit/example"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // device is one of those that the API lists.
@@ -70,6 +76,30 @@ func TestDevices(t *testing.T) {
 	}
 	assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), list[1].ExpiresAt, time.Minute)
 	assert.Len(t, alice.devices(), 1)
+}
+
+// TestDevicesOfAnUnknownSignIn: nobody knows when the user of a session signed in that has moved
+// from a store of gin-contrib.
+func TestDevicesOfAnUnknownSignIn(t *testing.T) {
+	old := cookie.NewStore([]byte("32 bytes that only the server has"))
+	before := gin.New()
+	before.GET("/", sessions.Sessions("old", old), func(c *gin.Context) {
+		session := sessions.Default(c)
+		session.Set("user", "alice")
+		assert.NoError(t, session.Save())
+	})
+	now := memstore.New()
+	t.Cleanup(func() { require.NoError(t, now.Close()) })
+	moved := store.Migrate(old, now, "old", func(values map[any]any) string {
+		user, _ := values["user"].(string)
+		return user
+	})
+	b := browserOf(t, "http://localhost", handlerTransport{before})
+	b.get("/")
+	b.client.Transport = handlerTransport{main.NewServer(moved, sessionkit.Config{}).Handler}
+	requireRedirect(t, "/account", b.post("/account/stay"))
+	assert.Contains(t, b.get("/account").body, "<dd>at an unknown time</dd>")
+	assert.Contains(t, b.get("/devices").body, "Signed in at an unknown time from")
 }
 
 func TestDevicesNeedASignIn(t *testing.T) {
