@@ -102,6 +102,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/turn"
 )
 
 // Config says how the Express application is configured. Only Secrets must be set;
@@ -390,7 +391,7 @@ func Redis(client rueidis.Client, c Config) *Store {
 		panic("express: Redis needs a client; rueidis.NewClient makes one")
 	}
 	s := newStore(c)
-	s.backend = &redisBackend{client: client, prefix: s.config.Prefix}
+	s.backend = &redisBackend{client: client, prefix: s.config.Prefix, turns: turn.New()}
 	return s
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/gin-sessionkit/sessionkit/internal/turn"
 	"github.com/gin-sessionkit/sessionkit/store"
 )
 
@@ -45,6 +46,7 @@ type changed struct {
 type redisBackend struct {
 	client rueidis.Client
 	prefix string
+	turns  *turn.Turns // by session ID
 }
 
 func (b *redisBackend) key(sid string) string { return b.prefix + sid }
@@ -93,32 +95,37 @@ func (b *redisBackend) create(ctx context.Context, sid, text string, life time.D
 func seconds(d time.Duration) int64 { return int64(ceil(d) / time.Second) }
 
 // change makes the edit here, and has the server store the result if what it was made of
-// still stands: so the server has no work to do that grows with what a client has put
-// into the session. Another request has made progress whenever this one has to try again.
+// still stands: so the server compares and copies texts, and decodes no JSON, which would
+// hold up all that others ask of it. Requests that meet there take turns: if each only tried
+// again, every change that is made would have all the others send their documents once more.
 func (b *redisBackend) change(ctx context.Context, sid, text string, e edit) (changed, error) {
 	if e.isTouch() {
 		found, err := touchScript.Exec(ctx, b.client, []string{b.key(sid)}, []string{ttl(e.renew)}).AsInt64()
 		return changed{found: found == 1}, redisError(err)
 	}
-	for stale := text != ""; ; stale = false {
-		if !stale {
-			loaded, _, found, err := b.load(ctx, sid)
-			if err != nil || !found {
-				return changed{}, err
-			}
-			if _, err := parse(loaded); err != nil {
-				return changed{}, err
-			}
-			text = string(loaded)
-		}
+	if text != "" && !b.turns.Busy(sid) {
 		next, conflict := e.apply(text)
-		if conflict.conflict {
-			if stale { // perhaps not with what stands now
-				continue
+		if !conflict.conflict { // else perhaps not with what stands now
+			done, err := b.replace(ctx, sid, text, next, ttl(e.renew))
+			if err != nil || done {
+				return changed{found: done}, err
 			}
+		}
+	}
+	defer b.turns.Take(ctx, sid)()
+	for { // another process has changed the session whenever this is not over at once
+		stands, _, found, err := b.load(ctx, sid)
+		if err != nil || !found {
+			return changed{}, err
+		}
+		if _, err := parse(stands); err != nil {
+			return changed{}, err
+		}
+		next, conflict := e.apply(string(stands))
+		if conflict.conflict {
 			return conflict, nil
 		}
-		done, err := b.replace(ctx, sid, text, next, ttl(e.renew))
+		done, err := b.replace(ctx, sid, string(stands), next, ttl(e.renew))
 		if err != nil || done {
 			return changed{found: done}, err
 		}

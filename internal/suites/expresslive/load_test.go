@@ -121,6 +121,31 @@ func TestChangeIsOneScript(t *testing.T) {
 	}
 }
 
+// TestLargeSessionIsChangedAtOnce: requests of one process that meet at a session do not make each
+// other send it again and again, until some are too late.
+func TestLargeSessionIsChangedAtOnce(t *testing.T) {
+	s := newLoaded(t)
+	s.write(t, `{"cookie":{},"large":"`+strings.Repeat("x", 20<<10)+`"}`)
+	numbered := func(i int) sessionkit.Key[int] { return sessionkit.NewKey[int](fmt.Sprint("value ", i)) }
+	const requests = 64
+	n, _ := s.scripts(t, func() {
+		var all sync.WaitGroup
+		for i := range requests {
+			all.Go(func() {
+				res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) { numbered(i).Set(c, i) })
+				assert.Empty(t, res.Header["Errors"])
+			})
+		}
+		all.Wait()
+	})
+	assert.LessOrEqual(t, n, 2*requests, "one with what the request has loaded, one with what stands")
+	inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+		for i := range requests {
+			is(t, c, fmt.Sprint("value ", i), i)
+		}
+	})
+}
+
 // TestChangesFromManyProcesses: each has a store of its own, so that nothing puts them in order.
 func TestChangesFromManyProcesses(t *testing.T) {
 	const processes, changes = 16, 20
