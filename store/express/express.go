@@ -391,7 +391,7 @@ func Redis(client rueidis.Client, c Config) *Store {
 		panic("express: Redis needs a client; rueidis.NewClient makes one")
 	}
 	s := newStore(c)
-	s.backend = &redisBackend{client: client, prefix: s.config.Prefix, turns: turn.New()}
+	s.backend = &redisBackend{client: client, prefix: s.config.Prefix, turns: turn.New(), bound: s.bound}
 	return s
 }
 

@@ -47,6 +47,7 @@ type redisBackend struct {
 	client rueidis.Client
 	prefix string
 	turns  *turn.Turns // by session ID
+	bound  func(context.Context) (context.Context, context.CancelFunc)
 }
 
 func (b *redisBackend) key(sid string) string { return b.prefix + sid }
@@ -176,17 +177,26 @@ func (b *redisBackend) move(ctx context.Context, sid, newSID string, e edit) (bo
 		if same == 1 && err == nil {
 			return true, nil
 		}
-		_, undoErr := b.remove(context.WithoutCancel(ctx), newSID)
+		undoErr := b.undo(ctx, newSID)
 		if err != nil || undoErr != nil {
-			return false, fmt.Errorf("giving a session a new ID: %w", errors.Join(err, undoErr))
+			return false, errors.Join(redisError(err), undoErr)
 		}
 	}
-	return false, fmt.Errorf("giving a session a new ID: it was changed %d times meanwhile", mostMoves)
+	return false, fmt.Errorf("it was changed %d times meanwhile", mostMoves)
+}
+
+// undo removes a document that a move has stored, also if the time for that is over: but a
+// server that hangs holds it up only for as long as any other operation.
+func (b *redisBackend) undo(ctx context.Context, newSID string) error {
+	ctx, cancel := b.bound(context.WithoutCancel(ctx))
+	defer cancel()
+	_, err := b.remove(ctx, newSID)
+	return err
 }
 
 func (b *redisBackend) remove(ctx context.Context, sid string) (bool, error) {
 	n, err := b.client.Do(ctx, b.client.B().Del().Key(b.key(sid)).Build()).AsInt64()
-	return n > 0, err
+	return n > 0, redisError(err)
 }
 
 // removeScript removes a document if it is the given one. It answers 0 if another one

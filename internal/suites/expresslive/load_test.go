@@ -1,6 +1,7 @@
 package expresslive_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -178,20 +179,66 @@ func TestChangesFromManyProcesses(t *testing.T) {
 
 // TestErrorsShowNothing: a server that does not know a command repeats what it was sent.
 func TestErrorsShowNothing(t *testing.T) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{testserver.Redis(t, "--rename-command", "EVALSHA", "unknown").Address}, DisableCache: true,
-	})
+	change := func(c *gin.Context) { sessionkit.NewKey[int]("n").Set(c, 1) }
+	begin := func(c *gin.Context) { sessionkit.Login(c, "ada") }
+	for _, test := range []struct {
+		command string
+		f       func(c *gin.Context)
+	}{
+		{"GET", change},
+		{"PTTL", change},
+		{"EVALSHA", change},
+		{"EVALSHA", sessionkit.Renew},
+		{"DEL", sessionkit.Renew}, // in the script, and when that is undone
+		{"DEL", sessionkit.Logout},
+		{"SET", change}, // in the script
+		{"SET", sessionkit.Renew},
+		{"SET", begin},
+	} {
+		server := testserver.Redis(t, "--rename-command", test.command, "unknown")
+		client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address}, DisableCache: true})
+		require.NoError(t, err)
+		defer client.Close()
+		require.NoError(t, client.Do(t.Context(), client.B().Setex().Key("sess:x").Seconds(3600).Value(`{"cookie":{},"a":"hunter2"}`).Build()).Error())
+		got := inside(t, express.Redis(client, express.Config{Secrets: secrets}), seal(secrets, "x"), test.f)
+		told := strings.Join(got.Header["Errors"], "\n")
+		assert.NotEmpty(t, told, test.command)
+		for _, secret := range []string{"hunter2", "sess:"} {
+			assert.NotContains(t, told, secret)
+		}
+	}
+}
+
+// A tapped client calls a function before each command.
+type tapped struct {
+	rueidis.Client
+
+	before func(command []string)
+}
+
+func (c *tapped) Do(ctx context.Context, command rueidis.Completed) rueidis.RedisResult {
+	c.before(command.Commands())
+	return c.Client.Do(ctx, command)
+}
+
+// TestServerHangsDuringARenewal: the time for an operation is also that for undoing it.
+func TestServerHangsDuringARenewal(t *testing.T) {
+	server := testserver.Redis(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Address}, DisableCache: true})
 	require.NoError(t, err)
 	defer client.Close()
-	require.NoError(t, client.Do(t.Context(), client.B().Set().Key("sess:x").Value(`{"cookie":{},"a":"hunter2"}`).ExSeconds(3600).Build()).Error())
-	got := inside(t, express.Redis(client, express.Config{Secrets: secrets}), seal(secrets, "x"), func(c *gin.Context) {
-		sessionkit.NewKey[int]("n").Set(c, 1)
-	})
-	told := strings.Join(got.Header["Errors"], "\n")
-	assert.Contains(t, told, "EVALSHA")
-	for _, secret := range []string{"hunter2", "sess:"} {
-		assert.NotContains(t, told, secret)
-	}
+	require.NoError(t, client.Do(t.Context(), client.B().Setex().Key("sess:x").Seconds(3600).Value(`{"cookie":{}}`).Build()).Error())
+	hang := sync.OnceFunc(server.Pause)
+	defer server.Resume()
+	s := express.Redis(&tapped{client, func(command []string) {
+		if command[0] == "EVALSHA" { // the new session is stored, the old one has yet to be removed
+			hang()
+		}
+	}}, express.Config{Secrets: secrets, Timeout: 500 * time.Millisecond})
+	began := time.Now()
+	got := inside(t, s, seal(secrets, "x"), sessionkit.Renew)
+	assert.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
+	assert.Less(t, time.Since(began), 5*time.Second)
 }
 
 // TestUserThatNodeRounds: Node would have another user.
