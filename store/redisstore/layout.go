@@ -33,65 +33,72 @@ var (
 	errLost     = errors.New("a slot of the Cluster is on no node that the client knows")
 )
 
-// layout asks where the keys are.
+// layout asks where the keys are. A node that does not answer does not matter if it has none
+// that the others do not have, as a replica. On an error it returns what is known.
 func (b *backend) layout(ctx context.Context) (*layout, error) {
 	if b.cluster {
 		return b.clusterLayout(ctx)
 	}
 	l := new(layout)
+	var silent error
 	for _, client := range b.client.Nodes() {
 		node := newBounded(client, false, b.timeout)
 		role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
 		if err != nil {
-			return nil, err
+			silent = errors.Join(silent, err)
+			continue
 		}
 		if name, _ := role[0].ToString(); name == "master" {
 			l.masters = append(l.masters, node)
 		}
 	}
-	if len(l.masters) == 0 {
-		if f, ok := b.client.Client.(*following); ok {
-			f.look() //nolint:contextcheck // for the next call: its name may lead to a master by now
-		}
-		return nil, errNoMaster
+	switch {
+	case len(l.masters) > 0:
+		return l, nil
+	case silent != nil:
+		return l, silent
 	}
-	return l, nil
+	if f, ok := b.client.Client.(*following); ok {
+		f.look() //nolint:contextcheck // for the next call: its name may lead to a master by now
+	}
+	return l, errNoMaster
 }
 
 // clusterLayout asks the nodes that the client knows. It knows one that is new once it was
 // redirected there, so it is asked for keys of the slots that are missing.
-func (b *backend) clusterLayout(ctx context.Context) (*layout, error) {
+func (b *backend) clusterLayout(ctx context.Context) (l *layout, err error) {
 	const tries = 3
 	for range tries {
-		l, err := b.askNodes(ctx)
-		if err != nil {
-			return nil, err
-		}
+		var silent error
+		l, silent = b.askNodes(ctx)
 		probes := b.probes(l.unknown)
 		if len(probes) == 0 {
 			return l, nil
 		}
 		for _, reply := range b.client.DoMulti(ctx, probes...) {
 			if err := reply.Error(); err != nil {
-				return nil, err
+				return l, errors.Join(silent, err)
 			}
 		}
+		err = errors.Join(silent, errLost)
 	}
-	return nil, errLost
+	return l, err
 }
 
-func (b *backend) askNodes(ctx context.Context) (*layout, error) {
-	l := &layout{unknown: make(map[uint16]bool)}
+// askNodes returns what the nodes say, and an error if some do not answer.
+func (b *backend) askNodes(ctx context.Context) (l *layout, silent error) {
+	l = &layout{unknown: make(map[uint16]bool)}
 	known, peers := make(map[string]bool), make(map[uint16]string)
 	for _, client := range b.client.Nodes() {
 		node := newBounded(client, false, b.timeout)
 		text, err := node.Do(ctx, node.B().ClusterNodes().Build()).ToString()
-		if err != nil {
-			return nil, err
-		}
 		self := ownLine(text)
-		if self == nil {
-			return nil, errNoSelf
+		if err == nil && self == nil {
+			err = errNoSelf
+		}
+		if err != nil {
+			silent = errors.Join(silent, err)
+			continue
 		}
 		known[self[0]] = true
 		if slices.Contains(strings.Split(self[2], ","), "master") {
@@ -104,7 +111,7 @@ func (b *backend) askNodes(ctx context.Context) (*layout, error) {
 			l.unknown[n] = true
 		}
 	}
-	return l, nil
+	return l, silent
 }
 
 // ownLine returns the fields of the line about the node itself in its reply to CLUSTER NODES:

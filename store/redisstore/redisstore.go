@@ -76,7 +76,9 @@
 // its user signs in again; it never lives twice.
 //
 // All and RevokeEveryone ask all nodes which slots they have, before and after they look at the
-// keys. They look again if slots have moved, and fail if some move all the time.
+// keys. They look again if slots have moved, and fail if some move all the time. A replica
+// that does not answer does not matter. If a master does not, the sessions of the others come,
+// or end, before the error.
 package redisstore
 
 import (

@@ -44,10 +44,11 @@ func (b *backend) scanSome(
 	ctx context.Context, first string, atOnce int, yield func(map[string]store.Record, error) bool,
 ) (left string, goOn bool) {
 	var found []idText
+	var missing error
 	for page, err := range b.pages(ctx, func() string { return b.beginningWith(first) }) {
-		if err != nil {
-			yield(nil, failed("reading all sessions", err))
-			return "", false
+		if err != nil { // the last thing that it yields
+			missing = failed("reading all sessions", err)
+			break
 		}
 		for _, key := range page {
 			if id := strings.TrimPrefix(key, b.records); len(id) == len(idText{}) {
@@ -71,7 +72,7 @@ func (b *backend) scanSome(
 		}
 		outlines, err := b.outlines(ctx, ids)
 		if err != nil {
-			yield(nil, err)
+			yield(nil, cmp.Or(missing, err))
 			return "", false
 		}
 		records := make(map[string]store.Record, len(outlines))
@@ -81,6 +82,10 @@ func (b *backend) scanSome(
 		if !yield(records, nil) {
 			return "", false
 		}
+	}
+	if missing != nil {
+		yield(nil, missing)
+		return "", false
 	}
 	return left, true
 }
@@ -93,18 +98,18 @@ var errMoving = errors.New("slots of the Cluster are being moved all the time")
 // pages yields the keys that match a pattern, which may become narrower meanwhile. It walks
 // through all nodes, and does so again while a key may have been moved from a node that it had
 // yet to look at to one that it had looked at. So those that are there all the time come once
-// at least.
+// at least. If a node fails, the keys of the others come before the error.
 func (b *backend) pages(ctx context.Context, pattern func() string) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
-		before, err := b.layout(ctx)
+		before, missing := b.layout(ctx)
 		var stood stays
-		for walks := 0; err == nil && walks < mostWalks; walks++ {
+		for range mostWalks {
 			for _, node := range before.masters {
 				for cursor, more := uint64(0), true; more; more = cursor != 0 {
 					page, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(pattern()).Count(scannedAtOnce).Build()).AsScanEntry()
 					if err != nil {
-						yield(nil, err)
-						return
+						missing = errors.Join(missing, err)
+						break
 					}
 					cursor = page.Cursor
 					if !yield(page.Elements, nil) {
@@ -112,13 +117,20 @@ func (b *backend) pages(ctx context.Context, pattern func() string) iter.Seq2[[]
 					}
 				}
 			}
-			var after *layout
-			if after, err = b.layout(ctx); err == nil && stood.note(before, after) {
+			after := before
+			if missing == nil {
+				after, missing = b.layout(ctx)
+			}
+			if missing != nil {
+				yield(nil, missing)
+				return
+			}
+			if stood.note(before, after) {
 				return
 			}
 			before = after
 		}
-		yield(nil, cmp.Or(err, errMoving))
+		yield(nil, errMoving)
 	}
 }
 

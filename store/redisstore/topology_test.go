@@ -122,12 +122,9 @@ func TestScanWhileASlotMoves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nodes := testserver.RedisCluster(t)
 			b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1})
-			ids := make(map[*testserver.RedisServer]string) // one on each node
-			for n := 0; len(ids) < len(nodes); n++ {
-				if node := nodeOf(t, nodes, keyOf(newID(n))); ids[node] == "" {
-					ids[node] = newID(n)
-					create(t, b, newID(n), record("", nil))
-				}
+			ids := idsOn(t, nodes)
+			for _, id := range ids {
+				create(t, b, id, record("", nil))
 			}
 			found, moves := make(map[string]int), true
 			for records, err := range b.Scan(t.Context()) {
@@ -173,6 +170,58 @@ func TestScanWhileSlotsMoveAllTheTime(t *testing.T) {
 		}
 	}
 	require.ErrorContains(t, last, "slots of the Cluster are being moved all the time")
+}
+
+// idsOn returns an ID on each node of a new Cluster.
+func idsOn(t *testing.T, nodes []*testserver.RedisServer) map[*testserver.RedisServer]string {
+	t.Helper()
+	ids := make(map[*testserver.RedisServer]string)
+	for n := 0; len(ids) < len(nodes); n++ {
+		if node := nodeOf(t, nodes, keyOf(newID(n))); ids[node] == "" {
+			ids[node] = newID(n)
+		}
+	}
+	return ids
+}
+
+// TestRevokeEveryoneWithoutAReplica: one that has failed has nothing that its master lacks.
+func TestRevokeEveryoneWithoutAReplica(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	replica := testserver.RedisClusterNode(t, nodes)
+	require.Equal(t, "OK", command(t, replica, "CLUSTER", "REPLICATE", command(t, nodes[0], "CLUSTER", "MYID")))
+	var client rueidis.Client
+	require.Eventually(t, func() bool {
+		client = connect(t, addresses(nodes)...)
+		return len(client.Nodes()) == 4
+	}, 20*time.Second, 100*time.Millisecond, "the client must know the replica")
+	b := backend(t, client, redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: 500 * time.Millisecond}})
+	for n, fail := range []func(){replica.Pause, replica.Kill} {
+		create(t, b, newID(n), record("", nil))
+		fail()
+		ended, err := store.New(b).RevokeEveryone(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, 1, ended)
+	}
+}
+
+// TestRevokeEveryoneWithoutAMaster: what is found ends, and the error says that it was not all.
+func TestRevokeEveryoneWithoutAMaster(t *testing.T) {
+	nodes := testserver.RedisCluster(t)
+	b := backend(t, connect(t, addresses(nodes)...), redisstore.Config{CacheBytes: -1, Store: store.Config{Timeout: 500 * time.Millisecond}})
+	ids := idsOn(t, nodes)
+	for _, id := range ids {
+		create(t, b, id, record("", nil))
+	}
+	nodes[1].Pause()
+	defer nodes[1].Resume()
+	n, err := store.New(b).RevokeEveryone(t.Context())
+	require.ErrorContains(t, err, "reading all sessions")
+	assert.Equal(t, 2, n)
+	for _, node := range []*testserver.RedisServer{nodes[0], nodes[2]} {
+		r, _, err := b.Load(t.Context(), ids[node])
+		require.NoError(t, err)
+		assert.Equal(t, store.Revoked, r.Ended)
+	}
 }
 
 // TestRenewWhileANodeOfABoundaryHangs: the boundaries of a user may be on a node that has
