@@ -12,17 +12,20 @@ func (t *tracker) warnOfEviction() {
 	if t.warned {
 		return
 	}
-	t.warned = true
 	ctx, cancel := context.WithTimeout(context.Background(), lease)
 	defer cancel()
+	answered := true // if a node refuses, or is late, all are asked again once they are connected anew
 	for _, link := range t.links {
-		memory, _ := link.Do(ctx, link.B().Info().Section("memory").Build()).ToString() // which it may refuse
+		memory, err := link.Do(ctx, link.B().Info().Section("memory").Build()).ToString()
+		answered = answered && err == nil
 		if policy := evictionPolicy(memory); policy != "" {
+			t.warned = true
 			slog.Warn("redisstore: the server drops sessions and indexes when its memory is full: what it drops of a user's index, "+
 				"RevokeAll does not end. Set maxmemory-policy noeviction", "maxmemory-policy", policy)
 			return
 		}
 	}
+	t.warned = answered
 }
 
 // evictionPolicy returns by which policy a server drops keys, "" if it does not.

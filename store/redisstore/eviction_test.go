@@ -16,20 +16,20 @@ import (
 func TestEvictionIsLogged(t *testing.T) {
 	for name, test := range map[string]struct {
 		options []string
-		denied  bool
+		denied  [2]bool // at the start, and when the connections were lost
 		logged  int
 	}{
-		"evicts":        {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"}, false, 1},
-		"refuses":       {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "noeviction"}, false, 0},
-		"has no limit":  {[]string{"--maxmemory-policy", "allkeys-lru"}, false, 0},
-		"does not tell": {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"}, true, 0},
+		"evicts":                 {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"}, [2]bool{}, 1},
+		"refuses":                {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "noeviction"}, [2]bool{}, 0},
+		"has no limit":           {[]string{"--maxmemory-policy", "allkeys-lru"}, [2]bool{}, 0},
+		"does not tell":          {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"}, [2]bool{true, true}, 0},
+		"does not tell at first": {[]string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"}, [2]bool{true, false}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := testserver.Redis(t, test.options...)
 			permit(t, server)
-			if test.denied {
-				command(t, server, "ACL", "SETUSER", "app", "-info")
-			}
+			tells := map[bool]string{false: "+info", true: "-info"}
+			command(t, server, "ACL", "SETUSER", "app", tells[test.denied[0]])
 			var logged lines
 			before := slog.Default()
 			slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
@@ -37,8 +37,11 @@ func TestEvictionIsLogged(t *testing.T) {
 			b := backend(t, connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, Username: "app"}))
 			create(t, b, newID(1), record("alice", nil))
 			waitCached(t, loader(t, b, newID(1)), server)
-			command(t, server, "CLIENT", "KILL", "TYPE", "normal")
-			waitCached(t, loader(t, b, newID(1)), server)
+			for range 2 {
+				command(t, server, "ACL", "SETUSER", "app", tells[test.denied[1]])
+				command(t, server, "CLIENT", "KILL", "TYPE", "normal")
+				waitCached(t, loader(t, b, newID(1)), server)
+			}
 			assert.Equal(t, test.logged, strings.Count(logged.String(), "maxmemory-policy="), logged.String())
 		})
 	}

@@ -56,7 +56,7 @@ type tracker struct {
 	beats   int                                // of the goroutine
 	refused time.Time                          // when tracking was last refused; of the goroutine
 	logged  bool                               // that it was; of the goroutine
-	warned  bool                               // of eviction, if need be; of the goroutine
+	warned  bool                               // of eviction, or that there is no need; of the goroutine
 
 	mu      sync.Mutex
 	losses  int             // how often news may have been missed
