@@ -4,6 +4,7 @@ package sqlretry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -15,12 +16,15 @@ import (
 const most = 48
 
 // Do runs a statement, or a transaction, until the database does not take it back, and
-// returns its error.
+// returns its error, with the cause of the context's end if that is why it is not run again.
 func Do(ctx context.Context, run func() error) error {
 	for try := 0; ; try++ {
 		err := run()
-		if err == nil || try == most || !Undone(err) || !Pause(ctx, try) {
+		if err == nil || try == most || !Undone(err) {
 			return err
+		}
+		if !Pause(ctx, try) {
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
 }

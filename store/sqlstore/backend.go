@@ -560,7 +560,7 @@ func (b *sqlBackend) inTurn(ctx context.Context, run func(context.Context) error
 // again runs a statement until the database does not take it back.
 func (b *sqlBackend) again(ctx context.Context, run func() error) error {
 	err := sqlretry.Do(ctx, run)
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errNoConnection) {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errNoConnection) && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
