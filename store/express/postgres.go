@@ -106,22 +106,24 @@ func (b *postgresBackend) change(ctx context.Context, sid, _ string, e edit) (ch
 	if err != nil {
 		return changed{}, err
 	}
-	done, err := b.exec(ctx, b.changing, args...)
-	if err != nil || done {
-		return changed{found: done}, err
+	for range 2 { // Node may store it between the two statements
+		done, err := b.exec(ctx, b.changing, args...)
+		if err != nil || done {
+			return changed{found: done}, err
+		}
+		text, _, found, err := b.load(ctx, sid) // why not
+		if err != nil || !found {
+			return changed{}, err
+		}
+		d, err := parse(text)
+		if err != nil {
+			return changed{}, err
+		}
+		if e.only != nil {
+			return changed{found: true, conflict: true, raw: string(d.members[e.only.name])}, nil
+		}
 	}
-	text, _, found, err := b.load(ctx, sid) // why not
-	if err != nil || !found {
-		return changed{}, err
-	}
-	d, err := parse(text)
-	switch {
-	case err != nil:
-		return changed{}, err
-	case e.only == nil:
-		return changed{}, fmt.Errorf("%w: it was changed while this was found out", store.ErrCorrupt)
-	}
-	return changed{found: true, conflict: true, raw: string(d.members[e.only.name])}, nil
+	return changed{}, fmt.Errorf("%w: it was changed while this was found out", store.ErrCorrupt)
 }
 
 func (b *postgresBackend) swap(ctx context.Context, sid, text, next string) error {

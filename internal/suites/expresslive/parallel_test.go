@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +98,36 @@ func TestNodeChangesMeanwhile(t *testing.T) {
 		slow.Wait()
 		assert.Equal(t, "true", b.get("/node/get", "name", "slow"))
 		assert.JSONEq(t, `[{"name":"tea","n":1}]`, b.get("/node/get", "name", "cart"))
+	})
+}
+
+// TestNodeStoresMeanwhile: a session is not there when it is changed in PostgreSQL, and is again
+// when the store finds out why.
+func TestNodeStoresMeanwhile(t *testing.T) {
+	m := newPostgres(t)
+	db, err := sql.Open("pgx", testserver.Postgres(t))
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, db.Close()) }()
+	exec := func(statement string) {
+		_, err := db.ExecContext(t.Context(), strings.ReplaceAll(statement, `"session"`, `"`+m.table+`"`))
+		require.NoError(t, err)
+	}
+	exec(`CREATE FUNCTION "session"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO "session" VALUES ('x', '{"cookie":{},"a":1}', localtimestamp + interval '1 hour') ON CONFLICT DO NOTHING;
+		RETURN NULL;
+	END $$`)
+	exec(`CREATE TRIGGER late AFTER UPDATE ON "session" EXECUTE FUNCTION "session"()`)
+	m.write(t, "x", `{"cookie":{}}`)
+	s := newStore(m)
+	res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+		_, _ = counter.Get(c)
+		exec(`DELETE FROM "session"`)
+		counter.Set(c, 5)
+	})
+	assert.Empty(t, res.Header["Errors"])
+	inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+		is(t, c, "a", 1)
+		is(t, c, "counter", 5)
 	})
 }
 
