@@ -106,8 +106,20 @@ func readBoundary(text string) (stored, error) {
 // ended would stand.
 var errBoundaryEnded = fmt.Errorf("its record was ended by something other than the store; delete it: %w", ErrCorrupt)
 
-// moveBoundary applies a change to the boundary with an ID, as one step.
+// moveBoundary applies a change to the boundary with an ID, as one step. The change gets the
+// time of the backend's clock.
 func (s *Store) moveBoundary(ctx context.Context, id string, change func(b *boundary, now time.Time) error) error {
+	return s.changeBoundary(ctx, id, func(b *boundary) error {
+		now, err := s.now(ctx, id)
+		if err != nil {
+			return err
+		}
+		return change(b, now)
+	})
+}
+
+// changeBoundary is moveBoundary for a change that needs no time.
+func (s *Store) changeBoundary(ctx context.Context, id string, change func(b *boundary) error) error {
 	records, err := s.loadFresh(ctx, id)
 	if err != nil {
 		return err
@@ -125,12 +137,8 @@ func (s *Store) moveBoundary(ctx context.Context, id string, change func(b *boun
 		if err != nil {
 			return err
 		}
-		now, err := s.now(ctx, id)
-		if err != nil {
-			return err
-		}
 		next := b.boundary
-		if err := change(&next, now); err != nil {
+		if err := change(&next); err != nil {
 			return err
 		}
 		outcome, err := s.putBoundary(ctx, id, next, text)

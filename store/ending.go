@@ -195,7 +195,7 @@ func (s *Store) endSession(ctx context.Context, id string, r Record, why Ending)
 func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, error) {
 	line := r.signIn().Line
 	own := lineBoundaryID(line)
-	moveErr := s.moveBoundary(ctx, own, func(b *boundary, _ time.Time) error {
+	moveErr := s.changeBoundary(ctx, own, func(b *boundary) error {
 		b.Over = true
 		return nil
 	})

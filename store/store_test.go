@@ -179,6 +179,26 @@ func TestRevocationOfASessionThatIsRenewedAgain(t *testing.T) {
 	}
 }
 
+// TestRevocationOfARenewedSessionReadsNoClock: the boundary of one sign-in holds no time.
+func TestRevocationOfARenewedSessionReadsNoClock(t *testing.T) {
+	b := &counting{Backend: memstore.NewBackend()}
+	s := store.New(b)
+	r := signedIn("alice", time.Now())
+	_, id, _, err := kit(s).Create(t.Context(), r, signin.Attempt{Began: time.Now()})
+	require.NoError(t, err)
+	_, _, _, err = kit(s).Renew(t.Context(), id, r, r, nil)
+	require.NoError(t, err)
+	b.times = 0
+	require.NoError(t, s.Revoke(t.Context(), "alice", id))
+	assert.Zero(t, b.times)
+	list, err := s.Sessions(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Empty(t, list)
+	_, err = s.RevokeAll(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Equal(t, 1, b.times, "that of a user does")
+}
+
 func TestTrim(t *testing.T) {
 	s := memstore.New()
 	now := time.Now()
@@ -626,7 +646,12 @@ func TestTooLarge(t *testing.T) {
 type counting struct {
 	store.Backend
 
-	changes, loads int
+	changes, loads, times int
+}
+
+func (b *counting) Now(ctx context.Context, id string) (time.Time, error) {
+	b.times++
+	return b.Backend.Now(ctx, id)
 }
 
 func (b *counting) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
