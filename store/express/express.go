@@ -386,6 +386,10 @@ type Store struct {
 // close; its cache is not used, and it must not send reads to replicas (SendToReplicas), as
 // changes are made of what was read. The user needs the permissions for EVAL, EVALSHA, GET,
 // PTTL, SET, EXPIRE and DEL.
+//
+// A client with ConnLifetime may have a command carried out twice, if the server was slow to
+// answer: then a sign-in fails, a renewal ends the session, Take of a session value gives it to
+// nobody, and Update may call its function once more on the result.
 func Redis(client rueidis.Client, c Config) *Store {
 	if client == nil {
 		panic("express: Redis needs a client; rueidis.NewClient makes one")

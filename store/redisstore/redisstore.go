@@ -177,8 +177,9 @@ func mustSettings(call string, configs []Config) settings {
 // If the client finds a single server by a name that a failover points to another one, set
 // ConnLifetime in its options, to 30 s for example: a server that was the master may keep
 // its connections, and refuses every write on them. What it has not answered a second after
-// that time is sent again, and may be carried out twice: a sign-in or renewal then fails. The
-// connection of the cache leads to the new master within some 10 s, unless the old one takes
+// that time is sent again, and may be carried out twice: a sign-in or renewal then fails, Take of
+// a session value gives it to nobody, and Update may call its function once more on the result.
+// The connection of the cache leads to the new master within some 10 s, unless the old one takes
 // writes again. [Open] needs no such setting.
 func New(client rueidis.Client, configs ...Config) *store.Store {
 	return newStore(client, mustSettings("New", configs))
