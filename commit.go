@@ -402,6 +402,7 @@ func (q *request) rotate(plan session.Plan, header bool) error {
 	}
 	q.session.ByItself()
 	q.refreshView()
+	q.agree() // with the values that are left: those of the user are gone with that session
 	return q.create(q.session.Plan(time.Now()), header)
 }
 

@@ -156,6 +156,28 @@ func TestUserOfWithinARequest(t *testing.T) {
 	assert.Equal(t, "|", b.Get("/").Body.String())
 }
 
+// TestUserOfBesideAnotherRequest: a sign-in as the user whom the values name stands, also if another
+// request has ended their session meanwhile, or signed in there: the values have gone with it, and
+// that they name nobody any more is no sign-out.
+func TestUserOfBesideAnotherRequest(t *testing.T) {
+	for _, other := range []string{"/kit/logout", "/own/logout", "/kit/login?user=1", "/kit/login?user=2", "/own/login?user=2"} {
+		s := memstore.New()
+		a := newOwnSite(s, sessionkit.Config{})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/own/login?user=1")
+		beside := b.Fork()
+		a.On("/slow", func(c *gin.Context) {
+			sessionkit.User(c)
+			beside.Get(other)
+			sessionkit.Login(c, "1")
+		})
+		assert.Equal(t, http.StatusOK, b.Get("/slow").Code, other)
+		assert.Equal(t, "1|", b.Get("/").Body.String(), other)
+		assert.Equal(t, http.StatusOK, b.Get("/account").Code, other)
+		assert.Empty(t, a.Errors(), other)
+	}
+}
+
 // TestUserOfOfAnUnknownKind: a function that returns what cannot be a user signs
 // nobody in.
 func TestUserOfOfAnUnknownKind(t *testing.T) {
