@@ -260,13 +260,15 @@ func (q *request) save(header bool) error {
 	}
 	switch plan := q.session.Plan(time.Now()); plan.Act {
 	case session.Create:
-		if q.refusing { // reported by refuseOrigin
+		switch {
+		case q.refusing: // reported by refuseOrigin
 			return nil
-		}
-		if q.late() != nil && !q.session.SigningIn() {
+		case q.session.SigningIn():
+		case q.clearing: // a sign-out of the session that a late request has named, or of none
+			return q.createAfterEnd(plan, header)
+		case q.late() != nil:
 			return fmt.Errorf("another request has given it a new ID or signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
-		}
-		if q.skipped() && !q.session.SigningIn() {
+		case q.skipped():
 			return fmt.Errorf("the browser could not prove its device just now, and a new session would take the place of its own: %w", store.ErrEnded)
 		}
 		return q.create(plan, header)
@@ -302,26 +304,26 @@ func (q *request) endRefused(header bool, refused error) error {
 	return refused
 }
 
-// endAndCreate carries out a sign-out, and stores what was set after it in a new session. The
-// sign-out stands also if that fails. If it was messages alone that are lost, so does the
-// handler's answer: what it says is so.
+// endAndCreate carries out a sign-out, and stores what was set after it in a new session.
 func (q *request) endAndCreate(plan session.Plan, header bool) error {
 	if q.handle.IsCookie() { // without a new one, it would go on
 		if err := q.canSendCookie(header); err != nil {
 			return err
 		}
 	}
+	if err := errors.Join(q.endOld(), q.endStored()); err != nil {
+		return err
+	}
+	return q.createAfterEnd(plan, header)
+}
+
+// createAfterEnd stores what was set after a sign-out, which stands also if that fails. If it
+// was messages alone that are lost, so does the handler's answer: what it says is so.
+func (q *request) createAfterEnd(plan session.Plan, header bool) error {
 	var err error
 	if q.replaced() {
 		err = fmt.Errorf("another request has signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
-	}
-	if endErr := errors.Join(q.endOld(), q.endStored()); endErr != nil {
-		return endErr
-	}
-	if err == nil {
-		err = q.create(plan, header)
-	}
-	if err == nil {
+	} else if err = q.create(plan, header); err == nil {
 		return nil
 	}
 	q.goOnSignedOut()

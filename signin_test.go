@@ -1406,6 +1406,32 @@ func TestLateLogoutAfterASignInOverAnother(t *testing.T) {
 	assert.NotContains(t, b.Cookies, kittest.SessionCookie, "a sign-out in time drops the cookie")
 }
 
+// TestLateLogoutOfAVisitor: a sign-out that was sent before somebody signed in signs the browser out,
+// whether or not it leaves a message. But if the sign-in has replaced the visitor's session, the
+// browser has the cookie of another, which stays.
+func TestLateLogoutOfAVisitor(t *testing.T) {
+	for _, path := range []string{"/logout", "/goodbye"} {
+		for signIn, left := range map[string]string{"/login": "", "/renew": "", "/login-anew": "42"} {
+			t.Run(path[1:]+" after "+signIn[1:], func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+				a.On("/visit", kittest.Increment)
+				a.On("/renew", sessionkit.Renew)
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/login-anew", sessionkit.Logout, kittest.SignIn("42"))
+				a.On("/logout", sessionkit.Logout)
+				a.On("/goodbye", sessionkit.Logout, func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") })
+				a.On("/", kittest.Whoami)
+				b := kittest.NewBrowser(t, a)
+				b.Get("/visit")
+				late := b.Request(http.MethodGet, path)
+				b.Get(signIn)
+				assert.Equal(t, http.StatusOK, b.Do(late).Code)
+				assert.Equal(t, left, b.Get("/").Body.String())
+			})
+		}
+	}
+}
+
 // TestPanicOfALateRequest: an error page in front of the middleware sees nobody signed in, whatever
 // the handlers did.
 func TestPanicOfALateRequest(t *testing.T) {
