@@ -538,8 +538,18 @@ func (q *request) goOnSignedOut() {
 	q.start(&keeper.Kept{}, false)
 }
 
-// endStored ends the stored session. Another request may have done so.
-func (q *request) endStored() error { return q.endKept(q.kept(), store.SignedOut) }
+// endStored ends the stored session. If another request has done so by a sign-in, the browser has
+// the cookie of that.
+func (q *request) endStored() error {
+	k := q.kept()
+	ended, err := q.kit.keeper.End(q.r, k, store.SignedOut)
+	if err == nil && !ended && k.Cookie != "" {
+		if left, _ := q.kit.keeper.Load(q.r, k.Cookie, true); left.Record.Ended == store.Replaced {
+			q.left = &remains{Kept: left}
+		}
+	}
+	return q.tellEnd(k, ended, err)
+}
 
 func (q *request) endKept(k keeper.Kept, why store.Ending) error {
 	ended, err := q.kit.keeper.End(q.r, k, why)

@@ -1406,6 +1406,36 @@ func TestLateLogoutAfterASignInOverAnother(t *testing.T) {
 	assert.NotContains(t, b.Cookies, kittest.SessionCookie, "a sign-out in time drops the cookie")
 }
 
+// TestLogoutBesideASignInOverAnother: so it is if the request was under way when somebody signed in.
+func TestLogoutBesideASignInOverAnother(t *testing.T) {
+	for _, before := range []string{"/visit", "/alice"} {
+		for name, leave := range map[string]gin.HandlerFunc{
+			"without a message": func(*gin.Context) {},
+			"with a message":    func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") },
+		} {
+			t.Run(before[1:]+", "+name, func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), sessionkit.Config{ClearSiteData: []string{"cookies"}})
+				a.On("/visit", kittest.Increment)
+				a.On("/alice", kittest.SignIn("alice"))
+				a.On("/bob", sessionkit.Logout, kittest.SignIn("bob"))
+				a.On("/", kittest.Whoami)
+				b := kittest.NewBrowser(t, a)
+				b.Get(before)
+				late := b.Request(http.MethodGet, "/logout")
+				a.On("/logout", func(c *gin.Context) {
+					sessionkit.User(c)
+					b.Get("/bob")
+					sessionkit.Logout(c)
+				}, leave)
+				w := b.Do(late)
+				assert.Equal(t, http.StatusOK, w.Code)
+				assert.Empty(t, w.Header()["Clear-Site-Data"])
+				assert.Equal(t, "bob", b.Get("/").Body.String())
+			})
+		}
+	}
+}
+
 // TestLateLogoutOfAVisitor: a sign-out that was sent before somebody signed in signs the browser out,
 // whether or not it leaves a message. But if the sign-in has replaced the visitor's session, the
 // browser has the cookie of another, which stays.
