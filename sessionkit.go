@@ -396,7 +396,9 @@ func (q *request) serveAgain(c *gin.Context, shown *request) {
 		if shown != nil {
 			giveBack(c, &w, shown)
 		}
-		if c != q.c && (panicking || w.PanickedLate(c)) { // the other engine does not see who recovers here
+		// As long as nothing is answered, such an error is the one that gin.Recovery leaves.
+		lost := !q.writer.Begun() && w.Status() == http.StatusOK && c.IsAborted() && response.ConnectionLost(c.Errors.Last())
+		if c != q.c && (panicking || lost || w.PanickedLate(c)) { // the other engine does not see who recovers here
 			q.lock()
 			defer q.unlock(c)
 			q.discard()

@@ -293,11 +293,17 @@ func TestErrorOfAnotherConnection(t *testing.T) {
 				test.answer(c)
 			})
 			a.On("/flashes", func(c *gin.Context) { c.JSON(http.StatusOK, len(sessionkit.Flashes(c))) })
-			b := kittest.NewBrowser(t, a)
-			b.Get("/login")
-			assert.Equal(t, test.code, b.Post("/logout", nil).Code)
-			assert.Empty(t, b.Get("/").Body.String())
-			assert.Equal(t, "1", b.Get("/flashes").Body.String())
+			a.NoRoute(func(c *gin.Context) {
+				c.Request.URL.Path = "/logout"
+				a.ServeHTTP(c.Writer, c.Request)
+			})
+			for _, path := range []string{"/logout", "/served/again"} {
+				b := kittest.NewBrowser(t, a)
+				b.Get("/login")
+				assert.Equal(t, test.code, b.Post(path, nil).Code, path)
+				assert.Empty(t, b.Get("/").Body.String(), path)
+				assert.Equal(t, "1", b.Get("/flashes").Body.String(), path)
+			}
 		})
 	}
 }
@@ -521,7 +527,7 @@ func TestServedAgainPanics(t *testing.T) {
 			"behind":           {kit, recovery},
 			"with another one": {recovery, admin, kit},
 		} {
-			for _, value := range []any{"oops", http.ErrAbortHandler} {
+			for _, value := range []any{"oops", http.ErrAbortHandler, syscall.EPIPE} {
 				t.Run(fmt.Sprintf("%s, %s, %v", by, order, value), func(t *testing.T) {
 					r := gin.New()
 					r.Use(chain...)
