@@ -45,7 +45,7 @@ func (q *request) BeforeHeader(next response.Stage) {
 func (q *request) headUntouched() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.loaded != nil || q.pending != nil || q.closed || q.guarded || q.returnTo != nil || q.writer.Panicked(q.c) {
+	if q.loaded != nil || q.pending != nil || q.returnTo != nil || q.writer.Panicked(q.c) {
 		return false
 	}
 	q.writer.Begin(response.Sent)

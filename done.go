@@ -30,7 +30,8 @@ import (
 // its cache within milliseconds. Waiting does not count as activity, so the session can
 // still expire. A renewed session goes on; one that nobody is signed in to ends with
 // its ID. A visitor who has no session has none that could end. All calls in one
-// request return the same channel. If the life of the session was shortened by the Options
+// request return the same channel. After [Logout], until the response has begun, it is that of
+// the session that may follow. If the life of the session was shortened by the Options
 // of sessions.Default(c), the channel is closed when it would have expired otherwise.
 //
 // Over the stores of gin-contrib the channel is also closed when the session gets a new

@@ -19,7 +19,7 @@ func (q *request) finish(panicking bool) {
 func (q *request) closeUntouched() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed = q.loaded == nil && q.pending == nil && !q.writer.PanickedLate(q.c)
+	q.closed = q.loaded == nil && q.pending == nil
 	return q.closed
 }
 

@@ -195,7 +195,7 @@ func (q *request) undoEarly(k keeper.Kept) {
 	q.start(&keeper.Kept{}, false)
 }
 
-// withdrawCookie takes back the cookie or token that createEarly has put into the header.
+// withdrawCookie takes back the cookie or token that this response was given.
 func (q *request) withdrawCookie() {
 	if q.offer != nil {
 		q.writer.Header().Del(dbsc.HeaderRegistration)

@@ -28,8 +28,9 @@ const (
 
 // A Committer commits the session of a [Writer].
 type Committer interface {
-	// BeforeHeader commits the session. It calls [Writer.Begin] with next first, and sets
-	// Writer.Failed before anything else can write. From [Heading] it goes on to [Sent].
+	// BeforeHeader commits the session. It calls [Writer.Begin] with next first, if there is
+	// anything to commit, and sets Writer.Failed before anything else can write. From [Heading]
+	// it goes on to [Sent].
 	BeforeHeader(next Stage)
 
 	// Errors returns how many errors the handlers have recorded.
