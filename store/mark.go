@@ -19,7 +19,7 @@ import (
 
 // A mark stands in the new store for an old cookie whose session has moved or
 // ended: what the cookie opened in the old store does not count any more. A
-// session that was moved without a sign-in also has its token there, for requests
+// session that was moved without a sign-in also has its token there, unless the cookie is a text, for requests
 // that the browser sent before it had the new cookie. The old cookie alone opens
 // it: someone who reads the database cannot.
 type mark struct {
@@ -28,7 +28,7 @@ type mark struct {
 	User   string `json:"user,omitempty"`   // of the new session, or the one that has ended
 	Line   string `json:"line,omitempty"`   // of its sign-in
 	Sealed []byte `json:"sealed,omitempty"` // its token
-	Text   bool   `json:"text,omitempty"`   // it is a visitor's, and the cookie was all there was of it: see IsText
+	Text   bool   `json:"text,omitempty"`   // other browsers may have the cookie as well: see IsText
 
 	made time.Time // as its record says
 }
@@ -41,7 +41,10 @@ func (m mark) record() Record {
 // trace returns what is left of the session for the old cookie, which does not lead to
 // it any more.
 func (m mark) trace() Record {
-	r := m.record()
+	var r Record
+	if !m.Text { // else who has the cookie need not be who has signed in
+		r = m.record()
+	}
 	r.Ended, r.Expires = m.Ended, m.made
 	if m.ID != "" {
 		r.Ended, r.Next = Renewed, m.ID
@@ -98,14 +101,14 @@ func (s *Store) mark(ctx context.Context, id string) (there mark, found bool, er
 	return there, true, nil
 }
 
-// isFree reports whether the old cookie may move into one more session: the one of its mark goes on
-// as it was, and is a visitor's.
+// isFree reports whether the old cookie may move into one more session: the one of its mark has neither
+// ended nor got another ID just now, and nobody has signed in to it.
 func (o *moving) isFree(ctx context.Context, m mark) (bool, error) {
 	if !m.Text {
 		return false, nil
 	}
 	r, found, err := o.m.load(ctx, m.ID, true)
-	return found && r.live() && r.User == "", err
+	return err == nil && (!found || r.Ended == "" && r.User == ""), err
 }
 
 // isLeft reports whether the old store has the session only for what could not move with it,
@@ -129,7 +132,7 @@ func (o *moving) createMark(ctx context.Context, id string, m mark) (bool, error
 	switch {
 	case found:
 		return there.ID == m.ID && there.Ended == m.Ended, nil
-	case m.ID == "":
+	case m.ID == "" || err == nil && readErr == nil:
 		return false, err
 	}
 	o.unsettled = true // a server that hangs may create it when it goes on
@@ -162,18 +165,24 @@ func (o *moving) storeMark(ctx context.Context, id string, m mark) (bool, error)
 	return created, nil
 }
 
-// changeMark puts a mark in the place of another one, if that still stands.
+// changeMark puts a mark in the place of another one, if that still stands. An error does not prove that
+// it did not.
 func (o *moving) changeMark(ctx context.Context, was, m mark) (bool, error) {
-	ctx, cancel := o.m.bound(ctx)
+	bound, cancel := o.m.bound(ctx)
 	defer cancel()
 	next := o.recordOf(m)
-	outcome, err := o.m.backend.Update(ctx, o.id, Change{
+	outcome, err := o.m.backend.Update(bound, o.id, Change{
 		Seen: next.Seen, Expires: next.Expires, Set: next.Values, If: &Condition{Name: markName, Text: was.text()},
 	})
-	if err != nil {
-		return false, fmt.Errorf("store: moving a session: %w", err)
+	if err == nil {
+		return outcome.Changed(), nil
 	}
-	return outcome.Changed(), nil
+	there, found, readErr := o.m.mark(context.WithoutCancel(ctx), o.id)
+	if found && there.ID == m.ID && there.Ended == m.Ended {
+		return true, nil
+	}
+	o.unsettled = m.ID != ""
+	return false, fmt.Errorf("store: moving a session: %w", errors.Join(err, readErr))
 }
 
 // token returns the token of the new session, "" if the cookie leads to none.

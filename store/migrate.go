@@ -54,7 +54,9 @@ import (
 // If the old store keeps sessions in the cookie, each of its texts is a session of its own, and
 // ends alone. Visitors to whom that store gave the same values in the same second have the same
 // text: one in which nobody is signed in moves into another session for each browser, by its
-// first change there. What two requests change at that moment is not joined, as it never was.
+// first change there, until it was signed in or out in one of them. What two requests change at
+// that moment is not joined, as it never was. That takes user, also if nobody ever signs in:
+// without it, all who have the text get into one session, in which each signs out for all.
 //
 // A process that has the old store alone may begin a session in a browser whose session has
 // moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both,
@@ -68,8 +70,8 @@ import (
 // in keeps its deadline after each use, and its cookie outlives the browser if it did there.
 //
 // On a connection over which the new cookie is not known to come back, such as plain
-// HTTP, the old cookie stays and goes on opening the session; reading it does not move it
-// then.
+// HTTP, the old cookie stays and goes on opening the session, a visitor's text as it was;
+// reading it does not move it then.
 //
 // If from is a store of this module that sessionkit has used, oldName is the Config.Name
 // and user is left out. Then all that is known of a session moves: who is signed in and

@@ -206,11 +206,17 @@ func (o *moving) End(ctx context.Context, r *http.Request, why Ending) (bool, er
 	if err != nil || ended {
 		return ended, err
 	}
-	mark, found, err := o.mark(ctx)
-	if err != nil || !found || mark.ID == "" {
+	there, found, err := o.mark(ctx)
+	if err != nil || !found || there.ID == "" {
 		return false, err
 	}
-	return o.m.endSession(ctx, mark.ID, mark.record(), why)
+	if o.IsText() {
+		ended, err = o.moveAgain(ctx, r, mark{Ended: why})
+		if ended || err != nil {
+			return ended, err
+		}
+	}
+	return o.m.endSession(ctx, there.ID, there.record(), why)
 }
 
 // Watch is [Store.watch] for a session that has not moved yet.
@@ -238,8 +244,12 @@ func (o *moving) watchUntilEnd(r *http.Request) {
 				return
 			}
 		}
+		free := false
+		if moved && err == nil {
+			free, err = o.isFree(ctx, mark)
+		}
 		switch {
-		case err != nil || !moved:
+		case err != nil || !moved || free:
 			continue
 		case mark.ID == "":
 			return
@@ -332,10 +342,8 @@ func (o *moving) move(ctx context.Context, r *http.Request, next Record, leads b
 // signs nobody out; nobody has its token then.
 func (o *moving) replace(ctx context.Context, r *http.Request, next Record, token, id string, leads bool) (bool, error) {
 	mark := mark{ID: id, User: next.User, Line: next.signIn().Line}
-	switch {
-	case leads && o.IsText():
-		mark.Text = true
-	case leads:
+	mark.Text = o.IsText() && (leads || next.User != "")
+	if leads && !mark.Text {
 		mark.Sealed = seal(o.cookie, token)
 	}
 	moved, err := o.putMark(ctx, r, mark)
@@ -353,27 +361,29 @@ func (o *moving) replace(ctx context.Context, r *http.Request, next Record, toke
 	return true, nil
 }
 
-// IsText reports whether the cookie is all there is of the session, and nobody is signed in. Of gin-contrib's
+// IsText reports whether the cookie is all there is of the session, and a visitor's. Of gin-contrib's
 // cookie store that is the time in seconds and the values: all who were given the same values in
-// the same second have the same text, and must not get into one session by it.
-func (o *moving) IsText() bool { return o.inCookie && o.record.User == "" }
+// the same second have the same text, and must not get into one session by it. If nobody can tell who
+// is signed in, it may be a user's, whose sign-out must hold for all who have the cookie.
+func (o *moving) IsText() bool { return o.inCookie && o.m.user != nil && o.record.User == "" }
 
-// moveAgain moves a text once more, and reports whether it may. After a sign-in or renewal it does not
-// any more: a request that was under way must not set its cookie over that one's.
+// moveAgain moves a text once more, and reports whether it may. After a sign-in, a renewal or a sign-out
+// it does not any more: a request that was under way must not set its cookie over that one's.
 func (o *moving) moveAgain(ctx context.Context, r *http.Request, m mark) (bool, error) {
 	there, _, err := o.mark(ctx)
 	if err != nil {
 		return false, err
 	}
-	if again, err := o.isFree(ctx, there); !again || err != nil {
+	if free, err := o.isFree(ctx, there); !free || err != nil {
 		return false, err
 	}
-	if !m.Text {
-		if changed, err := o.changeMark(ctx, there, m); !changed || err != nil {
-			return false, err
-		}
+	if err := o.endInOldStore(ctx, r); err != nil {
+		return false, err
 	}
-	return true, o.endInOldStore(ctx, r)
+	if m.Text && m.User == "" {
+		return true, nil
+	}
+	return o.changeMark(ctx, there, m)
 }
 
 // marks returns the IDs of the marks that the session may have.

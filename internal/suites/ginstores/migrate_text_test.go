@@ -1,12 +1,14 @@
 package ginstores_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
@@ -35,44 +37,109 @@ func count(b *kittest.Browser) string {
 
 func TestMigrateOneText(t *testing.T) {
 	from := gincookie.NewStore(kittest.TestSecret)
-	for title, after := range map[string]*kittest.Site{
-		"of visitors": moveSite(from, memstore.New()),
-		"of which nobody knows who they are": func() *kittest.Site {
-			a := kittest.NewSite(store.Migrate(from, memstore.New(), oldCookie), sessionkit.Config{})
-			a.On("/count", kittest.ShowCount)
-			a.On("/increment", kittest.Increment)
-			a.On("/login", kittest.SignIn("42"))
-			a.On("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
-			a.On("/", kittest.Whoami)
-			return a
-		}(),
-	} {
+	after := moveSite(from, memstore.New())
+	anna, bert := twins(t, visited(t, from, "/visit"), after)
+	carol := anna.Fork()
+
+	assert.Equal(t, "7", count(anna))
+	assert.Empty(t, anna.Session(), "a use alone does not move it")
+	anna.Get("/increment")
+	assert.Equal(t, "8", count(anna))
+	assert.Empty(t, anna.Cookies[oldCookie])
+	assert.Equal(t, "7", count(bert), "what anna does is not bert's")
+	bert.Get("/increment")
+	bert.Get("/increment")
+	assert.Equal(t, "9", count(bert))
+	assert.Equal(t, "8", count(anna), "nor the other way round")
+	assert.NotEqual(t, anna.Session(), bert.Session())
+	assert.Empty(t, bert.Cookies[oldCookie])
+
+	bert.Get("/login")
+	assert.Equal(t, "42", bert.Get("/").Body.String())
+	assert.Equal(t, "8", count(anna))
+	assert.Empty(t, anna.Get("/").Body.String())
+
+	carol.Get("/logout")
+	assert.Equal(t, "0", count(carol))
+	assert.Equal(t, "8", count(anna), "a sign-out by the text ends no session that it has become")
+	assert.Equal(t, "42", bert.Get("/").Body.String())
+}
+
+// TestMigrateOneTextOfNobodyKnows: without a function that tells who is signed in, a text may be a
+// user's: it is one session for all who have it, and a sign-out there holds.
+func TestMigrateOneTextOfNobodyKnows(t *testing.T) {
+	from := gincookie.NewStore(kittest.TestSecret)
+	after := kittest.NewSite(store.Migrate(from, memstore.New(), oldCookie), sessionkit.Config{})
+	after.On("/user", func(c *gin.Context) { c.JSON(http.StatusOK, sessions.Default(c).Get("user_id")) })
+	after.On("/clear", func(c *gin.Context) { sessions.Default(c).Clear() })
+	b, held := twins(t, visited(t, from, "/login"), after)
+	require.Equal(t, "42", b.Get("/user").Body.String())
+	h := hold(after, "/held", func(c *gin.Context) { kittest.Name.Set(c, "Grace") })
+	h.during(held, "/held", func() { b.Get("/clear") })
+	assert.Equal(t, "null", b.Get("/user").Body.String())
+	assert.Equal(t, "null", held.Get("/user").Body.String())
+}
+
+// TestMigrateOneTextExpires: that one browser's session has expired takes nothing from another.
+func TestMigrateOneTextExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := gincookie.NewStore(kittest.TestSecret), memstore.New()
+		from.Options(sessions.Options{Path: "/"})
+		defer func() { require.NoError(t, to.Close()) }()
+		anna, bert := twins(t, visited(t, from, "/visit"), moveSite(from, to, sessionkit.Config{IdleTimeout: time.Hour}))
+		anna.Get("/increment")
+		for range 3 {
+			time.Sleep(24 * time.Hour)
+			assert.Equal(t, "7", count(bert))
+		}
+		assert.Equal(t, "0", count(anna))
+	})
+}
+
+// TestMigrateOneTextWithoutAnAnswer: a sign-in whose answer from the store is lost stands, or leaves the
+// text as it was.
+func TestMigrateOneTextWithoutAnAnswer(t *testing.T) {
+	for title, carriedOut := range map[string]bool{"carried out": true, "not carried out": false} {
 		t.Run(title, func(t *testing.T) {
-			anna, bert := twins(t, visited(t, from, "/visit"), after)
-			carol := anna.Fork()
-			assert.Equal(t, "7", count(anna))
-			assert.Empty(t, anna.Session(), "a use alone does not move it")
-			anna.Get("/increment")
-			assert.Equal(t, "8", count(anna))
-			assert.Empty(t, anna.Cookies[oldCookie])
-			assert.Equal(t, "7", count(bert), "what anna does is not bert's")
-			bert.Get("/increment")
-			bert.Get("/increment")
-			assert.Equal(t, "9", count(bert))
-			assert.Equal(t, "8", count(anna), "nor the other way round")
-			assert.NotEqual(t, anna.Session(), bert.Session())
-			assert.Empty(t, bert.Cookies[oldCookie])
-
-			bert.Get("/login")
-			assert.Equal(t, "42", bert.Get("/").Body.String())
-			assert.Equal(t, "8", count(anna))
-			assert.Empty(t, anna.Get("/").Body.String())
-
-			anna.Get("/logout")
-			assert.Equal(t, "0", count(carol), "the first session of the text has ended")
-			assert.Equal(t, "42", bert.Get("/").Body.String())
+			synctest.Test(t, func(t *testing.T) {
+				b := &lostUpdate{Backend: kittest.NewBackend(), carriedOut: carriedOut}
+				from, to := gincookie.NewStore(kittest.TestSecret), store.New(b, store.Config{Timeout: -1})
+				anna, bert := twins(t, visited(t, from, "/visit"), moveSite(from, to))
+				anna.Get("/increment")
+				b.loses = true
+				code := bert.Get("/login").Code
+				time.Sleep(3 * time.Minute)
+				assert.Equal(t, "7", count(bert))
+				if carriedOut {
+					assert.Equal(t, http.StatusOK, code)
+					assert.Equal(t, "42", bert.Get("/").Body.String())
+				} else {
+					assert.Equal(t, http.StatusServiceUnavailable, code)
+					assert.Empty(t, bert.Get("/").Body.String())
+					assert.Empty(t, kittest.UserSessions(t, to, "42"))
+				}
+				assert.Equal(t, "8", count(anna))
+				require.NoError(t, to.Close())
+			})
 		})
 	}
+}
+
+// lostUpdate is a backend that loses the answer to the next conditional Update.
+type lostUpdate struct {
+	store.Backend
+	loses, carriedOut bool
+}
+
+func (b *lostUpdate) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
+	if !b.loses || c.If == nil {
+		return b.Backend.Update(ctx, id, c)
+	}
+	b.loses = false
+	if b.carriedOut {
+		_, _ = b.Backend.Update(ctx, id, c)
+	}
+	return store.Outcome{}, kittest.ErrDown
 }
 
 // TestMigrateOneTextSignsIn: a request that was sent before a sign-in sets no cookie over it,
