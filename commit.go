@@ -90,7 +90,7 @@ func (q *request) commitOfCalls() {
 	}
 	header, before := !q.writer.Written(), q.session.ID()
 	if q.commit(header) != nil {
-		q.bad = nil
+		q.bad, q.reported = nil, false
 		if !q.session.Ending() || q.session.SigningIn() {
 			q.forget()
 		}
@@ -216,6 +216,7 @@ func (q *request) commit(header bool) error {
 		if !q.reported {
 			q.report(q.saveErr)
 		}
+		q.reported = q.bad != nil // Save has the commit fail, and then the response
 		return q.saveErr
 	}
 	q.clears = q.clears || q.clearing && header

@@ -74,7 +74,7 @@ func (q *request) discard() {
 	if q.loaded == nil {
 		return
 	}
-	q.bad, q.clearing = nil, false
+	q.bad, q.reported, q.clearing = nil, false, false
 	q.undoEarly(q.kept())
 	q.asked = true
 	defer func() { _ = recover() }() // Config.UserOf may be what has panicked

@@ -252,9 +252,9 @@ func (q *request) viewUntouched() bool {
 	return err == nil && len(set) == 0 && len(drop) == 0
 }
 
-// syncView takes over what was changed through the view.
+// syncView takes over what was changed through the view, unless nothing can be saved any more.
 func (q *request) syncView() {
-	if q.view == nil {
+	if q.view == nil || q.bad != nil {
 		return
 	}
 	set, drop, err := value.Diff(q.session.Texts(), q.view.Values)

@@ -4,6 +4,7 @@ import (
 	"encoding/gob"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -343,6 +344,21 @@ func TestPointerOfGinContrib(t *testing.T) {
 		b.Get(path + "/get")
 	}
 	assert.Empty(t, a.Errors())
+}
+
+// TestRefusedValueIsReportedOnce: also if the handler calls Save, which says so as well.
+func TestRefusedValueIsReportedOnce(t *testing.T) {
+	type unregistered struct{ N int }
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/", func(c *gin.Context) {
+		sessions.Default(c).Set("x", unregistered{1})
+		assert.ErrorContains(t, sessions.Default(c).Save(), "gob.Register")
+	})
+	w := kittest.NewBrowser(t, a).Get("/")
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	errs := a.Errors()
+	require.Len(t, errs, 1)
+	assert.Equal(t, 1, strings.Count(errs[0].Error(), "gob.Register"))
 }
 
 // TestUserOfThatPanics: the panic comes through to the recovery, and the request does not

@@ -230,7 +230,7 @@ func (q *request) changed() {
 
 // refuse notes a change that cannot be saved: the commit fails.
 func (q *request) refuse(err error) {
-	q.bad = errors.Join(q.bad, err)
+	q.bad, q.reported = errors.Join(q.bad, err), false
 	q.changed()
 }
 
