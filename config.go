@@ -180,7 +180,7 @@ type Config struct {
 
 	// OnError is called for every error of a session, inside the request. It should
 	// not write a response: see ErrorPage. Default: the error is logged with
-	// [log/slog].
+	// [log/slog], with the method and the route of the request.
 	OnError func(*gin.Context, error)
 }
 
@@ -334,7 +334,9 @@ func (c Config) withDefaults() Config {
 	}
 	c.TokenHeader = http.CanonicalHeaderKey(c.TokenHeader)
 	if c.OnError == nil {
-		c.OnError = func(c *gin.Context, err error) { slog.ErrorContext(c, "session error", "err", err) }
+		c.OnError = func(c *gin.Context, err error) {
+			slog.ErrorContext(c, "session error", "err", err, "method", c.Request.Method, "route", c.FullPath())
+		}
 	}
 	return c
 }

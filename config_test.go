@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	ginsessions "github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
@@ -235,13 +236,30 @@ func TestWarnsOfACookieThatDoesNotArrive(t *testing.T) {
 		assert.Equal(t, 1, warnings(secure, request("http://localhost/", header...)), "a developer's machine under a public name")
 		assert.Contains(t, logged, "ReleaseMode")
 		assert.Zero(t, warnings(secure, request("https://localhost/", header...)))
-		assert.Zero(t, warnings(insecure, request("http://192.168.1.5/", header...)))
+		assert.Zero(t, warnings(insecure, request("http://192.168.1.5/", header...), request("http://localhost/", header...)))
 	}
 	gin.SetMode(gin.ReleaseMode)
 	defer gin.SetMode(gin.TestMode)
 	assert.Equal(t, 1, warnings(secure, request("http://localhost/")), "Safari")
 	assert.Contains(t, logged, "debug mode")
 	assert.Zero(t, warnings(secure, request("https://localhost/"), request("http://localhost/", "X-Forwarded-Proto", "https")))
+}
+
+// TestDefaultLog: the log says in which request an error came up, by its route: the address may
+// hold secrets.
+func TestDefaultLog(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.POST("/reset/:token", func(c *gin.Context) { sessions.Default(c).Set("f", func() {}) })
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/reset/secret?a=secret", nil))
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Contains(t, log.String(), "method=POST route=/reset/:token\n")
+	assert.NotContains(t, log.String(), "secret")
 }
 
 // TestCookieThatWouldNotComeBack: outside its path or domain a session's cookie

@@ -119,8 +119,12 @@ const (
 	warnings
 )
 
-// Warn logs that a browser will drop a cookie.
+// Warn logs that a browser will drop a cookie, or may send it where it should not unless the Config
+// allows for that.
 func (s *Site) Warn(r *http.Request, secure bool) {
+	if s.InsecureHTTP && !secure {
+		return
+	}
 	if warning, reason := doubtful(r, secure); reason != "" && s.warned[warning].CompareAndSwap(false, true) {
 		slog.WarnContext(r.Context(), "sessionkit: "+reason, "host", r.Host)
 	}
