@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gin-contrib/sessions"
 	ginsessions "github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
 	"github.com/gin-gonic/gin"
@@ -254,7 +253,7 @@ func TestDefaultLog(t *testing.T) {
 	defer slog.SetDefault(before)
 	r := gin.New()
 	r.Use(sessionkit.Sessions(memstore.New()))
-	r.POST("/reset/:token", func(c *gin.Context) { sessions.Default(c).Set("f", func() {}) })
+	r.POST("/reset/:token", func(c *gin.Context) { ginsessions.Default(c).Set("f", func() {}) })
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/reset/secret?a=secret", nil))
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
