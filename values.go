@@ -31,7 +31,8 @@ type Key[T any] struct {
 
 // NewKey returns the key of a session value. It panics if T can never be stored, such as a
 // channel, or if encoding/json would lose a part of every T: a struct{ time.Time; Name string }
-// is written by the methods of the time alone, and of two fields with one name it has one at most.
+// is written by the methods of the time alone, and of two fields with one name in JSON it has one at
+// most. A field of an embedded struct that another one of its name hides is not stored.
 // It also panics if the name is empty, is no UTF-8 text, holds a NUL or begins with an
 // underscore: those are sessionkit's own.
 func NewKey[T any](name string) Key[T] {

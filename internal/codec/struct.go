@@ -63,7 +63,7 @@ func indirect(t reflect.Type) reflect.Type {
 }
 
 // ambiguous returns why JSON would lose fields of one name, or "". It has those that are
-// embedded least deeply, as Go has, but no two.
+// embedded least deeply, as Go has, but no two, and goes by names that tags may have given.
 func ambiguous(members []member) string {
 	chosen := make(map[string]member)
 	for _, m := range members {
@@ -72,8 +72,10 @@ func ambiguous(members []member) string {
 		}
 	}
 	for _, m := range members {
-		if c := chosen[m.name]; len(m.path) == len(c.path) && !slices.Equal(m.path, c.path) {
-			return fmt.Sprintf("fields %s and %s are both named %q in JSON, which loses them; give them different names by json tags",
+		c := chosen[m.name]
+		hides := len(m.path) > len(c.path) && m.path[len(m.path)-1] == c.path[len(c.path)-1] // in Go as well
+		if !hides && !slices.Equal(m.path, c.path) {
+			return fmt.Sprintf("fields %s and %s are both named %q in JSON, which has one of them at most; give them different names by json tags",
 				strings.Join(c.path, "."), strings.Join(m.path, "."), m.name)
 		}
 	}

@@ -213,7 +213,7 @@ func TestEmbedded(t *testing.T) {
 
 // TestFieldsOfOneName: encoding/json has neither of two, which is refused.
 func TestFieldsOfOneName(t *testing.T) {
-	assert.Equal(t, `field Order: fields customer.ID and address.ID are both named "ID" in JSON, which loses them; give them different names by json tags`,
+	assert.Equal(t, `field Order: fields customer.ID and address.ID are both named "ID" in JSON, which has one of them at most; give them different names by json tags`,
 		codec.Unstorable(reflect.TypeFor[[]struct {
 			Order struct {
 				customer
@@ -225,6 +225,11 @@ func TestFieldsOfOneName(t *testing.T) {
 		address
 		ID int
 	}]()), "as in Go, the one that is not embedded is that of the struct")
+
+	assert.Contains(t, codec.Unstorable(reflect.TypeFor[struct {
+		customer
+		Number int `json:"ID"`
+	}]()), `fields Number and customer.ID are both named "ID" in JSON`)
 
 	random := rand.New(rand.NewPCG(1, 2)) // #nosec G404 -- for types
 	kept, refused := 0, 0
