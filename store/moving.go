@@ -244,12 +244,8 @@ func (o *moving) watchUntilEnd(r *http.Request) {
 				return
 			}
 		}
-		free := false
-		if moved && err == nil {
-			free, err = o.isFree(ctx, mark)
-		}
 		switch {
-		case err != nil || !moved || free:
+		case err != nil || !moved:
 			continue
 		case mark.ID == "":
 			return
