@@ -96,49 +96,52 @@ func TestMigrateOneTextExpires(t *testing.T) {
 	})
 }
 
-// TestMigrateOneTextWithoutAnAnswer: a sign-in whose answer from the store is lost stands, or leaves the
-// text as it was.
+// TestMigrateOneTextWithoutAnAnswer: a sign-in or renewal whose answer from the store is lost stands, or
+// leaves the text as it was.
 func TestMigrateOneTextWithoutAnAnswer(t *testing.T) {
-	for title, carriedOut := range map[string]bool{"carried out": true, "not carried out": false} {
-		t.Run(title, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := &lostUpdate{Backend: kittest.NewBackend(), carriedOut: carriedOut}
-				from, to := gincookie.NewStore(kittest.TestSecret), store.New(b, store.Config{Timeout: -1})
-				anna, bert := twins(t, visited(t, from, "/visit"), moveSite(from, to))
-				anna.Get("/increment")
-				b.loses = true
-				code := bert.Get("/login").Code
-				time.Sleep(3 * time.Minute)
-				assert.Equal(t, "7", count(bert))
-				if carriedOut {
-					assert.Equal(t, http.StatusOK, code)
-					assert.Equal(t, "42", bert.Get("/").Body.String())
-				} else {
-					assert.Equal(t, http.StatusServiceUnavailable, code)
-					assert.Empty(t, bert.Get("/").Body.String())
-					assert.Empty(t, kittest.UserSessions(t, to, "42"))
-				}
-				assert.Equal(t, "8", count(anna))
-				require.NoError(t, to.Close())
+	for title, lands := range map[string]func(update func()){
+		"carried out":      func(update func()) { update() },
+		"carried out late": func(update func()) { time.AfterFunc(3*time.Second, update) },
+		"not carried out":  func(func()) {},
+	} {
+		for path, user := range map[string]string{"/login": "42", "/renew": ""} {
+			t.Run(title+path, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := &lostUpdate{Backend: kittest.NewBackend()}
+					from, to := gincookie.NewStore(kittest.TestSecret), store.New(b, store.Config{Timeout: -1})
+					anna, bert := twins(t, visited(t, from, "/visit"), moveSite(from, to))
+					anna.Get("/increment")
+					b.lands = lands
+					code, want := bert.Get(path).Code, http.StatusOK
+					if title != "carried out" {
+						user, want = "", http.StatusServiceUnavailable
+					}
+					assert.Equal(t, want, code)
+					time.Sleep(3 * time.Minute)
+					assert.Equal(t, "7", count(bert))
+					assert.Equal(t, user, bert.Get("/").Body.String())
+					assert.Equal(t, user != "", len(kittest.UserSessions(t, to, "42")) == 1)
+					assert.Equal(t, "8", count(anna))
+					require.NoError(t, to.Close())
+				})
 			})
-		})
+		}
 	}
 }
 
 // lostUpdate is a backend that loses the answer to the next conditional Update.
 type lostUpdate struct {
 	store.Backend
-	loses, carriedOut bool
+	lands func(update func()) // what becomes of it; nil: none is lost
 }
 
 func (b *lostUpdate) Update(ctx context.Context, id string, c store.Change) (store.Outcome, error) {
-	if !b.loses || c.If == nil {
+	lands := b.lands
+	if lands == nil || c.If == nil {
 		return b.Backend.Update(ctx, id, c)
 	}
-	b.loses = false
-	if b.carriedOut {
-		_, _ = b.Backend.Update(ctx, id, c)
-	}
+	b.lands = nil
+	lands(func() { _, _ = b.Backend.Update(context.WithoutCancel(ctx), id, c) })
 	return store.Outcome{}, kittest.ErrDown
 }
 
