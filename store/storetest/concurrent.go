@@ -105,26 +105,29 @@ func createAgainstCreate(s *suite) {
 }
 
 func concurrentUpdates(s *suite) {
-	want := map[string]string{"dropped": `1`}
-	for i := range 64 {
-		want[fmt.Sprintf("old%d", i)] = `1`
+	for range repeatedly(rounds) {
+		want := map[string]string{"dropped": `1`}
+		for i := range 64 {
+			want[fmt.Sprintf("old%d", i)] = `1`
+		}
+		id := s.create(record("alice", want))
+		delete(want, "dropped")
+		var updates []func()
+		for i := range 64 {
+			set, drop := fmt.Sprintf("new%d", i), fmt.Sprintf("old%d", i)
+			want[set] = fmt.Sprint(i)
+			delete(want, drop)
+			updates = append(updates, func() {
+				c := store.Change{Set: map[string]string{set: fmt.Sprint(i)}, Delete: []string{drop, "dropped"}}
+				if !s.try(changed(s.b.Update(s.Context(), id, c))) {
+					s.Error("Update of a live session must report true")
+				}
+			})
+		}
+		together(updates...)
+		s.wantValues(id, want, "requests that change different values at the same time must lose nothing of each other")
+		s.delete(id)
 	}
-	id := s.create(record("alice", want))
-	delete(want, "dropped")
-	var updates []func()
-	for i := range 64 {
-		set, drop := fmt.Sprintf("new%d", i), fmt.Sprintf("old%d", i)
-		want[set] = fmt.Sprint(i)
-		delete(want, drop)
-		updates = append(updates, func() {
-			c := store.Change{Set: map[string]string{set: fmt.Sprint(i)}, Delete: []string{drop, "dropped"}}
-			if !s.try(changed(s.b.Update(s.Context(), id, c))) {
-				s.Error("Update of a live session must report true")
-			}
-		})
-	}
-	together(updates...)
-	s.wantValues(id, want, "requests that change different values at the same time must lose nothing of each other")
 }
 
 func updateAgainstLoad(s *suite) {
