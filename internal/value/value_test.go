@@ -149,7 +149,7 @@ func TestSpacedTexts(t *testing.T) {
 
 var malformed = []string{
 	"", " ", "x", `"`, `"a`, `"\x"`, "null", "{}", `{"a":1}`, "[]", "[", `[1]`, `["json"]`, `["json",`, `["json",1,2]`, `["nope","x"]`,
-	`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["json64","eA=="]`,
+	`["int8","300"]`, `["int64",7]`, `["uint8","-1"]`, `["float64","x"]`, `["time","x"]`, `["bytes","%"]`, `["gob","AA=="]`, `["gob","/A000000"]`, `["json64","eA=="]`,
 	`["float64","1e999"]`, `["float32","1e99"]`, `["complex64","(1e99+1i)"]`, `["js"]`, `["js",1e999]`, `["js",`, `["js",x]`, `["js",1,2]`, `["any"]`, `["any",1]`, `["any",null]`, `["any","x"]`, `["any",[1e999]]`, `["any",{}, 1]`, `["any64","eA=="]`, `["any64","MQ=="]`, `["any64",[]]`, `["time","2026-02-30T00:00:00Z"]`, "1.5", "1e3", "+1", "99999999999999999999", "truex", "\"\x01\"", `["nil","x"]`,
 }
 
@@ -342,7 +342,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var v any
 		var err error
-		alloctest.Check(t, len(text), func() { v, err = value.Decode(text) })
+		alloctest.Check(t, len(text)+claimed(text), func() { v, err = value.Decode(text) })
 		if s, ok := value.String(text); ok {
 			require.Equal(t, s, v)
 		}
@@ -363,6 +363,17 @@ func FuzzDecode(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, text, stable)
 	})
+}
+
+// claimed is by how much a text counts as longer: gob makes room for up to 10 MB of whatever a
+// length in its input says.
+func claimed(text string) int {
+	var parts []json.RawMessage
+	var tag string
+	if json.Unmarshal([]byte(text), &parts) == nil && len(parts) > 0 && json.Unmarshal(parts[0], &tag) == nil && tag == "gob" {
+		return 128 << 10
+	}
+	return 0
 }
 
 // FuzzString checks that every string comes back as it was.
