@@ -69,7 +69,7 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 	now := time.Now()
 	if record.Ended != "" {
 		why.gone = nil // that is what became of it
-		q.noteEnd(keeper.Kept{Stored: session.Stored{ID: id, Record: record}}, now, why)
+		q.noteEnd(keeper.Kept{Stored: session.Stored{ID: id, Record: record}}, why)
 		return false
 	}
 	if q.kit.ownMoves && token == "" && !q.kit.policy.Live(&record, now) { // the Config has become stricter

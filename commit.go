@@ -268,7 +268,7 @@ func (q *request) save(header bool) error {
 		case q.clearing: // a sign-out of the session that a late request has named, or of none
 			return q.createAfterEnd(plan, header)
 		case q.late() != nil:
-			return fmt.Errorf("another request has given it a new ID or signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
+			return fmt.Errorf("another request has ended it, given it a new ID or signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
 		case q.skipped():
 			return fmt.Errorf("the browser could not prove its device just now, and a new session would take the place of its own: %w", store.ErrEnded)
 		}

@@ -162,7 +162,7 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 		why.rejected = true
 		why.id, _ = store.ID(secret)
 	case k.Record.Ended != "":
-		q.noteEnd(k, now, why)
+		q.noteEnd(k, why)
 	case !q.kit.policy.Live(&k.Record, now):
 		q.expired = q.expired || k.Record.User != ""
 		q.tell(Event{Kind: EventExpired, User: k.Record.User, SessionID: k.ID})
@@ -186,26 +186,35 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 }
 
 // noteEnd takes note of what is left of a session.
-func (q *request) noteEnd(k keeper.Kept, now time.Time, why *rejection) {
+func (q *request) noteEnd(k keeper.Kept, why *rejection) {
+	late := q.isLate(&k.Record)
 	switch k.Record.Ended {
 	case store.Renewed:
-		if now.Sub(k.Record.Expires) < lateFor {
-			q.left = &remains{Kept: k}
-		}
-	case store.Replaced:
-		if now.Sub(k.Record.Expires) < lateOver {
-			q.left = &remains{Kept: k}
-		} else {
+	case store.Replaced, store.SignedOut:
+		if !late {
 			why.rejected, why.id = true, k.ID
-		}
-	case store.SignedOut:
-		why.rejected, why.id = true, k.ID
-		if q.late() == nil {
-			q.left = &remains{Kept: k}
 		}
 	case store.Revoked:
 		q.revoked = k.Record.User != ""
 	}
+	if q.late() == nil && (late || k.Record.Ended == store.SignedOut) {
+		q.left = &remains{Kept: k}
+	}
+}
+
+// isLate reports whether the browser may have sent the request before it knew that a session had
+// ended, or had a new ID. It counts when the request arrived: the handler may have read a long body
+// before it asks.
+func (q *request) isLate(left *store.Record) bool {
+	var within time.Duration
+	switch left.Ended {
+	case store.Renewed:
+		within = lateFor
+	case store.Replaced:
+		within = lateOver
+	case store.SignedOut, store.Revoked: // no other cookie came with that: only a later sign-in could be overtaken
+	}
+	return q.arrival().Sub(left.Expires) < within
 }
 
 // onlyExpired forgets what another cookie of the same name has left, unless the session is
@@ -230,10 +239,10 @@ func (q *request) endExpired() error {
 	return nil
 }
 
-// late returns what is left of a session that was given a new ID, or replaced by a sign-in, a
-// moment ago: the browser has sent the old one. It is nil if there is none.
+// late returns what is left of a session that another request has ended or given a new ID since
+// the browser sent this one: it may have another cookie by now. It is nil if there is none.
 func (q *request) late() *keeper.Kept {
-	if q.left == nil || q.left.Record.Ended == store.SignedOut || q.left.Record.Ended == "" {
+	if q.left == nil || q.left.Record.Ended == "" || !q.isLate(&q.left.Record) {
 		return nil
 	}
 	return &q.left.Kept
@@ -241,7 +250,8 @@ func (q *request) late() *keeper.Kept {
 
 // replaced reports whether a sign-in has replaced it, so that the browser has the cookie of that.
 func (q *request) replaced() bool {
-	return q.left != nil && q.left.Record.Ended == store.Replaced
+	late := q.late()
+	return late != nil && late.Record.Ended == store.Replaced
 }
 
 // start begins with a stored session, or with a new one. due says whether its use is to

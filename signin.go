@@ -248,9 +248,9 @@ func (q *request) signOut() {
 		q.session.EndInstead(q.refused.Stored)
 		q.handle = q.refused.Handle
 	}
-	// A session that goes on under another ID ends there. One that has ended may not have done so on
-	// the replicas of its store.
-	if left := q.left; q.session.ID() == "" && left != nil && (left.Record.User != "" || q.late() == nil) {
+	// A session that goes on under another ID ends there, but for a visitor's, which may be another's by
+	// now. One that has ended may not have done so on the replicas of its store.
+	if left := q.left; q.session.ID() == "" && left != nil && (left.Record.User != "" || left.Record.Ended != store.Renewed) {
 		q.session.EndInstead(left.Stored)
 		q.handle = left.Handle
 	}

@@ -1283,6 +1283,106 @@ func TestLateRequestAfterASignInOverAnother(t *testing.T) {
 	}
 }
 
+// TestSlowRequest: a request is as late as it was when it arrived, also if its handler asks for the
+// session only when it has read a long body. Whatever has ended the session meanwhile, its answer
+// does not take the place of the cookie that the browser has by then.
+func TestSlowRequest(t *testing.T) {
+	for name, between := range map[string][]string{
+		"renewed": {"/renew"}, "others signed out": {"/others"}, "replaced": {"/bob"},
+		"signed out and in": {"/logout", "/login"}, "revoked and signed in": {"/revoked", "/login"}, "a visitor signs in": {"/login"},
+	} {
+		for _, takes := range []time.Duration{30 * time.Second, 5 * time.Minute} {
+			t.Run(fmt.Sprint(name, ", ", takes), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a, slow := newSlowSite(t, takes)
+					b := kittest.NewBrowser(t, a)
+					if b.Get("/visit"); name != "a visitor signs in" {
+						b.Get("/login")
+					}
+					flash, nobody := slow(b, "/flash"), slow(b, "/nobody")
+					for _, path := range between {
+						time.Sleep(5 * time.Second)
+						b.Get(path)
+					}
+					stands := b.Get("/").Body.String()
+					require.NotEmpty(t, stands)
+					a.Heard()
+					w := <-flash
+					assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+					assert.Empty(t, w.Header()["Set-Cookie"])
+					w = <-nobody
+					assert.Equal(t, http.StatusOK, w.Code)
+					assert.Empty(t, w.Body.String(), "who is signed in")
+					assert.Empty(t, w.Header()["Set-Cookie"])
+					assert.Empty(t, a.Heard())
+					assert.Equal(t, stands, b.Get("/").Body.String())
+				})
+			})
+		}
+	}
+}
+
+// TestSlowSignOut: a slow request signs the browser out all the same, or somebody in.
+func TestSlowSignOut(t *testing.T) {
+	for name, between := range map[string][]string{"renewed": {"/renew"}, "signed out and in": {"/logout", "/login"}, "revoked and signed in": {"/revoked", "/login"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, slow := newSlowSite(t, 5*time.Minute)
+				b := kittest.NewBrowser(t, a)
+				b.Get("/login")
+				in, out, goodbye := slow(b, "/in"), slow(b, "/out"), slow(b, "/goodbye")
+				for _, path := range between {
+					time.Sleep(5 * time.Second)
+					b.Get(path)
+				}
+				require.Equal(t, "42", b.Get("/").Body.String())
+				for _, answer := range []<-chan *httptest.ResponseRecorder{out, goodbye} {
+					w := <-answer
+					assert.Equal(t, http.StatusOK, w.Code)
+					require.Len(t, kittest.SetCookies(w), 1)
+					next := b.Fork()
+					next.Cookies[kittest.SessionCookie] = kittest.SetCookies(w)[0].Value
+					assert.Empty(t, next.Get("/").Body.String())
+				}
+				w := <-in
+				require.Len(t, kittest.SetCookies(w), 1)
+				b.Cookies[kittest.SessionCookie] = kittest.SetCookies(w)[0].Value
+				assert.Equal(t, "late", b.Get("/").Body.String())
+			})
+		})
+	}
+}
+
+// newSlowSite returns an application with requests of which a function sends one, and returns
+// where its answer comes: the client takes some time to send the body.
+func newSlowSite(t *testing.T, takes time.Duration) (a *kittest.Site, slow func(b *kittest.Browser, path string) <-chan *httptest.ResponseRecorder) {
+	s := memstore.New()
+	a = kittest.NewSite(s, sessionkit.Config{})
+	body := func(*gin.Context) { time.Sleep(takes) }
+	flash := func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Success, "Done") }
+	a.On("/visit", kittest.Increment)
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/bob", kittest.SignIn("bob"))
+	a.On("/renew", sessionkit.Renew)
+	a.On("/others", func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) })
+	a.On("/revoked", func(c *gin.Context) {
+		_, err := s.RevokeAll(c, "42")
+		assert.NoError(t, err)
+	})
+	a.On("/logout", sessionkit.Logout)
+	a.On("/flash", body, flash)
+	a.On("/nobody", body, kittest.Whoami)
+	a.On("/in", body, kittest.SignIn("late"))
+	a.On("/out", body, sessionkit.Logout)
+	a.On("/goodbye", body, sessionkit.Logout, flash)
+	a.On("/", kittest.Whoami)
+	return a, func(b *kittest.Browser, path string) <-chan *httptest.ResponseRecorder {
+		answer, other := make(chan *httptest.ResponseRecorder, 1), b.Fork()
+		go func() { answer <- other.Get(path) }()
+		return answer
+	}
+}
+
 // TestAttemptThatFails: where it could not be noted what had been ended, nobody is signed in.
 func TestAttemptThatFails(t *testing.T) {
 	backend := kittest.NewBackend()
