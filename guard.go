@@ -232,6 +232,9 @@ func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
 	status := http.StatusUnauthorized
 	switch {
 	case denial == Unavailable:
+		q.lock()
+		q.asked = false // a handler in front of the guard may have asked, and does not answer
+		q.unlock(c)
 		q.writer.WriteHeaderNow() // it answers by itself
 		return
 	case denial == Forbidden:

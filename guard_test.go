@@ -668,6 +668,48 @@ func TestUnreadableSession(t *testing.T) {
 	}
 }
 
+// TestErrOfAnotherThanTheHandler: a log that asks Err is no handler that answers in place of the 503.
+func TestErrOfAnotherThanTheHandler(t *testing.T) {
+	asks := func(c *gin.Context) { _ = sessionkit.Err(c) }
+	user := func(c *gin.Context) {
+		user, _ := sessionkit.User(c)
+		c.String(http.StatusOK, "user %q", user)
+	}
+	for name, test := range map[string]struct {
+		handlers gin.HandlersChain
+		onError  bool
+		failing  []string
+	}{
+		"in front of a guard":             {handlers: gin.HandlersChain{asks, sessionkit.RequireSession(), user}, failing: []string{"load", "load fresh"}},
+		"before a guard has failed":       {handlers: gin.HandlersChain{asks, sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour}), user}, failing: []string{"load fresh"}},
+		"in OnError":                      {handlers: gin.HandlersChain{user}, onError: true, failing: []string{"load", "load fresh"}},
+		"in OnError, in front of a guard": {handlers: gin.HandlersChain{sessionkit.RequireSession(), user}, onError: true, failing: []string{"load", "load fresh"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := kittest.NewBackend()
+			asked := false
+			r := gin.New()
+			r.Use(sessionkit.Sessions(kittest.StoreOver(s), sessionkit.Config{OnError: func(c *gin.Context, _ error) {
+				if test.onError {
+					asked = true
+					assert.ErrorIs(t, sessionkit.Err(c), kittest.ErrDown)
+				}
+			}}))
+			r.GET("/login", kittest.SignIn("42"))
+			r.GET("/account", test.handlers...)
+			b := kittest.NewBrowser(t, r)
+			b.Get("/login")
+			require.Equal(t, `user "42"`, b.Get("/account").Body.String())
+			s.Failing(kittest.ErrDown, test.failing...)
+			w := b.Get("/account")
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.NotEmpty(t, w.Header().Get("Retry-After"))
+			assert.NotContains(t, w.Body.String(), "user ")
+			assert.Equal(t, test.onError, asked)
+		})
+	}
+}
+
 // TestUnreadableSessionOverAStream: a connection is not taken over for somebody who
 // is not known.
 func TestUnreadableSessionOverAStream(t *testing.T) {

@@ -137,13 +137,20 @@ func (q *request) Context() *gin.Context { return q.c }
 func (q *request) lock() { q.mu.Lock() }
 
 // unlock makes the calls of OnEvent and OnError that came up, with the context that
-// the caller has: the request's own may be another's by then.
+// the caller has: the request's own may be another's by then. What they ask by [Err], the
+// handler has not asked.
 func (q *request) unlock(c *gin.Context) {
-	calls := q.pending
+	calls, asked := q.pending, q.loaded != nil && q.asked
 	q.pending = nil
 	q.mu.Unlock()
-	if calls != nil {
-		calls.make(q.kit, c)
+	if calls == nil {
+		return
+	}
+	calls.make(q.kit, c)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.loaded != nil {
+		q.asked = asked || q.panicked
 	}
 }
 
