@@ -61,20 +61,24 @@ func (q *request) findAmong(list []Session) error {
 // another user's, that of a session which is gone, and one from before an earlier
 // renewal, as an old page may show it. So before you tell the user that a device is signed
 // out, look for the ID in [Devices]. The current session is ended too if the ID is its
-// own, as by [Logout]. The error is [errors.ErrUnsupported] over a store that does not
-// know a user's sessions; it is also an error if nobody is signed in.
+// own, or was before such a renewal, as by [Logout]. The error is [errors.ErrUnsupported]
+// over a store that does not know a user's sessions; it is also an error if nobody is signed
+// in.
 func Revoke(c *gin.Context, id string) error {
 	id = strings.Clone(id) // it may be a part of a form, and the store and OnEvent keep it
 	return forUser(c, "Revoke", func(ctx context.Context, q *request) error {
-		if id != "" && id == q.session.ID() && !q.session.Ending() {
-			q.signOut()
-			return q.endIfBegun() //nolint:contextcheck // it is carried out whether or not the client waits
+		own := id != "" && id == q.session.ID() && !q.session.Ending()
+		if !own {
+			ended, spared, err := q.kit.directory.Revoke(ctx, q.session.User(), q.kit.Name, id, q.session.SignedIn().Line)
+			if ended {
+				q.tell(Event{Kind: EventRevoked, User: q.session.User(), SessionID: id})
+			}
+			if own = spared; !own {
+				return err
+			}
 		}
-		ended, err := q.kit.directory.Revoke(ctx, q.session.User(), q.kit.Name, id)
-		if ended {
-			q.tell(Event{Kind: EventRevoked, User: q.session.User(), SessionID: id})
-		}
-		return err
+		q.signOut()
+		return q.endIfBegun() //nolint:contextcheck // it is carried out whether or not the client waits
 	})
 }
 

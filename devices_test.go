@@ -341,6 +341,42 @@ func TestRevokeWithoutID(t *testing.T) {
 	assert.Equal(t, "42", b.Get("/").Body.String())
 }
 
+// TestRevokeByAnEarlierID: the user looks at their devices, shows who they are, goes back to the list
+// as it was, and signs this device out.
+func TestRevokeByAnEarlierID(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/confirm", sessionkit.Confirm)
+	a.On("/id", func(c *gin.Context) { c.String(http.StatusOK, sessionkit.Current(c).ID) })
+	a.On("/revoke", func(c *gin.Context) {
+		assert.NoError(t, sessionkit.Revoke(c, c.Query("id")))
+		sessionkit.Flash(c, sessionkit.Success, "Signed out")
+		user, _ := sessionkit.User(c)
+		c.String(http.StatusOK, "user %q", user)
+	})
+	a.On("/", kittest.Whoami)
+	for _, confirmed := range []bool{false, true} {
+		b, other := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+		b.Get("/login")
+		other.Get("/login")
+		listed, others := b.Get("/id").Body.String(), other.Get("/id").Body.String()
+		if confirmed {
+			b.Get("/confirm")
+			other.Get("/confirm")
+		}
+		copied := b.Fork()
+		a.Heard()
+		assert.Equal(t, `user "42"`, b.Get("/revoke?id="+others).Body.String(), "another one, by an earlier ID as well")
+		assert.Empty(t, other.Get("/").Body.String())
+		assert.Equal(t, []string{"revoked"}, a.KindNames())
+		w := b.Get("/revoke?id=" + listed)
+		assert.Equal(t, http.StatusOK, w.Code, "confirmed: %v: %v", confirmed, a.Errors())
+		assert.Equal(t, `user ""`, w.Body.String())
+		assert.Equal(t, []string{"signed-out", "created"}, a.KindNames(), "confirmed: %v", confirmed)
+		assert.Empty(t, copied.Get("/").Body.String())
+	}
+}
+
 // TestLogoutOthersDuringARenewal: whoever ends the others stays signed in, also
 // where another request of theirs has renewed the session meanwhile.
 func TestLogoutOthersDuringARenewal(t *testing.T) {

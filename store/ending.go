@@ -214,18 +214,22 @@ func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, err
 // was renewed within the last hour ([Retention]). A session that is gone
 // already, or is another user's, is ignored. For the empty user it ends a visitor's.
 func (s *Store) Revoke(ctx context.Context, user, id string) error {
-	_, err := s.revoke(ctx, user, "", strings.Clone(id)) // it may be a part of a form, and the backend keeps it
+	_, _, err := s.revoke(ctx, user, "", strings.Clone(id), "") // it may be a part of a form, and the backend keeps it
 	return err
 }
 
-// revoke is Revoke among the sessions of a name, all if that is "". It reports
-// whether it ended one.
-func (s *Store) revoke(ctx context.Context, user, name, id string) (bool, error) {
+// revoke is Revoke among the sessions of a name, all if that is "", but for the one that has the
+// line of a sign-in, if it is not "". It reports whether it ended one, or that it is that one.
+func (s *Store) revoke(ctx context.Context, user, name, id, line string) (ended, spared bool, err error) {
 	r, found, err := s.load(ctx, id, true)
 	if err != nil || !found || r.Kind != "" || r.User != user || name != "" && r.Name != "" && r.Name != name {
-		return false, err
+		return false, false, err
 	}
-	return s.endSession(ctx, id, r, Revoked)
+	if line != "" && r.signIn().Line == line {
+		return false, true, nil
+	}
+	ended, err = s.endSession(ctx, id, r, Revoked)
+	return ended, false, err
 }
 
 // RevokeAll ends all sessions of user, of all names, but those with an ID in

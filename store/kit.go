@@ -86,8 +86,8 @@ func (k kit) Sessions(ctx context.Context, user, name string) ([]Session, error)
 	return k.s.sessions(ctx, user, name)
 }
 
-func (k kit) Revoke(ctx context.Context, user, name, id string) (bool, error) {
-	return k.s.revoke(ctx, user, name, id)
+func (k kit) Revoke(ctx context.Context, user, name, id, line string) (ended, spared bool, err error) {
+	return k.s.revoke(ctx, user, name, id, line)
 }
 
 func (k kit) RevokeOthers(

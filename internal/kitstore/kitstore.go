@@ -64,8 +64,9 @@ type Directory interface {
 	// Sessions returns the live ones.
 	Sessions(ctx context.Context, user, name string) ([]store.Session, error)
 
-	// Revoke ends one by its ID, and reports whether there was one to end.
-	Revoke(ctx context.Context, user, name, id string) (bool, error)
+	// Revoke ends one by its ID, and reports whether there was one to end. It spares the one
+	// that has the line of a sign-in, if that is not "".
+	Revoke(ctx context.Context, user, name, id, line string) (ended, spared bool, err error)
 
 	// RevokeOthers ends all but the one with the given ID and sign-in, and returns
 	// those that it ended, and the attempt of a sign-in that follows in the same request.
