@@ -185,7 +185,8 @@ func (q *request) open(secret string, fresh bool, why *rejection) bool {
 	return false
 }
 
-// noteEnd takes note of what is left of a session.
+// noteEnd takes note of what is left of a session. A sign-out finds by it where the session goes on,
+// however long ago it got another ID.
 func (q *request) noteEnd(k keeper.Kept, why *rejection) {
 	late := q.isLate(&k.Record)
 	switch k.Record.Ended {
@@ -197,7 +198,7 @@ func (q *request) noteEnd(k keeper.Kept, why *rejection) {
 	case store.Revoked:
 		q.revoked = k.Record.User != ""
 	}
-	if q.late() == nil && (late || k.Record.Ended == store.SignedOut) {
+	if q.late() == nil {
 		q.left = &remains{Kept: k}
 	}
 }

@@ -70,8 +70,7 @@ type loaded struct {
 	valuesUser string // who is signed in by the application's own values, as far as that has been followed
 }
 
-// remains are what is left of a session: it got a new ID or was replaced a moment ago, or its
-// user signed out, or it has expired.
+// remains are what is left of a session that has ended, got a new ID or expired.
 type remains struct {
 	keeper.Kept
 	next *remains // of a further one, if both have expired

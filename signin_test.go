@@ -1562,6 +1562,51 @@ func TestLateLogoutOfAVisitor(t *testing.T) {
 	}
 }
 
+// TestSignOutWithAnEarlierID: the session ends also if it was renewed since, and the browser does not
+// know that: the answer was lost, or somebody has a copy of the cookie.
+func TestSignOutWithAnEarlierID(t *testing.T) {
+	for _, after := range []time.Duration{30 * time.Second, 2 * time.Minute, 50 * time.Minute} {
+		for _, path := range []string{"/logout", "/goodbye"} {
+			t.Run(fmt.Sprint(path[1:], ", ", after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := memstore.New()
+					a := kittest.NewSite(s, sessionkit.Config{})
+					a.On("/visit", kittest.Increment)
+					a.On("/login", kittest.SignIn("42"))
+					a.On("/bob", kittest.SignIn("bob"))
+					a.On("/renew", sessionkit.Renew)
+					a.On("/logout", sessionkit.Logout)
+					a.On("/goodbye", sessionkit.Logout, func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") })
+					a.On("/count", kittest.ShowCount)
+					a.On("/", kittest.Whoami)
+					b, replaced, visitor := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+					b.Get("/login")
+					replaced.Get("/login")
+					visitor.Get("/visit")
+					thief, bob, other := b.Fork(), replaced.Fork(), visitor.Fork()
+					thief.Get("/renew")
+					bob.Get("/renew")
+					bob.Get("/bob")
+					other.Get("/renew")
+					time.Sleep(after)
+					a.Heard()
+
+					assert.Equal(t, http.StatusOK, b.Get(path).Code)
+					assert.Contains(t, a.KindNames(), "signed-out")
+					assert.Empty(t, thief.Get("/").Body.String())
+					assert.Empty(t, kittest.UserSessions(t, s, "42"))
+
+					assert.Equal(t, http.StatusOK, replaced.Get(path).Code)
+					assert.Equal(t, http.StatusOK, visitor.Get(path).Code)
+					assert.NotContains(t, a.KindNames(), "signed-out")
+					assert.Equal(t, "bob", bob.Get("/").Body.String(), "that is another sign-in")
+					assert.JSONEq(t, `{"n": 1, "ok": true}`, other.Get("/count").Body.String(), "of a visitor, nobody knows whose it is by now")
+				})
+			})
+		}
+	}
+}
+
 // TestPanicOfALateRequest: an error page in front of the middleware sees nobody signed in, whatever
 // the handlers did.
 func TestPanicOfALateRequest(t *testing.T) {
