@@ -77,9 +77,18 @@ func Revoke(c *gin.Context, id string) error {
 				return err
 			}
 		}
-		q.signOut()
-		return q.endIfBegun() //nolint:contextcheck // it is carried out whether or not the client waits
+		return q.endOwn() //nolint:contextcheck // it is carried out whether or not the client waits
 	})
+}
+
+// endOwn ends the current session as [Logout] does, and at once if the request has ended, as its user's
+// other sessions end then: there is no commit any more.
+func (q *request) endOwn() error {
+	if q.closed {
+		return q.endNow()
+	}
+	q.signOut()
+	return q.endIfBegun()
 }
 
 // LogoutOthers ends all sessions of the signed-in user under this Config.Name but the
@@ -126,8 +135,7 @@ func LogoutEverywhere(c *gin.Context) error {
 				return err
 			}
 		}
-		q.signOut()
-		return q.endIfBegun() //nolint:contextcheck // as in Revoke
+		return q.endOwn() //nolint:contextcheck // as in Revoke
 	})
 }
 

@@ -377,6 +377,47 @@ func TestRevokeByAnEarlierID(t *testing.T) {
 	}
 }
 
+// TestRevokeAfterTheRequest: what a goroutine ends that has a copy of the context has ended when the call
+// returns, the request's own session as well.
+func TestRevokeAfterTheRequest(t *testing.T) {
+	for name, end := range map[string]func(c *gin.Context, id string) error{
+		"Revoke":           sessionkit.Revoke,
+		"LogoutEverywhere": func(c *gin.Context, _ string) error { return sessionkit.LogoutEverywhere(c) },
+	} {
+		for asked, ask := range map[string]gin.HandlerFunc{"asked before": func(c *gin.Context) { sessionkit.User(c) }, "not asked": func(*gin.Context) {}} {
+			t.Run(name+", "+asked, func(t *testing.T) {
+				backend := kittest.NewBackend()
+				s := kittest.StoreOver(backend)
+				a := kittest.NewSite(s, sessionkit.Config{})
+				var copied *gin.Context
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/copy", ask, func(c *gin.Context) { copied = c.Copy() })
+				a.On("/", kittest.Whoami)
+				b := kittest.NewBrowser(t, a)
+				b.Get("/login")
+				id, _ := store.ID(b.Session())
+				b.Get("/copy")
+				a.Heard()
+
+				backend.Failing(kittest.ErrDown, "end")
+				assert.ErrorIs(t, end(copied, id), kittest.ErrDown)
+				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+				backend.Failing(nil)
+				a.Heard()
+				a.Errors()
+
+				assert.NoError(t, end(copied, id))
+				assert.Empty(t, kittest.UserSessions(t, s, "42"))
+				assert.Equal(t, []string{"signed-out"}, a.KindNames())
+				assert.Empty(t, a.Errors())
+				user, _ := sessionkit.User(copied)
+				assert.Empty(t, user)
+				assert.Empty(t, b.Get("/").Body.String())
+			})
+		}
+	}
+}
+
 // TestLogoutOthersDuringARenewal: whoever ends the others stays signed in, also
 // where another request of theirs has renewed the session meanwhile.
 func TestLogoutOthersDuringARenewal(t *testing.T) {
