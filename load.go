@@ -213,7 +213,9 @@ func (q *request) isLate(left *store.Record) bool {
 		within = lateFor
 	case store.Replaced:
 		within = lateOver
-	case store.SignedOut, store.Revoked: // no other cookie came with that: only a later sign-in could be overtaken
+	case store.SignedOut: // no other cookie came with that: only a later sign-in could be overtaken
+	case store.Revoked: // perhaps by this request, which may go on to leave a message: see RevokeAll of a store
+		return false
 	}
 	return q.arrival().Sub(left.Expires) < within
 }

@@ -1289,7 +1289,7 @@ func TestLateRequestAfterASignInOverAnother(t *testing.T) {
 func TestSlowRequest(t *testing.T) {
 	for name, between := range map[string][]string{
 		"renewed": {"/renew"}, "others signed out": {"/others"}, "replaced": {"/bob"},
-		"signed out and in": {"/logout", "/login"}, "revoked and signed in": {"/revoked", "/login"}, "a visitor signs in": {"/login"},
+		"signed out and in": {"/logout", "/login"}, "a visitor signs in": {"/login"},
 	} {
 		for _, takes := range []time.Duration{30 * time.Second, 5 * time.Minute} {
 			t.Run(fmt.Sprint(name, ", ", takes), func(t *testing.T) {
@@ -1351,6 +1351,29 @@ func TestSlowSignOut(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMessageAfterRevokeAll: who sets a new password by a link ends all sessions of the user, also
+// the one that the same browser has, and finds the message on the next page.
+func TestMessageAfterRevokeAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New()
+		a := kittest.NewSite(s, sessionkit.Config{})
+		a.On("/login", kittest.SignIn("42"))
+		a.On("/reset", func(c *gin.Context) {
+			time.Sleep(time.Second) // to hash a password takes its time
+			_, err := s.RevokeAll(c, "42")
+			assert.NoError(t, err)
+			sessionkit.Flash(c, sessionkit.Success, "The new password counts from now on")
+		})
+		a.On("/", kittest.Whoami)
+		a.On("/message", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		assert.Equal(t, http.StatusOK, b.Get("/reset").Code)
+		assert.Empty(t, b.Get("/").Body.String())
+		assert.Contains(t, b.Get("/message").Body.String(), "The new password counts from now on")
+	})
 }
 
 // newSlowSite returns an application with requests of which a function sends one, and returns
