@@ -418,38 +418,6 @@ func TestContextOfACommitThatPanicked(t *testing.T) {
 	assert.NotContains(t, w.Body.String(), "42")
 }
 
-// untilGone is a backend whose reads last until the client has gone.
-type untilGone struct {
-	store.Backend
-
-	leave func()
-}
-
-func (b *untilGone) Load(ctx context.Context, id string) (store.Record, bool, error) {
-	if b.leave == nil {
-		return b.Backend.Load(ctx, id)
-	}
-	b.leave()
-	<-ctx.Done()
-	return store.Record{}, false, ctx.Err()
-}
-
-// TestClientGoesDuringALoad: what a client did not wait for says nothing of the store.
-func TestClientGoesDuringALoad(t *testing.T) {
-	s := &untilGone{Backend: memstore.NewBackend()}
-	a := kittest.NewSite(store.New(s), sessionkit.Config{})
-	a.On("/login", kittest.SignIn("42"))
-	a.On("/", kittest.Whoami)
-	b := kittest.NewBrowser(t, a)
-	b.Get("/login")
-	a.Kinds()
-	ctx, cancel := context.WithCancel(t.Context())
-	s.leave = cancel
-	assert.Equal(t, http.StatusServiceUnavailable, b.Do(b.Request(http.MethodGet, "/").WithContext(ctx)).Code)
-	assert.Empty(t, a.Kinds())
-	assert.Len(t, a.Errors(), 1)
-}
-
 func TestFailedLoad(t *testing.T) {
 	s := kittest.NewBackend()
 	cause := errors.New("down")

@@ -157,16 +157,19 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 			tokens = append(tokens, cookie.Value)
 		}
 	}
+	// A client that goes away loses no change by it. But an old store of gin-contrib gets r: it may
+	// have no timeout of its own.
+	ctx := context.WithoutCancel(r.Context())
 	var ended *moving
 	for i, token := range tokens {
 		if i == maxCookies {
 			break
 		}
 		o := &moving{m: m, cookie: token, id: markID(token), name: name, isOwn: own}
-		found, err := o.find(r)
+		found, err := o.find(ctx, r)
 		left := false
 		if found && o.token == "" && err == nil {
-			left, err = o.isLeft(r.Context())
+			left, err = o.isLeft(ctx)
 		}
 		if found && !left || err != nil {
 			return o, err
@@ -179,18 +182,18 @@ func (m *migrating) adopt(r *http.Request, name string, tokens []string) (*movin
 }
 
 // find reports whether the old cookie opens a session, in the new store or in the old one.
-func (o *moving) find(r *http.Request) (bool, error) {
-	moved, err := o.lookUp(r.Context())
+func (o *moving) find(ctx context.Context, r *http.Request) (bool, error) {
+	moved, err := o.lookUp(ctx)
 	if moved || err != nil {
 		return o.token != "", err
 	}
-	found, err := o.read(r)
+	found, err := o.read(ctx, r)
 	if !found && err == nil { // another request may just have moved it
-		_, err = o.lookUp(r.Context())
+		_, err = o.lookUp(ctx)
 		found = o.token != ""
 	}
 	if found && o.token == "" && err == nil {
-		found, err = o.stands(r, o.name)
+		found, err = o.stands(ctx, r, o.name)
 	}
 	return found, err
 }
@@ -229,7 +232,7 @@ func (m *migrating) findOld(r *http.Request, name, id string) (olds []*moving, e
 		if o.id == id {
 			continue
 		}
-		found, err := o.find(r)
+		found, err := o.find(r.Context(), r)
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			return olds, err
 		}
@@ -303,12 +306,12 @@ const maxOldCookie = 4096
 
 // read has the old store read the session of the old cookie. A session that cannot
 // be decoded is [ErrCorrupt].
-func (o *moving) read(r *http.Request) (bool, error) {
+func (o *moving) read(ctx context.Context, r *http.Request) (bool, error) {
 	if len(o.cookie) > maxOldCookie {
 		return false, nil
 	}
 	if o.isOwn {
-		return o.readOwn(r.Context())
+		return o.readOwn(ctx)
 	}
 	if respelled(o.cookie) {
 		return false, nil
@@ -405,7 +408,7 @@ func (m *migrating) New(r *http.Request, name string) (*gsessions.Session, error
 		hold(r, session, held{id: o.id, record: o.record, old: o})
 		return session, nil
 	}
-	id, record, found, err := m.open(r.Context(), name, o.token, false)
+	id, record, found, err := m.open(context.WithoutCancel(r.Context()), name, o.token, false)
 	if found && record.live() {
 		hold(r, session, held{id: id, token: hide(o.token), record: record})
 	}
@@ -418,11 +421,12 @@ func (m *migrating) Save(r *http.Request, w http.ResponseWriter, session *gsessi
 	was := heldIn(r)[session]
 	var beside []*moving
 	if session.Options.MaxAge < 0 {
-		olds, err := m.findOld(r, session.Name(), was.id)
+		lasting := r.WithContext(context.WithoutCancel(r.Context())) // as in Store.Save
+		olds, err := m.findOld(lasting, session.Name(), was.id)
 		if err != nil {
 			return err
 		}
-		if beside, err = endAll(r, olds, was.id, SignedOut); err != nil {
+		if beside, err = endAll(lasting, olds, was.id, SignedOut); err != nil {
 			return err
 		}
 	}

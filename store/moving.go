@@ -265,9 +265,9 @@ func (o *moving) watchUntilEnd(r *http.Request) {
 func (o *moving) over(r *http.Request) bool {
 	defer func() { _ = recover() }()                                                   // on this goroutine a panic would end the process
 	again := &moving{m: o.m, id: o.id, cookie: o.cookie, name: o.name, isOwn: o.isOwn} // o is the handler's
-	found, err := again.read(r)
+	found, err := again.read(r.Context(), r)
 	if found && err == nil {
-		found, err = again.stands(r, o.name)
+		found, err = again.stands(r.Context(), r, o.name)
 	}
 	if found && err == nil {
 		left, err := again.isLeft(r.Context())
@@ -293,14 +293,14 @@ func (o *moving) successor(ctx context.Context) (token, id string, r Record, err
 
 // stands reports whether the session has not been ended with others of its user, or with
 // everybody's. If it has, it ends now.
-func (o *moving) stands(r *http.Request, name string) (bool, error) {
+func (o *moving) stands(ctx context.Context, r *http.Request, name string) (bool, error) {
 	in := o.record.signIn()
-	b, err := o.m.boundaries(r.Context(), o.record.User, name, in.Line)
+	b, err := o.m.boundaries(ctx, o.record.User, name, in.Line)
 	if err != nil || !b.ends(in) {
 		return err == nil, err
 	}
 	ended := o.revoked()
-	_, err = o.putMark(context.WithoutCancel(r.Context()), r, ended)
+	_, err = o.putMark(context.WithoutCancel(ctx), r, ended)
 	o.record = ended.trace()
 	return false, err
 }

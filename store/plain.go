@@ -81,7 +81,7 @@ func (s *Store) openHeld(r *http.Request, session *gsessions.Session) error {
 		if i == maxCookies {
 			break
 		}
-		id, record, found, err := s.open(r.Context(), name, cookie.Value, false)
+		id, record, found, err := s.open(context.WithoutCancel(r.Context()), name, cookie.Value, false)
 		if err != nil {
 			return err
 		}
@@ -109,9 +109,10 @@ const maxCookies = 4
 // ended meanwhile: nothing brings it back.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
 	was, loaded := heldIn(r)[session]
+	ctx := context.WithoutCancel(r.Context()) // a client that goes away does not stop it half-way
 	if session.Options.MaxAge < 0 {
 		if loaded {
-			if err := s.endHeld(r, was); err != nil {
+			if err := s.endHeld(ctx, r, was); err != nil {
 				return err
 			}
 		}
@@ -128,7 +129,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 		change.Expires = change.Seen.Add(time.Duration(age) * time.Second)
 	}
 	if loaded {
-		if was, err = s.updateHeld(r, session.Name(), was, change); err != nil {
+		if was, err = s.updateHeld(ctx, r, session.Name(), was, change); err != nil {
 			return err
 		}
 	} else {
@@ -136,7 +137,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 			return err
 		}
 		record := Record{Name: session.Name(), Created: change.Seen, Seen: change.Seen, Expires: change.Expires, Values: set}
-		token, id, _, err := s.create(r.Context(), record)
+		token, id, _, err := s.create(ctx, record)
 		if err != nil {
 			return err
 		}
@@ -150,15 +151,15 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 }
 
 // updateHeld applies a change to a session that was loaded.
-func (s *Store) updateHeld(r *http.Request, name string, was held, change Change) (held, error) {
+func (s *Store) updateHeld(ctx context.Context, r *http.Request, name string, was held, change Change) (held, error) {
 	var outcome Outcome
 	var err error
 	if was.old != nil {
 		var token string
-		token, was.id, outcome, err = was.old.Update(r.Context(), r, name, change)
+		token, was.id, outcome, err = was.old.Update(ctx, r, name, change)
 		was.token, was.old = hide(token), nil
 	} else {
-		outcome, err = s.update(r.Context(), was.id, was.record, change)
+		outcome, err = s.update(ctx, was.id, was.record, change)
 	}
 	if err == nil && !outcome.Found {
 		err = fmt.Errorf("store: saving a session: %w", ErrEnded)
@@ -167,12 +168,12 @@ func (s *Store) updateHeld(r *http.Request, name string, was held, change Change
 }
 
 // endHeld ends a session that was loaded.
-func (s *Store) endHeld(r *http.Request, was held) error {
+func (s *Store) endHeld(ctx context.Context, r *http.Request, was held) error {
 	if was.old != nil {
-		_, err := was.old.End(r.Context(), r, SignedOut)
+		_, err := was.old.End(ctx, r, SignedOut)
 		return err
 	}
-	_, err := s.endSession(r.Context(), was.id, was.record, SignedOut)
+	_, err := s.endSession(ctx, was.id, was.record, SignedOut)
 	return err
 }
 

@@ -190,11 +190,11 @@ func (f *foreign) remove(r *http.Request, k Kept) error {
 
 // Watch looks at the session once a second.
 func (f *foreign) Watch(r *http.Request, k Kept) (<-chan struct{}, func()) {
-	return watchByLoading(f, r, k)
+	return watchByLoading(r, func(r *http.Request) (Kept, error) { return f.Load(r, k.Cookie, true) })
 }
 
-// watchByLoading looks at a session once a second.
-func watchByLoading(f Keeper, r *http.Request, k Kept) (<-chan struct{}, func()) {
+// watchByLoading looks at a session once a second. What load waits for ends with its request.
+func watchByLoading(r *http.Request, load func(r *http.Request) (Kept, error)) (<-chan struct{}, func()) {
 	ended := make(chan struct{})
 	ctx, stop := context.WithCancel(context.WithoutCancel(r.Context()))
 	r = r.WithContext(ctx) // a copy: the handler goes on to change its own
@@ -208,7 +208,7 @@ func watchByLoading(f Keeper, r *http.Request, k Kept) (<-chan struct{}, func())
 			case <-timer.C:
 			}
 			timer.Stop()
-			now, err := f.Load(r.WithContext(ctx), k.Cookie, true)
+			now, err := load(r.WithContext(ctx))
 			if err == nil && (now.ID == "" || !time.Now().Before(now.Record.Expires)) {
 				return
 			}

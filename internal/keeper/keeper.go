@@ -105,7 +105,11 @@ type served struct {
 
 func (s served) Load(r *http.Request, cookie string, fresh bool) (k Kept, err error) {
 	var found bool
-	if k.ID, k.Record, found, err = s.server.Load(r.Context(), s.name, cookie, fresh); err != nil || !found {
+	k.ID, k.Record, found, err = s.server.Load(r.Context(), s.name, cookie, fresh)
+	if err != nil && r.Context().Err() != nil { // what the handler does without its client counts as well
+		k.ID, k.Record, found, err = s.server.Load(Committing(r), s.name, cookie, fresh) //nolint:contextcheck // on purpose
+	}
+	if err != nil || !found {
 		k.ID = ""
 		return k, err
 	}
@@ -153,6 +157,6 @@ func (s served) Watch(_ *http.Request, k Kept) (<-chan struct{}, func()) {
 	return s.server.Watch(k.ID, k.Record)
 }
 
-// Committing returns the context of a change. A client that goes away does not
-// stop it half-way.
+// Committing returns the context of a change, and of what is read for one. A client that goes
+// away does not stop it half-way.
 func Committing(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -26,12 +27,16 @@ type shared struct {
 // out or another session takes its place in the browser: what is known of its use is what the
 // other program lets know.
 func (s shared) Load(r *http.Request, cookie string, _ bool) (Kept, error) {
-	id, record, found, err := s.store.Load(r.Context(), cookie)
+	return s.load(Committing(r), cookie)
+}
+
+func (s shared) load(ctx context.Context, cookie string) (Kept, error) {
+	id, record, found, err := s.store.Load(ctx, cookie)
 	if err != nil || !found {
 		return Kept{}, err
 	}
 	if s.policy.Over(&record, time.Now()) {
-		if _, err := s.store.End(Committing(r), cookie); err != nil { //nolint:contextcheck // a client that goes away does not stop it half-way
+		if _, err := s.store.End(context.WithoutCancel(ctx), cookie); err != nil {
 			return Kept{}, fmt.Errorf("ending an expired session: %w", err)
 		}
 		return Kept{Stored: session.Stored{ID: id, Record: record}}, nil // there is nothing left to end
@@ -65,5 +70,5 @@ func (s shared) End(r *http.Request, k Kept, _ store.Ending) (bool, error) {
 func (s shared) Abandon(r *http.Request, k Kept) (bool, error) { return s.End(r, k, store.SignedOut) }
 
 func (s shared) Watch(r *http.Request, k Kept) (<-chan struct{}, func()) {
-	return watchByLoading(s, r, k)
+	return watchByLoading(r, func(r *http.Request) (Kept, error) { return s.load(r.Context(), k.Cookie) })
 }

@@ -76,7 +76,7 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 		if !ok {
 			continue
 		}
-		record, found, err := s.load(r.Context(), sid)
+		record, found, err := s.load(context.WithoutCancel(r.Context()), sid)
 		if err != nil {
 			return session, err
 		}
@@ -103,13 +103,13 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 	if !ok {
 		return errors.New("express: saving a session that this store has not opened in this request")
 	}
-	https := address.IsHTTPS(r)
+	https, ctx := address.IsHTTPS(r), context.WithoutCancel(r.Context()) // a client that goes away does not stop it half-way
 	if s.config.Cookie.Secure == Auto {
 		session.Options.Secure = https
 	}
 	if session.Options.MaxAge < 0 {
 		if o.sid != "" {
-			if _, err := s.end(r.Context(), o.sid); err != nil {
+			if _, err := s.end(ctx, o.sid); err != nil {
 				return err
 			}
 		}
@@ -123,13 +123,13 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 	now := time.Now()
 	if o.sid == "" {
 		record := store.Record{Created: now, Seen: now, Expires: now.Add(s.config.life()), Values: set}
-		if o.sid, err = s.create(r.Context(), record, https); err != nil {
+		if o.sid, err = s.create(ctx, record, https); err != nil {
 			return err
 		}
 		o.record = record
 	} else {
 		change := store.Change{Set: set, Delete: drop, Seen: now, Expires: now.Add(s.config.life())}
-		outcome, err := s.update(r.Context(), o.sid, o.record, change, https)
+		outcome, err := s.update(ctx, o.sid, o.record, change, https)
 		if err != nil {
 			return err
 		}

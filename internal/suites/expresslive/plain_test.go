@@ -1,6 +1,7 @@
 package expresslive_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -72,6 +73,40 @@ func TestWithoutKit(t *testing.T) {
 		assert.Empty(t, m.read(t, sid))
 		_, err := s.New(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), "session")
 		require.ErrorContains(t, err, `"connect.sid" in Config.Cookie`)
+	})
+}
+
+// TestClientGone: what a handler does when its client is gone counts, with the middleware and without.
+func TestClientGone(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		with, without := gin.New(), gin.New()
+		with.Use(sessionkit.Sessions(s))
+		with.POST("/set", func(c *gin.Context) { sessionkit.NewKey[bool]("paid").Set(c, true) })
+		with.POST("/logout", sessionkit.Logout)
+		without.Use(sessions.Sessions("connect.sid", s))
+		without.POST("/set", func(c *gin.Context) {
+			sessions.Default(c).Set("paid", true)
+			assert.NoError(t, sessions.Default(c).Save())
+		})
+		without.POST("/logout", func(c *gin.Context) {
+			sessions.Default(c).Options(sessions.Options{Path: "/", MaxAge: -1})
+			assert.NoError(t, sessions.Default(c).Save())
+		})
+		for _, r := range []*gin.Engine{with, without} {
+			m.write(t, "sid", `{"cookie":{},"userId":"ada"}`)
+			gone := func(path string) {
+				ctx, leave := context.WithCancel(t.Context())
+				leave()
+				req := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://localhost"+path, nil)
+				req.Header.Set("Cookie", "connect.sid="+seal(secrets, "sid"))
+				r.ServeHTTP(httptest.NewRecorder(), req)
+			}
+			gone("/set")
+			assert.JSONEq(t, `{"cookie":{},"userId":"ada","paid":true}`, m.read(t, "sid"))
+			gone("/logout")
+			assert.Empty(t, m.read(t, "sid"))
+		}
 	})
 }
 
