@@ -841,6 +841,27 @@ func TestPlainLogoutWins(t *testing.T) {
 	assert.Empty(t, values(t, s, cookie))
 }
 
+// TestPlainMessageAfterASignOut: another Save begins a new session.
+func TestPlainMessageAfterASignOut(t *testing.T) {
+	s := memstore.New()
+	old := save(t, s, request(), func(session *gsessions.Session) { session.Values["user"] = "42" })
+	r, w := request(old), httptest.NewRecorder()
+	session, err := s.Get(r, "plain")
+	require.NoError(t, err)
+	clear(session.Values)
+	session.Options.MaxAge = -1
+	require.NoError(t, session.Save(r, w))
+	assert.Empty(t, session.ID)
+	session.Options.MaxAge = 3600
+	session.Values["message"] = "Goodbye"
+	next := save(t, s, r, func(*gsessions.Session) {})
+	assert.NotEqual(t, old.Value, next.Value)
+	assert.Empty(t, values(t, s, old))
+	assert.Equal(t, map[any]any{"message": "Goodbye"}, values(t, s, next))
+	save(t, s, r, func(session *gsessions.Session) { session.Values["again"] = true })
+	assert.Len(t, values(t, s, next), 2)
+}
+
 func TestPlainMaxAgeIsEnforced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()
