@@ -50,6 +50,17 @@ func TestDo(t *testing.T) {
 	})
 }
 
+// TestMySQLErrors: the driver's texts.
+func TestMySQLErrors(t *testing.T) {
+	for text, undone := range map[string]bool{
+		"Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction": true,
+		"Error 1020 (HY000): Record has changed since last read in table 'sessions'":             true,
+		"Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction":             false, // it has waited already
+	} {
+		assert.Equal(t, undone, sqlretry.Undone(errors.New(text)), text)
+	}
+}
+
 // TestLockedTable: with cache=shared, mattn/go-sqlite3 returns this error of a statement
 // that met another connection's lock. modernc.org/sqlite waits by itself.
 func TestLockedTable(t *testing.T) {

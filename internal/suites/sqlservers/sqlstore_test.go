@@ -44,6 +44,7 @@ var databases = []database{
 	{"PostgreSQL, serializable", "pgx", testserver.Postgres, " default_transaction_isolation=serializable"},
 	{"MariaDB", "mysql", testserver.MariaDB, ""},
 	{"MariaDB, rows found", "mysql", testserver.MariaDB, "?clientFoundRows=true&interpolateParams=true"},
+	{"MariaDB, serializable", "mysql", testserver.MariaDB, "?innodb_snapshot_isolation=1&tx_isolation=%27SERIALIZABLE%27"},
 }
 
 type database struct {
