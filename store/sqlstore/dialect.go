@@ -102,7 +102,7 @@ func (d Dialect) grammar() (grammar, error) {
 			// JSON_EXTRACT returns, MariaDB finds most strings different from themselves.
 			stands: "CAST(CONCAT(JSON_EXTRACT(data, $7)) AS BINARY) <=>" +
 				" CAST(CONCAT(JSON_EXTRACT(CONCAT('[', $8, ']'), '$[0]')) AS BINARY)",
-			length:  "LENGTH(data)",
+			length:  "OCTET_LENGTH(data)", // with sql_mode=ORACLE, LENGTH counts characters in MariaDB
 			touched: ", version = version + 1",
 		}, nil
 	}

@@ -130,10 +130,10 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestContractInAnySQLMode: what is a quote, a backslash or an empty string is a setting
-// of MariaDB's connections.
+// TestContractInAnySQLMode: what is a quote, a backslash, an empty string or the length of a text is
+// a setting of MariaDB's connections.
 func TestContractInAnySQLMode(t *testing.T) {
-	db := open(t, "mysql", testserver.MariaDB(t)+"?sql_mode=%27ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,EMPTY_STRING_IS_NULL%27")
+	db := open(t, "mysql", testserver.MariaDB(t)+"?sql_mode=%27ORACLE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,EMPTY_STRING_IS_NULL%27")
 	storetest.Run(t, func(t *testing.T) store.Backend {
 		t.Helper()
 		b, _ := newBackend(t, db)
