@@ -465,7 +465,7 @@ func (b *sqlBackend) Now(ctx context.Context, _ string) (time.Time, error) {
 // no place in an index.
 type row struct {
 	name, kind, user, ended, next sql.NullString
-	since                         sql.NullInt64
+	since                         sql.Null[millis]
 	created, seen, expires        millis
 	values                        document
 }
@@ -487,7 +487,7 @@ func (r *row) record() store.Record {
 		Values:  r.values,
 	}
 	if r.since.Valid {
-		record.Since = time.UnixMilli(r.since.Int64)
+		record.Since = time.UnixMilli(int64(r.since.V))
 	}
 	return record
 }

@@ -62,7 +62,7 @@ func TestUnreadableRows(t *testing.T) {
 			good := create(t, b, record("alice", map[string]string{"a": `1`}))
 			sets := []string{`data = '[1]'`, `data = '"text"'`, `data = 'null'`}
 			if dialect(t) == sqlstore.SQLite { // the others refuse these
-				sets = append(sets, `data = ''`, `data = '{"a":1'`, `data = x'7b'`, `data = 7`, `expires = 'soon'`, `seen = 1.5`)
+				sets = append(sets, `data = ''`, `data = '{"a":1'`, `data = x'7b'`, `data = 7`, `expires = 'soon'`, `seen = 1.5`, `since = 'x'`)
 			}
 			for _, set := range sets {
 				id := create(t, b, record("alice", map[string]string{"secret": `"hunter2"`}))
