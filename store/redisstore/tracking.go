@@ -52,11 +52,14 @@ type tracker struct {
 	changed func(id string)
 	missed  func() // news may have been missed
 
-	links   map[string]rueidis.DedicatedClient // by the node's address; of the goroutine
-	beats   int                                // of the goroutine
-	refused time.Time                          // when tracking was last refused; of the goroutine
-	logged  bool                               // that it was; of the goroutine
-	warned  bool                               // of eviction, or that there is no need; of the goroutine
+	// These are of the goroutine.
+	links   map[string]rueidis.DedicatedClient        // by the node's address
+	coming  map[string]<-chan rueidis.DedicatedClient // asked for; by the node's address
+	beats   int
+	refused time.Time // when tracking was last refused
+	logged  bool      // that it was
+	crowded bool      // it is logged that the client gave no connection
+	warned  bool      // of eviction, or that there is no need
 
 	mu      sync.Mutex
 	losses  int             // how often news may have been missed
@@ -69,7 +72,8 @@ type tracker struct {
 func track(client rueidis.Client, prefix, mark string, c *cache, changed func(id string), missed func()) *tracker {
 	t := &tracker{
 		client: client, prefix: prefix, mark: mark, cache: c, changed: changed, missed: missed,
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		coming: make(map[string]<-chan rueidis.DedicatedClient),
+		wake:   make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go t.run()
 	return t
@@ -225,6 +229,7 @@ var (
 	errNoNode      = errors.New("the client knows no node")
 	errRefused     = errors.New("tracking was refused a moment ago")
 	errOldProtocol = errors.New("the connection does not speak RESP3")
+	errNoLink      = errors.New("the client gave no connection in time")
 )
 
 // connect makes the links those to the client's nodes.
@@ -246,15 +251,31 @@ func (t *tracker) connect() error {
 	if time.Since(t.refused) < askAgain {
 		return errRefused
 	}
+	for address, node := range nodes {
+		if t.coming[address] == nil {
+			t.coming[address] = t.dedicate(node)
+		}
+	}
 	var mu sync.Mutex
 	t.links = make(map[string]rueidis.DedicatedClient, len(nodes))
-	err := every(nodes, func(address string, node rueidis.Client) error {
-		link, _ := node.Dedicate() // closed by unlink, not given back
+	err := every(nodes, func(address string, _ rueidis.Client) error {
+		link, err := t.receive(t.coming[address])
+		if err != nil {
+			return err
+		}
 		mu.Lock()
 		t.links[address] = link
 		mu.Unlock()
 		return t.follow(link)
 	})
+	for address := range t.links {
+		delete(t.coming, address)
+	}
+	if errors.Is(err, errNoLink) && !t.crowded {
+		t.crowded = true
+		slog.Warn("redisstore: the client gives no connection for invalidations: sessions are read without a cache. " +
+			"If the server answers, the application uses all connections of ClientOption.BlockingPoolSize itself")
+	}
 	if refuses(err) {
 		t.refused = time.Now()
 		if !t.logged {
@@ -267,6 +288,32 @@ func (t *tracker) connect() error {
 		t.warnOfEviction()
 	}
 	return err
+}
+
+// dedicate asks a node's client for a connection. It waits without a bound while the application uses
+// all those of the client's pool. A connection that comes late is for the next try.
+func (t *tracker) dedicate(node rueidis.Client) <-chan rueidis.DedicatedClient {
+	coming := make(chan rueidis.DedicatedClient)
+	go func() {
+		link, _ := node.Dedicate() // closed by unlink, not given back
+		select {
+		case coming <- link:
+		case <-t.stop:
+			link.Close()
+		}
+	}()
+	return coming
+}
+
+func (t *tracker) receive(coming <-chan rueidis.DedicatedClient) (rueidis.DedicatedClient, error) {
+	select {
+	case link := <-coming:
+		return link, nil
+	case <-time.After(lease):
+		return nil, errNoLink
+	case <-t.stop:
+		return nil, context.Canceled
+	}
 }
 
 // refuses reports whether an error means that the server does not track, and not only that

@@ -173,6 +173,51 @@ func TestTrackingRefused(t *testing.T) {
 	})
 }
 
+// TestNoConnectionForInvalidations: the application may use all dedicated connections of its client.
+func TestNoConnectionForInvalidations(t *testing.T) {
+	server := testserver.Redis(t)
+	var logged lines
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	defer slog.SetDefault(before)
+	client := connectWith(t, rueidis.ClientOption{InitAddress: []string{server.Address}, BlockingPoolSize: 1, ForceSingleClient: true})
+	_, release := client.Dedicate()
+	b := redisstore.NewBackend(client)
+	create(t, b, newID(1), record("alice", nil))
+	ticks := make(chan struct{}, 1000)
+	defer b.(store.WatchingBackend).Watch(newID(1), func() { ticks <- struct{}{} })()
+	for range 2 {
+		select {
+		case <-ticks: // who watches is told to ask now and then
+		case <-time.After(10 * time.Second):
+			require.FailNow(t, "nobody asks whether the session has ended")
+		}
+	}
+	assert.Equal(t, 1, strings.Count(logged.String(), "BlockingPoolSize"), "it is said once: %s", logged.String())
+	release()
+	waitCached(t, loader(t, b, newID(1)), server)
+	require.NoError(t, b.Close())
+
+	// What comes after Close is given back.
+	_, release = client.Dedicate()
+	b = redisstore.NewBackend(client)
+	began := time.Now()
+	require.NoError(t, b.Close())
+	assert.Less(t, time.Since(began), time.Second)
+	release()
+	free := make(chan func())
+	go func() {
+		_, release := client.Dedicate()
+		free <- release
+	}()
+	select {
+	case release := <-free:
+		release()
+	case <-time.After(10 * time.Second):
+		assert.Fail(t, "the connection is lost")
+	}
+}
+
 // TestTrackingAfterABusyServer: a server that runs a script for long refuses everything
 // meanwhile, tracking too, but not for good.
 func TestTrackingAfterABusyServer(t *testing.T) {
