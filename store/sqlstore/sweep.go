@@ -73,16 +73,20 @@ func (b *sqlBackend) sweepMySQL(ctx context.Context, limit int64) (int64, error)
 	}
 	defer func() { _ = conn.Close() }() // it only goes back to the pool
 
-	// One process at a time: others that came now would find the same rows.
+	// One process at a time: others that came now would find the same rows. Percona XtraDB
+	// Cluster refuses locks by default. Without one, a row may be found by several.
 	var mine bool
-	if err := conn.QueryRowContext(ctx, b.texts.lock).Scan(&mine); err != nil || !mine {
-		return 0, err
+	err = conn.QueryRowContext(ctx, b.texts.lock).Scan(&mine)
+	switch {
+	case mine:
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
+			defer cancel()
+			_, _ = conn.ExecContext(ctx, b.texts.unlock) // a connection that fails has lost it
+		}()
+	case err == nil:
+		return 0, nil
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
-		defer cancel()
-		_, _ = conn.ExecContext(ctx, b.texts.unlock) // a connection that fails has lost it
-	}()
 
 	ids, err := idsOf(conn.QueryContext(ctx, b.texts.sweep, limit))
 	if err != nil || len(ids) == 0 {

@@ -2,15 +2,20 @@ package sqlservers_test
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -140,6 +145,52 @@ func TestRowThatIsGivenMoreTimeStays(t *testing.T) {
 
 	assert.True(t, has(t, b, id))
 	assert.False(t, has(t, b, gone))
+}
+
+// withoutLocks connects to a server that refuses locks, as Percona XtraDB Cluster does.
+type withoutLocks struct{ driver.Connector }
+
+func (w withoutLocks) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := w.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return connWithoutLocks{conn.(mysqlConn)}, nil
+}
+
+// mysqlConn is what a connection of the driver can do.
+type mysqlConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.QueryerContext
+}
+
+type connWithoutLocks struct{ mysqlConn }
+
+func (c connWithoutLocks) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if strings.Contains(query, "GET_LOCK") {
+		return nil, errors.New("Error 1105 (HY000): Percona-XtraDB-Cluster prohibits use of GET_LOCK with pxc_strict_mode = ENFORCING")
+	}
+	return c.mysqlConn.QueryContext(ctx, query, args)
+}
+
+func TestRemovalWithoutLocks(t *testing.T) {
+	config, err := mysql.ParseDSN(testserver.MariaDB(t))
+	require.NoError(t, err)
+	connector, err := mysql.NewConnector(config)
+	require.NoError(t, err)
+	db := sql.OpenDB(withoutLocks{connector})
+	defer func() { assert.NoError(t, db.Close()) }()
+	b, _ := newBackend(t, db)
+	gone, live := create(t, b, expired(store.Retention+time.Second)), create(t, b, record("alice", nil))
+	n, err := removeBatch(t.Context(), b)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), n)
+	assert.False(t, has(t, b, gone))
+	assert.True(t, has(t, b, live))
 }
 
 func TestRemovalGoesOnByItself(t *testing.T) {
