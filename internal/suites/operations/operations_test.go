@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
+	"github.com/gin-gonic/gin"
 	_ "github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/rueidis"
@@ -21,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
+	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
@@ -100,9 +104,9 @@ func operatedRedis(t *testing.T, servers ...*testserver.RedisServer) operated {
 	}}
 }
 
-// TestOperations runs the statements and commands of docs/operations.md on live
-// stores, the cache of redisstore included.
-func TestOperations(t *testing.T) {
+// eachOperated runs a test on every store that is operated by hand.
+func eachOperated(t *testing.T, test func(t *testing.T, name string, o operated)) {
+	t.Helper()
 	mysql := testserver.MariaDB(t)
 	for name, newStore := range map[string]func(t *testing.T) operated{
 		"SQLite": func(t *testing.T) operated {
@@ -120,65 +124,101 @@ func TestOperations(t *testing.T) {
 			return operatedRedis(t, testserver.RedisCluster(t)...)
 		},
 	} {
-		const other = `o'Brien "\ $(x)` + "\nFLUSHALL"
 		t.Run(name, func(t *testing.T) {
 			o := newStore(t)
 			t.Cleanup(func() { assert.NoError(t, o.Close()) })
-			var secrets map[string]string
-			begin := func() {
-				secrets = make(map[string]string)
-				for _, user := range []string{"42", other, ""} {
-					now := time.Now()
-					secret, _, _, err := kittest.Server(o).Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(time.Hour), Values: map[string]string{"cart": `"tea"`}}, signin.Attempt{Began: time.Now()})
-					require.NoError(t, err)
-					secrets[user] = secret
-				}
-			}
-			// live is who is left, a moment later.
-			live := func(want ...string) {
-				t.Helper()
-				var got []string
-				require.Eventually(t, func() bool {
-					got = nil
-					for _, user := range []string{"42", other, ""} {
-						_, r, found, err := kittest.Server(o).Load(t.Context(), "session", secrets[user], false)
-						if assert.NoError(t, err) && found && r.Ended == "" {
-							got = append(got, user)
-						}
-					}
-					return fmt.Sprint(got) == fmt.Sprint(want)
-				}, 5*time.Second, 5*time.Millisecond, "want %q to be left", want)
-			}
-			counted := func(want store.Counts) {
-				t.Helper()
-				counts, err := o.Count(t.Context())
-				require.NoError(t, err)
-				assert.Equal(t, want, counts)
-			}
-			begin()
-			live("42", other, "")
-			assert.Equal(t, "3", o.run(t, "count"))
-			counted(store.Counts{Live: 3, SignedIn: 2})
-			o.run(t, "one")
-			live(other, "")
-			counted(store.Counts{Live: 2, SignedIn: 1})
-			list, err := o.Sessions(t.Context(), "42")
-			require.NoError(t, err)
-			assert.Empty(t, list)
-			if !strings.HasPrefix(name, "Redis") {
-				o.run(t, "everybody")
-				live("")
-			}
-			o.run(t, "empty")
-			live()
-			assert.Equal(t, "0", o.run(t, "count"))
-			counted(store.Counts{})
-
-			begin()
-			require.NoError(t, revokeUser(t.Context(), o.Store))
-			live(other, "")
+			test(t, name, o)
 		})
 	}
+}
+
+// TestOperations runs the statements and commands of docs/operations.md on live
+// stores, the cache of redisstore included.
+func TestOperations(t *testing.T) {
+	eachOperated(t, func(t *testing.T, name string, o operated) {
+		const other = `o'Brien "\ $(x)` + "\nFLUSHALL"
+		var secrets map[string]string
+		create := func(user string, life time.Duration) (secret string) {
+			now := time.Now()
+			secret, _, _, err := kittest.Server(o).Create(t.Context(), store.Record{User: user, Created: now, Seen: now, Expires: now.Add(life), Values: map[string]string{"cart": `"tea"`}}, signin.Attempt{Began: time.Now()})
+			require.NoError(t, err)
+			return secret
+		}
+		begin := func() {
+			secrets = make(map[string]string)
+			for _, user := range []string{"42", other, ""} {
+				secrets[user] = create(user, time.Hour)
+			}
+			create("43", -time.Minute) // it has expired, and its record is kept for an hour
+		}
+		// live is who is left, a moment later.
+		live := func(want ...string) {
+			t.Helper()
+			var got []string
+			require.Eventually(t, func() bool {
+				got = nil
+				for _, user := range []string{"42", other, ""} {
+					_, r, found, err := kittest.Server(o).Load(t.Context(), "session", secrets[user], false)
+					if assert.NoError(t, err) && found && r.Ended == "" {
+						got = append(got, user)
+					}
+				}
+				return fmt.Sprint(got) == fmt.Sprint(want)
+			}, 5*time.Second, 5*time.Millisecond, "want %q to be left", want)
+		}
+		counted := func(want store.Counts) {
+			t.Helper()
+			counts, err := o.Count(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, want, counts)
+		}
+		begin()
+		live("42", other, "")
+		assert.Equal(t, "3", o.run(t, "count"))
+		counted(store.Counts{Live: 3, SignedIn: 2})
+		o.run(t, "one")
+		live(other, "")
+		counted(store.Counts{Live: 2, SignedIn: 1})
+		list, err := o.Sessions(t.Context(), "42")
+		require.NoError(t, err)
+		assert.Empty(t, list)
+		if !strings.HasPrefix(name, "Redis") {
+			o.run(t, "everybody")
+			live("")
+		}
+		o.run(t, "empty")
+		live()
+		assert.Equal(t, "0", o.run(t, "count"))
+		counted(store.Counts{})
+
+		begin()
+		require.NoError(t, revokeUser(t.Context(), o.Store))
+		live(other, "")
+	})
+}
+
+// TestEmptyBesideMigrate: after the store was emptied by hand, an old cookie opens as little as before.
+func TestEmptyBesideMigrate(t *testing.T) {
+	eachOperated(t, func(t *testing.T, _ string, o operated) {
+		from := gincookie.NewStore(kittest.TestSecret)
+		userOf := func(values map[any]any) string { user, _ := values["user"].(string); return user }
+		old, after := gin.New(), kittest.NewSite(store.Migrate(from, o.Store, "old", userOf), sessionkit.Config{})
+		old.Use(sessions.Sessions("old", from))
+		old.GET("/login", func(c *gin.Context) {
+			sessions.Default(c).Set("user", "42")
+			assert.NoError(t, sessions.Default(c).Save())
+		})
+		after.On("/", kittest.Whoami)
+		after.On("/logout", sessionkit.Logout)
+		b := kittest.NewBrowser(t, old)
+		b.Get("/login")
+		b = b.At(after)
+		require.Equal(t, "42", b.Fork().Get("/").Body.String())
+		b.Fork().Get("/logout")
+		assert.Empty(t, b.Fork().Get("/").Body.String())
+		o.run(t, "empty")
+		assert.Empty(t, b.Fork().Get("/").Body.String())
+	})
 }
 
 // revokeUser is the Go of the document.
