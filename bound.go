@@ -242,6 +242,7 @@ func (q *request) offerBinding() {
 	if b == nil || b.unplaced || q.bearer || q.kit.site.PlainHTTP(q.r) || !q.kit.site.Keeps(q.r) || q.session.User() == "" {
 		return
 	}
+	q.session.MayBeBound()
 	if text, _ := q.session.Text(dbsc.Name); text != "" {
 		if !q.told && !q.neverUsed(text) {
 			return // it is bound
@@ -251,7 +252,6 @@ func (q *request) offerBinding() {
 	}
 	o := dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
 	q.put(dbsc.NameOffer, o.Text())
-	q.session.MayBeBound()
 	q.offer = &o
 }
 

@@ -119,8 +119,8 @@ func (s *Session) Confirm(now time.Time) {
 	}
 }
 
-// MayBeBound notes that the sign-in has offered the browser to bind the session to its
-// device.
+// MayBeBound notes that the session may be bound to the device of its browser, now or by what
+// the sign-in has offered.
 func (s *Session) MayBeBound() {
 	in := s.SignedIn()
 	in.MayBeBound = true

@@ -1103,6 +1103,20 @@ func TestBoundDevices(t *testing.T) {
 	require.Error(t, err)
 }
 
+// TestBoundDevicesAfterASecondSignIn: a bound session whose user signs in again is bound in a list too.
+func TestBoundDevicesAfterASecondSignIn(t *testing.T) {
+	s := kittest.StoreOver(&lists{Backend: kittest.NewBackend()})
+	d := newDevice(t, newBoundSite(t, s, sessionkit.Config{}))
+	d.post("/login")
+	for _, path := range []string{"/", "/confirm", "/login"} {
+		d.post(path)
+		list := kittest.UserSessions(t, s, "42")
+		require.Len(t, list, 1)
+		assert.True(t, list[0].Bound, path)
+		assert.False(t, list[0].ProvedAt.IsZero(), path)
+	}
+}
+
 // TestBoundConfig is what cannot work, and what is said of it.
 func TestBoundConfig(t *testing.T) {
 	for field, config := range map[string]sessionkit.Config{

@@ -91,6 +91,7 @@ func TestBoundOnEveryStore(t *testing.T) {
 				next = challengeOf(w.Header().Get("Secure-Session-Challenge"))
 			})
 		}
+		require.Empty(t, send(0, "/login?user=alice", "", "").Header().Get("Secure-Session-Registration"), "it is bound")
 		list, err := p[1].Sessions(t.Context(), "alice")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
