@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store"
@@ -199,10 +200,11 @@ func (s *Session) ByItself() {
 // ChangeOf returns a change as it is to be made in the session that another request has
 // given a new ID, and left as r.
 func (s *Session) ChangeOf(c store.Change, r *store.Record) store.Change {
-	if s.intent == toConfirm { // what else the sign-in says may be another's by now
+	if s.intent == toConfirm { // what else the sign-in says may be another's by now, and so is the binding
 		in := signInOf(r)
 		in.Confirmed = s.SignedIn().Confirmed
-		c.Set = value.Apply(c.Set, map[string]string{signin.Name: in.Text()}, nil)
+		c.Set = value.Apply(c.Set, map[string]string{signin.Name: in.Text()}, []string{dbsc.NameOffer})
+		c.Delete = slices.DeleteFunc(slices.Clone(c.Delete), func(name string) bool { return name == dbsc.Name || name == dbsc.NameUsed })
 		c.If = &store.Condition{Name: signin.Name, Text: r.Values[signin.Name]}
 	}
 	return c

@@ -1470,6 +1470,50 @@ func TestBoundOnlyOnce(t *testing.T) {
 	assert.Equal(t, 1, e.refreshes)
 }
 
+// TestBoundConfirmTwice: of two tabs that confirm at the same time, the one that comes too late sends no
+// cookie, and so no offer. It leaves alone what the other one has offered, and the binding that follows.
+func TestBoundConfirmTwice(t *testing.T) {
+	b := kittest.NewBackend()
+	a := newBoundSite(t, kittest.StoreOver(b), sessionkit.Config{})
+	d := newDevice(t, a)
+	d.Post("/login", nil)
+	var first []string
+	confirm := func(overtake func()) {
+		other := d.Fork()
+		var done atomic.Bool
+		b.Before = func(call string) {
+			if call == "rotate" && done.CompareAndSwap(false, true) {
+				overtake()
+			}
+		}
+		w := other.Post("/confirm", nil)
+		b.Before = nil
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Empty(t, w.Header().Get("Secure-Session-Registration"))
+	}
+	confirm(func() {
+		first = registration.FindStringSubmatch(d.Browser.Post("/confirm", nil).Header().Get("Secure-Session-Registration"))
+	})
+	require.NotNil(t, first)
+	d.register(first[1], first[2])
+	assert.NotEmpty(t, d.id)
+
+	synctest.Test(t, func(t *testing.T) {
+		b = kittest.NewBackend()
+		d = newDevice(t, newBoundSite(t, kittest.StoreOver(b), sessionkit.Config{Unbound: sessionkit.ReportUnbound}))
+		d.post("/login")
+		d.get("/")
+		time.Sleep(6 * time.Minute)
+		d.end("a proxy has answered 429")
+		delete(d.Cookies, boundCookie)
+		confirm(func() { d.post("/confirm") }) // and registers
+		require.NotEmpty(t, d.id)
+		assert.True(t, d.current().Bound)
+		assert.Empty(t, d.refresh())
+		assert.Empty(t, d.ended)
+	})
+}
+
 // TestBoundOpenRedirect: no address leads from here to another site.
 func TestBoundOpenRedirect(t *testing.T) {
 	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, s *store.Store) {
