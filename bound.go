@@ -171,10 +171,13 @@ func (q *request) provesDevice(k *keeper.Kept) bool {
 			q.noteUsed(k)
 		}
 		return true
-	case !used: // the answer to the registration may have been lost, and the browser knows nothing of it
-		return true
+	case used && arrival.Sub(b.Since) >= boundGrace:
+		return false
 	}
-	return arrival.Sub(b.Since) < boundGrace
+	// The answer to the registration may have been lost, and the browser knows nothing of it, or it
+	// was under way: what came is the cookie of a binding before, whose place the new one may have taken.
+	q.stale = false
+	return true
 }
 
 // arrival returns when the request arrived. It is reckoned back from now, so that a step of

@@ -481,6 +481,31 @@ func TestBoundStaleCookie(t *testing.T) {
 	})
 }
 
+// TestBoundCookieOfBefore: the answer to a page that came with the bound cookie of the session before
+// takes nothing from a browser that has registered meanwhile.
+func TestBoundCookieOfBefore(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+			d := newDevice(t, a)
+			d.post("/login")
+			d.get("/")
+			_, err := s.RevokeAll(t.Context(), "42")
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+			m := registration.FindStringSubmatch(d.Browser.Post("/login", nil).Header().Get("Secure-Session-Registration"))
+			require.NotNil(t, m)
+			page := d.Request(http.MethodGet, "/")
+			d.register(m[1], m[2])
+			if used {
+				d.get("/")
+			}
+			bound := d.Cookies[boundCookie]
+			assert.Equal(t, "42", d.send(page).Body.String())
+			assert.Equal(t, bound, d.Cookies[boundCookie], "used: %v", used)
+		})
+	}
+}
+
 // TestBoundFreshWithin: a proof that is older than FreshWithin is made anew, and whoever
 // cannot make it is not let through.
 func TestBoundFreshWithin(t *testing.T) {
