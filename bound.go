@@ -66,7 +66,7 @@ type binder struct {
 	sameSite          http.SameSite
 	lifetime          time.Duration
 	unbound           UnboundPolicy
-	origins           []string // the hosts of Config.TrustedOrigins
+	origins           []string // the hosts of Config.TrustedOrigins that have HTTPS
 
 	judge    sync.Once
 	unplaced bool // no request to these paths would get here
@@ -79,7 +79,7 @@ func newBinder(c Config) *binder {
 	}
 	var hosts []string
 	for _, origin := range c.TrustedOrigins {
-		if u, err := url.Parse(origin); err == nil {
+		if u, err := url.Parse(origin); err == nil && u.Scheme == "https" { // plain HTTP is another site to browsers: see initiators
 			hosts = append(hosts, u.Hostname())
 		}
 	}

@@ -91,9 +91,9 @@ type Config struct {
 
 	// TrustedOrigins are the origins, such as "https://app.example.com", whose
 	// cross-origin POST, PUT, PATCH and DELETE requests are let through. With DeviceBound
-	// the pages of those on the same site may also have the browser refresh the bound
-	// cookie. Such a request from another site comes without the session, unless SameSite is
-	// None: if its handler stores something, a new session takes the place of the user's.
+	// the pages of those on the same site, over HTTPS, may also have the browser refresh the
+	// bound cookie. Such a request from another site comes without the session, unless SameSite
+	// is None: if its handler stores something, a new session takes the place of the user's.
 	// For a form that another site posts, have a route in front of the middleware redirect
 	// by a 303 to a page that has the session.
 	TrustedOrigins []string

@@ -434,6 +434,32 @@ func TestChromiumFromAnotherOrigin(t *testing.T) {
 	b.flawless()
 }
 
+// TestChromiumFromPlainHTTP: the pages of Config.TrustedOrigins that have no HTTPS are another site's to
+// the browser, also on this host. A link there does not end the binding.
+func TestChromiumFromPlainHTTP(t *testing.T) {
+	testserver.Slow(t)
+	site := ""
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "<!doctype html><link rel=icon href=data:,><a href=%q>here</a>", site+"/account")
+	}))
+	t.Cleanup(pages.Close)
+	origin := strings.Replace(pages.URL, "127.0.0.1", "localhost", 1)
+	s := memstore.New()
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	a := newApp(s, origin)
+	site = overTLS(t, a)
+	b := newChromium(t, site)
+	b.signIn()
+	assert.True(t, b.me().Bound)
+	time.Sleep(31 * time.Second) // requests that the browser sent before the registration may arrive until then
+	b.do(chromedp.Navigate(origin))
+	b.lose()
+	b.do(chromedp.Click(chromedp.CSS("a")))
+	b.waitText("user: alice")
+	assert.Equal(t, 1, b.number("refresh: Refreshed"), "%q", b.heard())
+	b.flawless()
+}
+
 // TestChromiumTwoProcesses: one process registers and the other one refreshes.
 func TestChromiumTwoProcesses(t *testing.T) {
 	testserver.Slow(t)

@@ -1282,7 +1282,7 @@ func TestBoundOtherOrigins(t *testing.T) {
 	}
 	d := newDevice(t, newBoundSite(t, memory(t), sessionkit.Config{TrustedOrigins: []string{
 		"https://app.example.com:8443", "https://deep.in.example.com", "https://example.com", // of this site
-		"https://partner.example", "https://example.co.uk", "https://notexample.com", "https://192.0.2.1", "https://[2001:db8::1]", // of others
+		"http://plain.example.com", "https://partner.example", "https://example.co.uk", "https://notexample.com", "https://192.0.2.1", "https://[2001:db8::1]", // of others
 	}}))
 	m := registration.FindStringSubmatch(d.Browser.Post("/login", nil).Header().Get("Secure-Session-Registration"))
 	require.NotNil(t, m)
