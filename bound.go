@@ -242,7 +242,11 @@ func (q *request) refuseUnbound(k keeper.Kept) bool {
 // it: over HTTPS.
 func (q *request) offerBinding() {
 	b := q.kit.bound
-	if b == nil || b.unplaced || q.bearer || q.kit.site.PlainHTTP(q.r) || !q.kit.site.Keeps(q.r) || q.session.User() == "" {
+	if b == nil { // browsers have forgotten their bindings, and are to be let in if it is switched on once more
+		q.unbind()
+		return
+	}
+	if b.unplaced || q.bearer || q.kit.site.PlainHTTP(q.r) || !q.kit.site.Keeps(q.r) || q.session.User() == "" {
 		return
 	}
 	q.session.MayBeBound()
@@ -250,12 +254,17 @@ func (q *request) offerBinding() {
 		if !q.told && !q.neverUsed(text) {
 			return // it is bound
 		}
-		q.remove(dbsc.Name) // this browser has lost the key, and ReportUnbound has let it in, or never knew of it
-		q.remove(dbsc.NameUsed)
+		q.unbind() // this browser has lost the key, and ReportUnbound has let it in, or never knew of it
 	}
 	o := dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
 	q.put(dbsc.NameOffer, o.Text())
 	q.offer = &o
+}
+
+// unbind forgets the binding of the session.
+func (q *request) unbind() {
+	q.remove(dbsc.Name)
+	q.remove(dbsc.NameUsed)
 }
 
 // neverUsed reports whether no bound cookie of a binding has come, though there was time: the

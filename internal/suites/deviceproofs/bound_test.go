@@ -461,6 +461,60 @@ func TestBoundAgain(t *testing.T) {
 	})
 }
 
+// TestBoundSwitchedOff: with DeviceBound switched off nothing is checked, and browsers forget their
+// bindings. So does the session when its user signs in, and is opened when it is switched on anew.
+func TestBoundSwitchedOff(t *testing.T) {
+	for _, path := range []string{"/login", "/confirm"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := memory(t)
+			on, off := newBoundSite(t, s, sessionkit.Config{}), kittest.NewRulesSite(s, sessionkit.Config{})
+			off.POST("/login", kittest.SignIn("42"))
+			off.POST("/confirm", sessionkit.Confirm)
+			d := newDevice(t, on)
+			d.post("/login")
+			d.get("/")
+			time.Sleep(6 * time.Minute)
+			d.Handler = off
+			assert.Equal(t, "42", d.get("/").Body.String())
+			assert.Equal(t, http.StatusText(http.StatusNotFound), d.ended)
+			d.post(path)
+			time.Sleep(20 * time.Minute)
+			d.Handler = on
+			assert.Equal(t, "42", d.get("/").Body.String())
+			assert.False(t, d.current().Bound)
+			d.post("/confirm")
+			assert.True(t, d.current().Bound)
+			assert.NotContains(t, on.Kinds(), sessionkit.EventUnbound)
+		})
+	}
+}
+
+// TestBoundSwitchedByProcess: while one process after the other is switched, ReportUnbound keeps users
+// signed in: a browser that refreshes at one without DeviceBound forgets the binding.
+func TestBoundSwitchedByProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory(t)
+		on, off := newBoundSite(t, s, sessionkit.Config{Unbound: sessionkit.ReportUnbound}), kittest.NewRulesSite(s, sessionkit.Config{})
+		d := newDevice(t, on)
+		d.post("/login")
+		d.get("/")
+		time.Sleep(6 * time.Minute)
+		d.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/dbsc/") {
+				off.ServeHTTP(w, r)
+				return
+			}
+			on.ServeHTTP(w, r)
+		})
+		assert.Equal(t, "42", d.get("/").Body.String())
+		assert.Equal(t, http.StatusText(http.StatusNotFound), d.ended)
+		d.Handler = on
+		d.post("/login")
+		d.pass(10)
+		assert.NotZero(t, d.refreshes)
+	})
+}
+
 // TestBoundStaleCookie: a browser that has the key, and a bound cookie that the server no
 // longer accepts, as after a step of its clock, is signed in all the same.
 func TestBoundStaleCookie(t *testing.T) {
@@ -1133,7 +1187,8 @@ func TestBoundDevicesAfterASecondSignIn(t *testing.T) {
 	s := kittest.StoreOver(&lists{Backend: kittest.NewBackend()})
 	d := newDevice(t, newBoundSite(t, s, sessionkit.Config{}))
 	d.post("/login")
-	for _, path := range []string{"/", "/confirm", "/login"} {
+	d.get("/")
+	for _, path := range []string{"/confirm", "/login"} {
 		d.post(path)
 		list := kittest.UserSessions(t, s, "42")
 		require.Len(t, list, 1)
