@@ -171,13 +171,19 @@ func (q *request) provesDevice(k *keeper.Kept) bool {
 			q.noteUsed(k)
 		}
 		return true
-	case used && arrival.Sub(b.Since) >= boundGrace:
+	case used && !inGrace(b, arrival):
 		return false
 	}
 	// The answer to the registration may have been lost, and the browser knows nothing of it, or it
 	// was under way: what came is the cookie of a binding before, whose place the new one may have taken.
 	q.stale = false
 	return true
+}
+
+// inGrace reports whether a request that arrived at a time may have been sent before the browser
+// had the bound cookie. If the clock has been put back since the registration, nobody can tell.
+func inGrace(b dbsc.Binding, arrival time.Time) bool {
+	return arrival.Sub(b.Since) < boundGrace && time.Since(b.Since) > -tolerated
 }
 
 // arrival returns when the request arrived. It is reckoned back from now, so that a step of
@@ -272,7 +278,7 @@ func (q *request) unbind() {
 func (q *request) neverUsed(binding string) bool {
 	_, used := q.session.Text(dbsc.NameUsed)
 	b, ok := dbsc.BindingOf(binding)
-	return ok && !used && !q.proved && q.arrival().Sub(b.Since) >= boundGrace
+	return ok && !used && !q.proved && !inGrace(b, q.arrival())
 }
 
 // sendOffer offers registration, with the cookie of the session that was signed in.

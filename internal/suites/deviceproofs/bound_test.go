@@ -515,6 +515,30 @@ func TestBoundSwitchedByProcess(t *testing.T) {
 	})
 }
 
+// TestBoundClockPutBack: a clock that is put back does not bring back the moment after the registration,
+// when the session cookie alone is good.
+func TestBoundClockPutBack(t *testing.T) {
+	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		moment := regexp.MustCompile(`"since":"[^"]+"`)
+		server, _ := kitstore.Of(s)
+		id, _ := store.ID(d.Session())
+		for name, text := range recordOf(t, s, d.Session()) {
+			if moment.MatchString(text) {
+				text = moment.ReplaceAllString(text, `"since":"`+time.Now().Add(time.Hour).Format(time.RFC3339)+`"`)
+				_, err := server.Update(t.Context(), id, store.Record{}, store.Change{Set: map[string]string{name: text}})
+				require.NoError(t, err)
+			}
+		}
+		thief := d.copied()
+		delete(thief.Cookies, boundCookie)
+		assert.Empty(t, thief.Get("/").Body.String())
+		assert.Equal(t, "42", d.get("/").Body.String())
+	})
+}
+
 // TestBoundStaleCookie: a browser that has the key, and a bound cookie that the server no
 // longer accepts, as after a step of its clock, is signed in all the same.
 func TestBoundStaleCookie(t *testing.T) {
