@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,11 +51,13 @@ func (b *binder) place(q *request) {
 		if engine == nil || position < len(engine.Handlers) {
 			return
 		}
-		routes := make(map[string]bool)
-		for _, route := range engine.Routes() {
-			routes[route.Method+" "+route.Path] = true
+		routes := engine.Routes()
+		routed := func(path string) bool {
+			return slices.ContainsFunc(routes, func(r gin.RouteInfo) bool { // without the prefix that a proxy takes away, if one does
+				return r.Method == http.MethodPost && strings.HasSuffix(path, r.Path) && strings.Count(r.Path, "/") > 1
+			})
 		}
-		if routes["POST "+b.register] && routes["POST "+b.refresh] {
+		if routed(b.register) && routed(b.refresh) {
 			return
 		}
 		b.unplaced = true

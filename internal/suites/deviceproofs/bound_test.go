@@ -1305,6 +1305,18 @@ func TestBoundPlace(t *testing.T) {
 	group.POST("/dbsc/refresh", refuse)
 	assert.NotEmpty(t, login(t, engine, "/app/login").id)
 	assert.Empty(t, errs)
+
+	// Behind a proxy that takes /app away, gin has shorter paths. Those of the application are not it.
+	for routes, placed := range map[string]bool{"/x/dbsc": true, "": false} {
+		config.BoundPath, errs = "/app/x/dbsc", nil
+		engine = gin.New()
+		group := engine.Group("", sessionkit.Sessions(memory(t), config))
+		group.POST("/x/login", kittest.SignIn("42"))
+		group.POST(routes+"/register", refuse)
+		group.POST(routes+"/refresh", refuse)
+		assert.Equal(t, placed, login(t, http.StripPrefix("/app", engine), "/app/x/login").id != "", routes)
+		assert.Equal(t, placed, len(errs) == 0, "%v", errs)
+	}
 }
 
 func stripped(t *testing.T, config sessionkit.Config) http.Handler {
