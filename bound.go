@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -112,10 +113,10 @@ func (p *problems) bound(c Config) {
 	if c.BoundFor < minBoundFor || c.BoundFor > maxBoundFor {
 		p.add("BoundFor", c.BoundFor.String(), fmt.Sprintf("must be %v to %v: browsers refresh the cookie once it has two minutes left, and only so often", minBoundFor, maxBoundFor))
 	}
-	if path := c.BoundPath; !address.IsLocalURL(path) || strings.Trim(path, pathLetters) != "" || strings.HasSuffix(path, "/") {
-		p.add("BoundPath", quote(path), `must be a path such as "/dbsc", of letters, digits and -._~/, without a slash at the end`)
-	} else if c.Path != "/" && !address.Within(c.Path, path) {
-		p.add("BoundPath", quote(path), fmt.Sprintf("must be within Path, %q: the browser sends the session cookie nowhere else", c.Path))
+	if prefix := c.BoundPath; !address.IsLocalURL(prefix) || strings.Trim(prefix, pathLetters) != "" || prefix == "/" || path.Clean(prefix) != prefix {
+		p.add("BoundPath", quote(prefix), `must be a path such as "/dbsc", of letters, digits and -._~/, without "/./" or "/../" in it or a slash at the end`)
+	} else if c.Path != "/" && !address.Within(c.Path, prefix) {
+		p.add("BoundPath", quote(prefix), fmt.Sprintf("must be within Path, %q: the browser sends the session cookie nowhere else", c.Path))
 	}
 	if c.Unbound > EndUnbound {
 		p.add("Unbound", fmt.Sprint(c.Unbound), "must be RefuseUnbound, ReportUnbound or EndUnbound")

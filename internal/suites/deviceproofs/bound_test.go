@@ -1240,6 +1240,9 @@ func TestBoundConfig(t *testing.T) {
 		require.ErrorContains(t, config.Validate(), strings.TrimSpace(field)+" is")
 	}
 	require.ErrorContains(t, sessionkit.Config{Unbound: sessionkit.EndUnbound}.Validate(), "Config.Unbound")
+	for _, path := range []string{"/", "/a/../dbsc", "/./dbsc", "/dbsc/.", "/a//b"} {
+		require.ErrorContains(t, sessionkit.Config{DeviceBound: true, BoundPath: path}.Validate(), "Config.BoundPath is", path)
+	}
 	require.NoError(t, sessionkit.Config{DeviceBound: true, BoundFor: 4 * time.Minute, BoundPath: "/a/b", SameSite: http.SameSiteStrictMode}.Validate())
 	require.NoError(t, sessionkit.Config{DeviceBound: true, Path: "/app"}.Validate())
 	assert.PanicsWithError(t, "sessionkit: Config.DeviceBound is true: a *cookie.store cannot change one value of a session without overwriting the others, "+
