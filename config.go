@@ -136,8 +136,8 @@ type Config struct {
 	// A sign-in over HTTPS offers it, by a header that other browsers ignore: their
 	// sessions, and those of clients with TokenHeader, are as they would be without. The
 	// middleware answers the browser's requests to BoundPath itself, and must stand on
-	// the engine for that. It needs a store of this module. docs/security.md says how to
-	// introduce it. Default: false.
+	// the engine for that. It needs a [store.Store], such as memstore, sqlstore and
+	// redisstore make. docs/security.md says how to introduce it. Default: false.
 	DeviceBound bool
 
 	// BoundPath is the prefix of the two paths that browsers send their proofs to, as the

@@ -206,10 +206,10 @@ func (k *kit) checkStore(store sessions.Store) error {
 	p := problems{prefix: "Config."}
 	if k.bound != nil && k.directory == nil {
 		p.add("DeviceBound", "true", fmt.Sprintf("a %T cannot change one value of a session without overwriting the others, so that a page loaded at the same time "+
-			"would undo the binding; use a store of sessionkit", store))
+			"would undo the binding; use memstore, sqlstore or redisstore", store))
 	}
 	if k.MaxSessions > 0 && k.directory == nil {
-		p.add("MaxSessions", fmt.Sprint(k.MaxSessions), fmt.Sprintf("a %T does not know the sessions of a user; use a store of sessionkit", store))
+		p.add("MaxSessions", fmt.Sprint(k.MaxSessions), fmt.Sprintf("a %T does not know the sessions of a user; use memstore, sqlstore or redisstore", store))
 	}
 	if k.successor != nil && k.successor.UserOf() != nil && k.UserOf != nil {
 		p.add("UserOf", "", "store.Migrate was given such a function already; give it once")

@@ -1246,7 +1246,7 @@ func TestBoundConfig(t *testing.T) {
 	require.NoError(t, sessionkit.Config{DeviceBound: true, BoundFor: 4 * time.Minute, BoundPath: "/a/b", SameSite: http.SameSiteStrictMode}.Validate())
 	require.NoError(t, sessionkit.Config{DeviceBound: true, Path: "/app"}.Validate())
 	assert.PanicsWithError(t, "sessionkit: Config.DeviceBound is true: a *cookie.store cannot change one value of a session without overwriting the others, "+
-		"so that a page loaded at the same time would undo the binding; use a store of sessionkit", func() {
+		"so that a page loaded at the same time would undo the binding; use memstore, sqlstore or redisstore", func() {
 		sessionkit.Sessions(cookie.NewStore(kittest.TestSecret), sessionkit.Config{DeviceBound: true})
 	})
 }

@@ -727,7 +727,7 @@ func TestConfirm(t *testing.T) {
 	})
 }
 
-// TestUnsupported: what needs to know the sessions of a user.
+// TestUnsupported: what needs to know the sessions of a user, or values that nobody overwrites.
 func TestUnsupported(t *testing.T) {
 	s := newStore(newRedis(t))
 	res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada", sessionkit.Attempt(c, "ada"), sessionkit.Remember()) })
@@ -741,8 +741,12 @@ func TestUnsupported(t *testing.T) {
 		assert.WithinDuration(t, time.Now().Add(30*24*time.Hour), sessionkit.Current(c).EndsAt, time.Minute)
 	})
 	assert.Equal(t, http.StatusOK, res.StatusCode)
-	assert.PanicsWithError(t, "sessionkit: Config.MaxSessions is 3: a *express.Store does not know the sessions of a user; use a store of sessionkit", func() {
+	assert.PanicsWithError(t, "sessionkit: Config.MaxSessions is 3: a *express.Store does not know the sessions of a user; use memstore, sqlstore or redisstore", func() {
 		sessionkit.Sessions(s, sessionkit.Config{MaxSessions: 3})
+	})
+	assert.PanicsWithError(t, "sessionkit: Config.DeviceBound is true: a *express.Store cannot change one value of a session without overwriting the others, "+
+		"so that a page loaded at the same time would undo the binding; use memstore, sqlstore or redisstore", func() {
+		sessionkit.Sessions(s, sessionkit.Config{DeviceBound: true})
 	})
 	for _, c := range []sessionkit.Config{{Name: "sid"}, {Path: "/x"}, {Domain: "example.com"}, {SameSite: http.SameSiteStrictMode}, {VisitorFor: time.Hour}, {Partitioned: true}} {
 		assert.Panics(t, func() { sessionkit.Sessions(s, c) })
