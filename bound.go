@@ -52,6 +52,10 @@ const (
 	// offerFor is how long a registration may take.
 	offerFor = 2 * time.Minute
 
+	// heldFor is how long after a sign-in to which another site has led the offer waits for a
+	// request of this site. Someone who has the cookie could register in place of the browser.
+	heldFor = 10 * time.Minute
+
 	// ticketSlack is what is left at least of a challenge that is given out again.
 	ticketSlack = 30 * time.Second
 
@@ -253,7 +257,7 @@ func (q *request) offerBinding() {
 		q.unbind()
 		return
 	}
-	if b.unplaced || q.bearer || q.kit.site.PlainHTTP(q.r) || !q.kit.site.Keeps(q.r) || q.session.User() == "" {
+	if !q.mayRegister() || q.session.User() == "" {
 		return
 	}
 	q.session.MayBeBound()
@@ -263,9 +267,54 @@ func (q *request) offerBinding() {
 		}
 		q.unbind() // this browser has lost the key, and ReportUnbound has let it in, or never knew of it
 	}
-	o := dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
+	if q.fromAnotherSite() {
+		q.put(dbsc.NameOffer, dbsc.Held)
+		return
+	}
+	o := newOffer()
 	q.put(dbsc.NameOffer, o.Text())
 	q.offer = &o
+}
+
+func newOffer() dbsc.Offer {
+	return dbsc.Offer{Ticket: dbsc.NewTicket(time.Now().Add(offerFor))}
+}
+
+// mayRegister reports whether the browser could answer an offer.
+func (q *request) mayRegister() bool {
+	return !q.kit.bound.unplaced && !q.bearer && !q.kit.site.PlainHTTP(q.r) && q.kit.site.Keeps(q.r)
+}
+
+// fromAnotherSite reports whether a page of another site has led the browser here, as a provider
+// does after a sign-in. Chromium then takes the registration as one for that site, and sends
+// it without the session cookie, unless that is SameSite=None.
+func (q *request) fromAnotherSite() bool {
+	return q.r.Header.Get("Sec-Fetch-Site") == "cross-site" && q.kit.bound.sameSite != http.SameSiteNoneMode
+}
+
+// offerHeld makes an offer that was held back, in the first response to a request of this site.
+func (q *request) offerHeld() {
+	if q.kit.bound == nil || q.loadErr != nil || q.handle.NeedsCookie() {
+		return
+	}
+	if text, _ := q.session.Text(dbsc.NameOffer); text != dbsc.Held || time.Since(q.session.Details().Shown()) >= heldFor ||
+		!q.mayRegister() || q.fromAnotherSite() || q.prefetch() {
+		return
+	}
+	o := newOffer()
+	_, outcome, err := q.kit.keeper.Update(q.r, q.kept(), store.Change{
+		Set: map[string]string{dbsc.NameOffer: o.Text()}, If: &store.Condition{Name: dbsc.NameOffer, Text: dbsc.Held},
+	})
+	if err != nil {
+		q.report(fmt.Errorf("sessionkit: offering to bind the session: %w", err))
+	}
+	if err != nil || !outcome.Changed() { // another request has made it
+		return
+	}
+	q.session.Stands(dbsc.NameOffer, o.Text())
+	q.offer = &o
+	q.sendOffer()
+	response.KeepFromCaches(q.writer.Header())
 }
 
 // unbind forgets the binding of the session.

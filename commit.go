@@ -119,6 +119,7 @@ func (q *request) conclude(header bool) {
 		if q.early { // the handler has had time to say otherwise
 			response.KeepFromCaches(q.writer.Header())
 		}
+		q.offerHeld()
 		q.setCookie()
 		q.dropOldCookie()
 		q.trimMoved()

@@ -19,8 +19,11 @@ const (
 	NameUsed  = value.OwnPrefix + "bound_used"  // the browser has sent a bound cookie back
 )
 
-// Used is the text of the value [NameUsed].
-const Used = "true"
+// The texts of values that say one thing only.
+const (
+	Used = "true" // of [NameUsed]
+	Held = "true" // of [NameOffer]: the offer has yet to be made, and has no challenge
+)
 
 // A Ticket is a challenge that was given out and has not been answered. It is no secret:
 // without the key nobody can answer it.

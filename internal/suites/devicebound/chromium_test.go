@@ -460,6 +460,59 @@ func TestChromiumFromPlainHTTP(t *testing.T) {
 	b.flawless()
 }
 
+// TestChromiumProvider: the user signs in at a provider, on another site, which sends the browser back.
+// The session is bound by the first request of a page of this site.
+func TestChromiumProvider(t *testing.T) {
+	testserver.Slow(t)
+	site := ""
+	provider := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/redirect" || r.Method == http.MethodPost {
+			http.Redirect(w, r, site+"/callback", http.StatusFound)
+			return
+		}
+		_, _ = fmt.Fprintf(w, "<!doctype html><link rel=icon href=data:,><a href=%q>here</a><form method=post><button>Sign in</button></form>", site+"/callback")
+	}))
+	t.Cleanup(provider.Close)
+	s := memstore.New()
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	a := newApp(s)
+	a.GET("/start/:how", func(c *gin.Context) { c.Redirect(http.StatusFound, provider.URL+"/"+c.Param("how")) })
+	a.GET("/callback", func(c *gin.Context) {
+		sessionkit.Login(c, "alice")
+		c.Redirect(http.StatusSeeOther, "/account")
+	})
+	site = overTLS(t, a)
+	for how, goOn := range map[string]func(*chromium){
+		"redirect": func(*chromium) {},
+		"link":     func(b *chromium) { b.do(chromedp.Click(chromedp.CSS("a"))) },
+		"form":     func(b *chromium) { b.press() },
+	} {
+		b := newChromium(t, site)
+		b.open("/start/" + how)
+		goOn(b)
+		b.waitText("user: alice")
+		assert.Equal(t, "alice", b.me().User)
+		b.await("creation: Success", 1)
+		b.lose()
+		s := b.me()
+		assert.Equal(t, "alice", s.User)
+		assert.True(t, s.Bound)
+		b.flawless()
+		b.stop()
+
+		b = newChromium(t, site)
+		b.open("/start/" + how)
+		goOn(b)
+		b.waitText("user: alice")
+		b.open("/account") // by its address
+		b.await("creation: Success", 1)
+		assert.True(t, b.me().Bound)
+		b.flawless()
+		b.stop()
+	}
+	assert.NotContains(t, a.heard(), sessionkit.EventProofRefused)
+}
+
 // TestChromiumTwoProcesses: one process registers and the other one refreshes.
 func TestChromiumTwoProcesses(t *testing.T) {
 	testserver.Slow(t)

@@ -713,6 +713,72 @@ func TestBoundOffer(t *testing.T) {
 	assert.True(t, offered(d.Browser, http.MethodPost, "/other"), "another user's session is another one")
 }
 
+// TestBoundOfferFromAnotherSite: a provider leads the browser here to sign in. The browser would send
+// the registration without the session cookie, so the offer waits for a request of this site.
+func TestBoundOfferFromAnotherSite(t *testing.T) {
+	const header = "Secure-Session-Registration"
+	elsewhere := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	synctest.Test(t, func(t *testing.T) {
+		b := kittest.NewBackend()
+		a := newBoundSite(t, kittest.StoreOver(b), sessionkit.Config{})
+		a.On("/static", func(c *gin.Context) { c.Status(http.StatusNoContent) })
+		a.On("/callback", kittest.SignIn("42"))
+		signIn := func() *device {
+			d := newDevice(t, a)
+			assert.Empty(t, d.get("/callback", elsewhere...).Header().Get(header))
+			assert.Equal(t, "42", d.get("/", elsewhere...).Body.String(), "what the sign-in redirects to")
+			return d
+		}
+		for _, site := range []string{"same-origin", "same-site", "none"} {
+			d := signIn()
+			assert.Empty(t, d.Get("/static", "Sec-Fetch-Site", site).Header().Get(header), "it asks nothing of the session")
+			assert.Empty(t, d.Get("/", "Sec-Fetch-Site", site, "Sec-Purpose", "prefetch").Header().Get(header))
+			assert.Empty(t, d.Get("/current", elsewhere...).Header().Get(header))
+			assert.Empty(t, d.id)
+			w := d.get("/", "Sec-Fetch-Site", site)
+			assert.NotEmpty(t, w.Header().Get(header))
+			assert.Contains(t, w.Header().Get("Cache-Control"), "no-store")
+			require.NotEmpty(t, d.id, site)
+			assert.True(t, d.current().Bound)
+			assert.Empty(t, d.get("/").Header().Get(header), "it is made once")
+			d.pass(10)
+			assert.NotZero(t, d.refreshes)
+		}
+
+		d := signIn()
+		var first string
+		var done atomic.Bool
+		b.Before = func(call string) {
+			if call == "update" && done.CompareAndSwap(false, true) {
+				first = d.Browser.Get("/").Header().Get(header)
+			}
+		}
+		second := d.Fork().Get("/").Header().Get(header)
+		b.Before = nil
+		assert.NotEmpty(t, first)
+		assert.Empty(t, second, "one of two requests makes it")
+
+		d = signIn()
+		b.Failing(errors.New("down"), "update")
+		w := d.get("/")
+		assert.Equal(t, "42", w.Body.String())
+		assert.Empty(t, w.Header().Get(header))
+		b.Failing(nil)
+		d.get("/")
+		assert.NotEmpty(t, d.id)
+
+		d = signIn()
+		time.Sleep(10 * time.Minute)
+		assert.Empty(t, d.get("/").Header().Get(header), "it does not wait forever")
+		d.post("/confirm")
+		assert.NotEmpty(t, d.id)
+
+		all := newDevice(t, newBoundSite(t, memory(t), sessionkit.Config{SameSite: http.SameSiteNoneMode}))
+		all.get("/login", elsewhere...)
+		assert.NotEmpty(t, all.id, "the session cookie comes along")
+	})
+}
+
 // TestBoundAnotherUser: signing in as another user ends the binding of the first, and the
 // new session has one of its own.
 func TestBoundAnotherUser(t *testing.T) {
