@@ -148,6 +148,12 @@ func (q *request) skipped() bool {
 	return q.unbound && (q.r.Header.Get(dbsc.HeaderSkipped) != "" || site == "same-site" || site == "cross-site")
 }
 
+// mayProve reports whether a browser that has been refused may prove its device with the next
+// request, and must have its session cookie then.
+func (q *request) mayProve() bool {
+	return q.skipped() || q.unbound && q.stale && q.kit.bound.unbound != EndUnbound
+}
+
 // refusesDevice reports whether a session that was read from the store is not opened, for
 // it is bound to a device that the request does not prove.
 func (q *request) refusesDevice(k *keeper.Kept) bool {

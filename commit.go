@@ -155,7 +155,7 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	var w response.Writer
 	w.Wrap(below, q)
 	w.Begin(response.Sent) // what could be committed is
-	q.tellSignOut()
+	q.tellBrowser()
 	c.Writer = &w
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	defer func() {
@@ -169,14 +169,17 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	q.answer(c, problemOf(failed))
 }
 
-// tellSignOut has a response that is not the handler's take the cookie from the browser all
-// the same, if a sign-out was carried out.
-func (q *request) tellSignOut() {
+// tellBrowser has a response that is not the handler's take cookies from the browser all the
+// same: if a sign-out was carried out, and a bound cookie that does not count.
+func (q *request) tellBrowser() {
 	q.lock()
 	defer q.unlock(q.c)
 	if q.loaded != nil && q.clears {
 		q.setCookie()
 		q.dropOldCookie()
+	}
+	if q.loaded != nil && q.stale {
+		q.dropBound()
 	}
 }
 
@@ -270,7 +273,7 @@ func (q *request) save(header bool) error {
 			return q.createAfterEnd(plan, header)
 		case q.late() != nil:
 			return fmt.Errorf("another request has ended it, given it a new ID or signed somebody in, and a new session would take the place of that one in the browser: %w", store.ErrEnded)
-		case q.skipped():
+		case q.mayProve():
 			return fmt.Errorf("the browser could not prove its device just now, and a new session would take the place of its own: %w", store.ErrEnded)
 		}
 		return q.create(plan, header)

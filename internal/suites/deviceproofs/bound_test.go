@@ -1207,6 +1207,7 @@ func TestBoundWhileSkipped(t *testing.T) {
 		d.get("/")
 		time.Sleep(6 * time.Minute)
 		moved := d.copied() // to a new machine, without the key
+		delete(moved.Cookies, boundCookie)
 		old := moved.Session()
 		assert.Equal(t, http.StatusNoContent, moved.Post("/set", nil).Code)
 		assert.NotEqual(t, old, moved.Session())
@@ -1220,6 +1221,50 @@ func TestBoundWhileSkipped(t *testing.T) {
 		thief.Get("/logout")
 		assert.Empty(t, d.get("/").Body.String(), "whoever has the cookie may end the session")
 		assert.Equal(t, "the server said so", d.ended)
+	})
+}
+
+// TestBoundStaleCookieAndAChange: a browser that has the key, and a bound cookie that the server does not
+// accept, as after a failover that has lost the last refresh, keeps its session: the change of a page without a
+// guard begins no other one. The response takes the bound cookie away, so the next request proves the device.
+func TestBoundStaleCookieAndAChange(t *testing.T) {
+	inBubble(t, sessionkit.Config{}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		before := recordOf(t, s, d.Session())
+		time.Sleep(4 * time.Minute)
+		d.get("/")
+		require.Equal(t, 1, d.refreshes)
+		server, _ := kitstore.Of(s)
+		id, _ := store.ID(d.Session())
+		_, err := server.Update(t.Context(), id, store.Record{}, store.Change{Set: before})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		token := d.Session()
+		w := d.post("/set")
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		assert.NotEmpty(t, w.Header().Get("Retry-After"))
+		assert.NotContains(t, d.Cookies, boundCookie)
+		assert.Equal(t, token, d.Session())
+		assert.Equal(t, http.StatusNoContent, d.post("/set").Code)
+		assert.Equal(t, "42", d.get("/").Body.String())
+		assert.Equal(t, 2, d.refreshes)
+
+		moved := d.copied() // without the key
+		time.Sleep(6 * time.Minute)
+		assert.Equal(t, http.StatusServiceUnavailable, moved.Post("/set", nil).Code)
+		assert.Equal(t, http.StatusNoContent, moved.Post("/set", nil).Code)
+		assert.NotEqual(t, token, moved.Session())
+	})
+	inBubble(t, sessionkit.Config{Unbound: sessionkit.EndUnbound}, func(t *testing.T, a *kittest.Site, s *store.Store) {
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		moved := d.copied()
+		time.Sleep(6 * time.Minute)
+		assert.Equal(t, http.StatusNoContent, moved.Post("/set", nil).Code, "there is no session to keep")
+		assert.Empty(t, kittest.UserSessions(t, s, "42"))
 	})
 }
 
