@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
@@ -92,6 +93,42 @@ func TestBehindNginx(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUploadBehindNginx: with the setting of the document the application is asked while the body is
+// still under way.
+func TestUploadBehindNginx(t *testing.T) {
+	text, err := os.ReadFile("../howto.md")
+	require.NoError(t, err)
+	const settings = "proxy_request_buffering off; proxy_http_version 1.1;"
+	require.Contains(t, string(text), settings)
+	asked := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(asked)
+		_, _ = io.Copy(w, r.Body)
+	}))
+	t.Cleanup(server.Close)
+	tls := httptest.NewTLSServer(nil)
+	defer tls.Close()
+	body, out := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(out, "first, ")
+		select {
+		case <-asked:
+			_, _ = io.WriteString(out, "second")
+		case <-t.Context().Done():
+		case <-time.After(10 * time.Second):
+		}
+		_ = out.Close()
+	}()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+testserver.Nginx(t, strings.TrimPrefix(server.URL, "http://"), settings), body)
+	require.NoError(t, err)
+	res, err := tls.Client().Do(q)
+	require.NoError(t, err)
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	assert.Equal(t, "first, second", string(answer))
 }
 
 // TestWhatTheLogSays: the document says what the log says if a header or a mode is

@@ -1558,6 +1558,28 @@ func TestBoundForTheShortest(t *testing.T) {
 	})
 }
 
+// TestBoundTwice: two bindings of one site share the signatures that a browser makes. With a longer
+// BoundFor they are enough, whenever the user comes back.
+func TestBoundTwice(t *testing.T) {
+	for _, away := range []time.Duration{30 * time.Second, 3 * time.Minute, 390 * time.Second, 9 * time.Minute, 10 * time.Minute, 11*time.Minute + time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			config := sessionkit.Config{BoundFor: 10 * time.Minute}
+			one, two := newDevice(t, newBoundSite(t, memory(t), config)), newDevice(t, newBoundSite(t, memory(t), config))
+			both := func(use func(d *device)) {
+				use(one)
+				two.signed = one.signed
+				use(two)
+				one.signed = two.signed
+			}
+			both(func(d *device) { d.post("/login") })
+			for range 40 {
+				time.Sleep(away)
+				both(func(d *device) { assert.Equal(t, "42", d.get("/").Body.String(), away) })
+			}
+		})
+	}
+}
+
 // lists is a backend whose lists have nothing of the values but the sign-in.
 type lists struct{ *kittest.Backend }
 
