@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,10 +21,12 @@ type GuardConfig struct {
 	// LoginURL is where page requests are sent: a path of this site, as the browser
 	// shows it, or an absolute URL. It gets ?reason= and, for GET requests, ?next=,
 	// which [NextURL] reads. For other methods next is the page that a request of HTMX or
-	// Inertia came from. Requests for that path pass the guard, so that it can
-	// stand on the whole site, but for the root of an absolute URL: it would pass on every
-	// host. What else visitors need, such as the login page's style sheet or a provider's
-	// callback, is then routed in front of the guard. Default: "", every refused request gets the 401.
+	// Inertia came from. Requests for that path pass the guard, with or without a slash at
+	// its end, so that it can stand on the whole site, but for the root of an absolute URL: it
+	// would pass on every host. An absolute URL of this site needs a proxy that keeps Host or
+	// sends X-Forwarded-Host. What else visitors need, such as the login page's style sheet or a
+	// provider's callback, is then routed in front of the guard. Default: "", every refused
+	// request gets the 401.
 	LoginURL string
 
 	// FreshWithin is how recently the user must have shown who they are, by [Login]
@@ -162,21 +165,28 @@ func (g *guard) serve(c *gin.Context) {
 
 // isLogin reports whether a request is for the LoginURL, so that the guard lets it pass. The
 // host, and a prefix that a proxy has taken away, may be made up: the host opens no root,
-// which most sites have, and the prefix no path that does not end as the LoginURL does.
+// which most sites have, and the prefix no path that does not end as the LoginURL does. A slash
+// more or less may make it the root of a route such as /login/*file, which is another page.
 func (g *guard) isLogin(c *gin.Context) bool {
-	if !g.saysLogin(c) || g.login.Host != "" && g.loginPath == "/" {
+	at := c.Request.URL.EscapedPath()
+	switch {
+	case !g.saysLogin(c) || g.login.Host != "" && g.loginPath == "/":
+		return false
+	case strings.HasSuffix(at, "/") != strings.HasSuffix(g.loginPath, "/") && strings.Contains(c.FullPath(), "*"):
 		return false
 	}
-	return c.Request.Header.Get("X-Forwarded-Prefix") == "" || path.Base(c.Request.URL.EscapedPath()) == path.Base(g.loginPath)
+	return c.Request.Header.Get("X-Forwarded-Prefix") == "" || path.Base(at) == path.Base(g.loginPath)
 }
 
 // saysLogin reports whether a request is for the LoginURL by its own account: the guard must
-// not send anyone there from there.
+// not send anyone there from there. A slash at its end makes no difference, as gin redirects
+// from one spelling to the other (Engine.RedirectTrailingSlash).
 func (g *guard) saysLogin(c *gin.Context) bool {
-	if g.login == nil || g.login.Host != "" && g.login.Host != c.Request.Host {
+	if g.login == nil || g.login.Host != "" && !atThisHost(c, g.login) {
 		return false
 	}
-	return c.Request.URL.EscapedPath() == g.loginPath || address.BrowserPath(c) == g.loginPath
+	login := strings.TrimSuffix(g.loginPath, "/")
+	return strings.TrimSuffix(c.Request.URL.EscapedPath(), "/") == login || strings.TrimSuffix(address.BrowserPath(c), "/") == login
 }
 
 // judge returns why the request is refused, or "".
@@ -297,8 +307,14 @@ func (g *guard) loginURL(denial Denial, next string) string {
 // is not one of this site.
 func ownPage(c *gin.Context, page string) string {
 	u, err := url.Parse(page)
-	if err != nil || u.Host == "" || u.Host != c.Request.Host && (u.Host != address.Host(c.Request.Header) || !address.TrustsProxy(c)) {
+	if err != nil || u.Host == "" || !atThisHost(c, u) {
 		return ""
 	}
 	return u.RequestURI()
+}
+
+// atThisHost reports whether a URL is of the host by which the browser has reached this site, as
+// the request or a proxy that gin trusts says.
+func atThisHost(c *gin.Context, u *url.URL) bool {
+	return address.HasHost(u, c.Request.Host) || address.HasHost(u, address.Host(c.Request.Header)) && address.TrustsProxy(c)
 }

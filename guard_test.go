@@ -192,6 +192,50 @@ func TestGuardOfTheWholeSite(t *testing.T) {
 	}
 }
 
+// TestGuardSendsNobodyInCircles: the browser comes to the page that signs in, whatever gin or
+// a proxy makes of the address, and nothing else passes.
+func TestGuardSendsNobodyInCircles(t *testing.T) {
+	const internal = "10.0.0.7:8080"
+	for name, test := range map[string]struct {
+		login, route string
+		host         string // by which the request comes
+		forwarded    string // by which the browser has reached the proxy
+	}{
+		"a slash more":          {login: "/login/", route: "/login", host: "example.com"},
+		"a slash less":          {login: "/login", route: "/login/", host: "example.com"},
+		"absolute":              {login: "https://example.com/login", route: "/login/", host: "example.com"},
+		"the scheme's own port": {login: "https://example.com:443/login", route: "/login", host: "example.com"},
+		"another port":          {login: "https://example.com:8443/login", route: "/login", host: "example.com:8443"},
+		"capital letters":       {login: "https://Example.com/login", route: "/login", host: "example.com"},
+		"behind a proxy":        {login: "https://example.com/login", route: "/login", host: internal, forwarded: "example.com"},
+		"a path behind a proxy": {login: "/login", route: "/login", host: internal, forwarded: "example.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: test.login}))
+			a.On(test.route, func(c *gin.Context) { c.String(http.StatusOK, "the form") })
+			a.On("/account", kittest.Whoami)
+			b := kittest.NewBrowser(t, a)
+			at := "/account"
+			for range 3 { // to the LoginURL, and to gin's spelling of it
+				r := b.Request(http.MethodGet, at, "Accept", asPage)
+				if r.Host = test.host; test.forwarded != "" {
+					r.Header.Set("X-Forwarded-Host", test.forwarded)
+				}
+				w := b.Do(r)
+				if w.Code == http.StatusOK {
+					assert.Equal(t, "the form", w.Body.String())
+					return
+				}
+				to, err := w.Result().Location()
+				require.NoError(t, err, w.Body)
+				at = to.RequestURI()
+			}
+			t.Errorf("the browser is sent on to %s", at)
+		})
+	}
+}
+
 // TestGuardOfTheWholeSiteWithTheFormAtItsRoot: that one passes, and nothing else.
 func TestGuardOfTheWholeSiteWithTheFormAtItsRoot(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
@@ -404,6 +448,7 @@ func TestGuardIsNotOpenedByHeaders(t *testing.T) {
 		"/login/":                    func(r *http.Request) { r.Header.Set("X-Forwarded-Prefix", "/login") },
 		"https://login.example.com/": func(r *http.Request) { r.Host = "login.example.com" },
 		"https://login.example.com":  func(r *http.Request) { r.Host = "login.example.com" },
+		"https://login.example.org":  func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "login.example.org") },
 	} {
 		a := kittest.NewSite(memstore.New(), sessionkit.Config{})
 		a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: login}))
@@ -414,6 +459,19 @@ func TestGuardIsNotOpenedByHeaders(t *testing.T) {
 		made(r)
 		assert.Equal(t, http.StatusUnauthorized, b.Do(r).Code, login)
 	}
+}
+
+// TestGuardOfAPageUnderTheForm: a slash at the end does not make the page that signs in another
+// one, but it may be another one.
+func TestGuardOfAPageUnderTheForm(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/app"}))
+	a.On("/app", func(c *gin.Context) { c.String(http.StatusOK, "the form") })
+	a.On("/app/*file", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	assert.Equal(t, "the form", b.Get("/app", "Accept", asPage).Body.String())
+	assert.Equal(t, http.StatusUnauthorized, b.Get("/app/", "Accept", asPage).Code)
+	assert.Equal(t, http.StatusSeeOther, b.Get("/app/secret", "Accept", asPage).Code)
 }
 
 // TestGuardOfAMount: the application itself has changed the path, and the page that signs in

@@ -111,6 +111,13 @@ func HostOf(address string) string {
 	return u.Host
 }
 
+// HasHost reports whether a URL is of a host, with or without a port. Browsers leave out the
+// scheme's own port, and write the host in lower case.
+func HasHost(u *url.URL, host string) bool {
+	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	return strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(host, port))
+}
+
 // Within reports whether a cookie of a path is sent to another one (RFC 6265bis
 // section 5.1.4).
 func Within(cookie, path string) bool {
