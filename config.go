@@ -81,7 +81,10 @@ type Config struct {
 	MaxSessions int
 
 	// ClearSiteData names what the browser should delete at [Logout], such as
-	// "cache" and "storage" (the Clear-Site-Data header). Default: nothing.
+	// "cache" and "storage" (the Clear-Site-Data header). "cookies" and "*" also delete the
+	// cookies that the same response sets, so if a new session follows, as for a message after
+	// the sign-out, the first is left out, and the second is sent as the others one by one.
+	// Default: nothing.
 	ClearSiteData []string
 
 	// Secrets are the keys of Signed and Encrypted cookies, 32 bytes or more each.

@@ -2,7 +2,6 @@ package sessionkit
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/client"
@@ -32,7 +31,7 @@ func (q *request) setCookie() {
 	if q.handle.Cookie != "" && (q.sends || q.moved()) {
 		q.sendCookie()
 	}
-	q.clears, q.sends = false, false
+	q.sends = false
 }
 
 // setsCookie reports whether a cookie is one of those of sessions.
@@ -50,8 +49,8 @@ func (q *request) clearBrowser() {
 		q.dropOtherCookie()
 		q.dropBound()
 	}
-	if directives := q.kit.ClearSiteData; len(directives) > 0 {
-		q.writer.Header().Set("Clear-Site-Data", `"`+strings.Join(directives, `", "`)+`"`)
+	if len(q.kit.ClearSiteData) > 0 {
+		response.ClearSiteData(q.writer.Header(), q.kit.ClearSiteData, q.session.ID() != "")
 	}
 }
 

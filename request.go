@@ -87,7 +87,7 @@ type brought struct {
 type reply struct {
 	sends    bool // it gives the client the session's token
 	clearing bool // the commit is to take the cookie from the browser, unless another one follows
-	clears   bool // and has
+	clears   bool // and has, which the response tells
 	given    bool // this request has given the session its ID: the cookie that came does not lead there
 }
 

@@ -1539,6 +1539,53 @@ func TestLogoutThatClearsNothing(t *testing.T) {
 	assert.NotContains(t, w.Header(), "Clear-Site-Data")
 }
 
+// TestClearSiteDataBesideANewSession: browsers would delete its cookie with all others.
+func TestClearSiteDataBesideANewSession(t *testing.T) {
+	goodbye := func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") }
+	const rest = `"cache", "storage", "executionContexts", "clientHints", "prefetchCache", "prerenderCache"`
+	for _, test := range []struct {
+		directives   []string
+		alone, along string // of a sign-out alone, and beside a new session
+	}{
+		{[]string{"cookies"}, `"cookies"`, ""},
+		{[]string{"cache", "cookies", "storage"}, `"cache", "cookies", "storage"`, `"cache", "storage"`},
+		{[]string{"*"}, `"*"`, rest},
+		{[]string{"cookies", "*"}, `"cookies", "*"`, rest},
+	} {
+		for name, after := range map[string]gin.HandlersChain{
+			"nothing":                  nil,
+			"a message":                {goodbye},
+			"a sign-in":                {kittest.SignIn("bob")},
+			"a message that is stored": {goodbye, func(c *gin.Context) { assert.NoError(t, sessions.Default(c).Save()) }},
+			"a message by OnEvent":     {func(c *gin.Context) { c.Set("leaves", true) }},
+		} {
+			t.Run(fmt.Sprint(test.directives, " ", name), func(t *testing.T) {
+				r := gin.New()
+				r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+					ClearSiteData: test.directives,
+					OnEvent: func(c *gin.Context, e sessionkit.Event) {
+						if e.Kind == sessionkit.EventSignedOut && c.GetBool("leaves") {
+							goodbye(c)
+						}
+					},
+				}))
+				r.GET("/login", kittest.SignIn("42"))
+				r.GET("/logout", append(gin.HandlersChain{sessionkit.Logout}, after...)...)
+				b := kittest.NewBrowser(t, r)
+				b.Get("/login")
+				w := b.Get("/logout")
+				want := test.along
+				if name == "nothing" {
+					want = test.alone
+				}
+				assert.Equal(t, want, w.Header().Get("Clear-Site-Data"))
+				assert.Equal(t, want != "", w.Header()["Clear-Site-Data"] != nil)
+				assert.Equal(t, name != "nothing", b.Session() != "")
+			})
+		}
+	}
+}
+
 // TestLateLogoutAfterASignInOverAnother: it is that of the user before.
 func TestLateLogoutAfterASignInOverAnother(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{ClearSiteData: []string{"cookies"}})
