@@ -433,14 +433,6 @@ type arrived struct {
 	pending *pendingCalls
 }
 
-// came reports whether the request has a cookie of a name.
-func (q *request) came(name string) bool {
-	for range cookie.Values(q.r.Header["Cookie"], name) {
-		return true
-	}
-	return false
-}
-
 // comeAgain has the browser send the request again, as one of this site.
 func (q *request) comeAgain() {
 	q.c.Abort()

@@ -45,8 +45,8 @@ func (q *request) clearBrowser() {
 		return
 	}
 	if q.session.ID() == "" {
-		q.dropCookies(q.kit.site.SessionName(q.r))
-		q.dropOtherCookie()
+		q.dropCookies(q.kit.site.SecureName)
+		q.dropCookies(q.kit.site.Name)
 		q.dropBound()
 	}
 	if len(q.kit.ClearSiteData) > 0 {
@@ -54,28 +54,16 @@ func (q *request) clearBrowser() {
 	}
 }
 
-// dropCookies has the browser drop the session cookie of a name, if it has one.
+// dropCookies has the browser drop the session cookie of a name, if it has one. Where no session
+// cookie is plain, one of the plain name is another application's.
 func (q *request) dropCookies(name string) {
-	if name == q.kit.site.SecureName && q.secureCookie || name == q.kit.Name && q.plainCookie {
+	if q.came(name) && (name == q.kit.site.SecureName || q.kit.site.MayBePlain(q.r)) {
 		expired := q.kit.site.Session(q.r)
 		if q.kit.site.Shared == nil {
 			expired.Name, expired.Secure = name, expired.Secure || name == q.kit.site.SecureName
 		}
 		cookie.Put(q.writer.Header(), cookie.Expire(&expired))
 		response.KeepFromCaches(q.writer.Header())
-	}
-}
-
-// dropOtherCookie has the browser drop the session cookie of the name that this
-// connection does not write.
-func (q *request) dropOtherCookie() {
-	if q.kit.site.Name == q.kit.site.SecureName { // it has one name on every connection
-		return
-	}
-	if q.kit.site.SessionName(q.r) == q.kit.site.SecureName {
-		q.dropCookies(q.kit.Name)
-	} else {
-		q.dropCookies(q.kit.site.SecureName)
 	}
 }
 
@@ -89,7 +77,9 @@ func (q *request) sendCookie() {
 	sent := q.kit.site.Session(q.r)
 	sent.Value, sent.MaxAge = q.handle.Cookie, q.session.CookieAge(time.Now())
 	cookie.Put(q.writer.Header(), &sent)
-	q.dropOtherCookie()
+	if sent.Name != q.kit.site.SecureName { // that one would be read first
+		q.dropCookies(q.kit.site.SecureName)
+	}
 	q.sendOffer()
 }
 

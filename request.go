@@ -13,6 +13,7 @@ import (
 	gsessions "github.com/gorilla/sessions"
 
 	"github.com/gin-sessionkit/sessionkit/internal/client"
+	"github.com/gin-sessionkit/sessionkit/internal/cookie"
 	"github.com/gin-sessionkit/sessionkit/internal/keeper"
 	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/internal/resume"
@@ -179,6 +180,14 @@ func (q *request) calls() *pendingCalls {
 		q.pending = new(pendingCalls)
 	}
 	return q.pending
+}
+
+// came reports whether the request has a cookie of a name.
+func (q *request) came(name string) bool {
+	for range cookie.Values(q.r.Header["Cookie"], name) {
+		return true
+	}
+	return false
 }
 
 // prefetch reports whether nobody sees the response yet: it is no use of the session.

@@ -1539,6 +1539,63 @@ func TestLogoutThatClearsNothing(t *testing.T) {
 	assert.NotContains(t, w.Header(), "Clear-Site-Data")
 }
 
+// TestLogoutOverTwoConnections: a browser that has a cookie of each kind, as it has signed in over
+// HTTPS and over plain HTTP, is signed out with both that it sends.
+func TestLogoutOverTwoConnections(t *testing.T) {
+	for name, test := range map[string]struct {
+		config sessionkit.Config
+		host   string
+		out    string // the connection over which the user signs out
+	}{
+		"on localhost, over plain HTTP": {host: "localhost", out: "http"},
+		"on localhost, over HTTPS":      {host: "localhost", out: "https"},
+		"with InsecureHTTP":             {config: sessionkit.Config{InsecureHTTP: true}, host: "nas.lan", out: "https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), test.config)
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/logout", sessionkit.Logout)
+			a.On("/", kittest.Whoami)
+			jar := make(map[string]*http.Cookie)
+			get := func(scheme, path string) string {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+test.host+path, nil)
+				for _, c := range jar {
+					if !c.Secure || scheme == "https" || test.host == "localhost" {
+						r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+					}
+				}
+				w := httptest.NewRecorder()
+				a.ServeHTTP(w, r)
+				for _, c := range kittest.SetCookies(w) {
+					if jar[c.Name] = c; c.MaxAge < 0 {
+						delete(jar, c.Name)
+					}
+				}
+				return w.Body.String()
+			}
+			get("http", "/login")
+			get("https", "/login")
+			require.Len(t, jar, 2)
+			require.Equal(t, "42", get("http", "/"))
+			get(test.out, "/logout")
+			assert.Empty(t, get("http", "/"))
+			assert.Empty(t, get("https", "/"))
+		})
+	}
+}
+
+// TestLogoutLeavesTheCookieOfAnotherApplication: "session" is a name that many use.
+func TestLogoutLeavesTheCookieOfAnotherApplication(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/logout", sessionkit.Logout)
+	b := kittest.NewBrowser(t, a)
+	b.Cookies["session"] = "of another application"
+	b.Get("/login")
+	b.Get("/logout")
+	assert.Equal(t, map[string]string{"session": "of another application"}, b.Cookies)
+}
+
 // TestClearSiteDataBesideANewSession: browsers would delete its cookie with all others.
 func TestClearSiteDataBesideANewSession(t *testing.T) {
 	goodbye := func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") }

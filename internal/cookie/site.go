@@ -51,13 +51,13 @@ func (s *Site) SessionName(r *http.Request) string {
 // PlainHTTP reports whether cookies are sent without Secure: on a developer's own
 // machine, where some browsers would drop them, and by InsecureHTTP.
 func (s *Site) PlainHTTP(r *http.Request) bool {
-	if r.TLS != nil {
-		return false
-	}
-	if address.IsLocal(r.Host) && !address.Forwarded(r.Header) && gin.Mode() != gin.ReleaseMode {
-		return true
-	}
-	return s.InsecureHTTP && address.Proto(r.Header) != "https"
+	return r.TLS == nil && s.MayBePlain(r) && address.Proto(r.Header) != "https"
+}
+
+// MayBePlain reports whether the browser may have cookies without Secure, of this connection or
+// another one to this host.
+func (s *Site) MayBePlain(r *http.Request) bool {
+	return s.InsecureHTTP || address.IsLocal(r.Host) && !address.Forwarded(r.Header) && gin.Mode() != gin.ReleaseMode
 }
 
 // Keeps reports whether it is certain that the browser keeps a session cookie that is
