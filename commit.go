@@ -108,7 +108,11 @@ func (q *request) commitOfCalls() {
 
 // conclude commits the session, and has the response say what became of it.
 func (q *request) conclude(header bool) {
-	if q.writer.Failed = q.commit(header); q.writer.Failed != nil {
+	err := q.commit(header)
+	if err == nil && q.early && q.session.ID() != "" {
+		err = q.keepEarly(header)
+	}
+	if q.writer.Failed = err; err != nil {
 		q.undoEarly(q.kept())
 		q.forget() // so that the page does not show what is not stored
 		if q.watched != nil {
@@ -438,7 +442,7 @@ func (q *request) issued(i issuing, k keeper.Kept) {
 	case i.renewed:
 		q.tell(Event{Kind: EventRenewed, User: k.Record.User, SessionID: k.ID, PreviousID: i.before})
 	}
-	if i.signedIn {
+	if i.signedIn && !q.early { // else keepEarly does it
 		q.trim(k.Record.User)
 	}
 }

@@ -166,13 +166,12 @@ func (q *request) createEarly() error {
 	if ready := q.loaded != nil && q.loadErr == nil && q.bad == nil && q.session.ID() == ""; !ready {
 		return nil
 	}
-	if err := q.commit(!q.writer.Written()); err != nil {
-		return err
-	}
+	q.early = true
+	err := q.commit(!q.writer.Written())
 	if q.early = q.session.ID() != ""; q.early && response.OnStack(serve()) {
 		q.setCookie()
 	}
-	return nil
+	return err
 }
 
 // serve is the function that runs the handlers: on its goroutine the response's header
@@ -180,6 +179,22 @@ func (q *request) createEarly() error {
 var serve = sync.OnceValue(func() *runtime.Func {
 	return runtime.FuncForPC(reflect.ValueOf((*kit).serve).Pointer())
 })
+
+// keepEarly lets stay what createEarly has stored, now that the response does not fail by itself.
+// It returns an error, which is reported, if the cookie will not reach the browser.
+func (q *request) keepEarly(header bool) error {
+	if header {
+		if err := q.canSendCookie(header); err != nil {
+			q.saveErr = fmt.Errorf("sessionkit: saving the session: %w", err)
+			q.report(q.saveErr)
+			return q.saveErr
+		}
+	}
+	if user := q.session.User(); user != "" {
+		q.trim(user)
+	}
+	return nil
+}
 
 // undoEarly removes what createEarly has stored: nobody is told of it.
 func (q *request) undoEarly(k keeper.Kept) {

@@ -1,6 +1,7 @@
 package sessionkit_test
 
 import (
+	"context"
 	"encoding/gob"
 	"io"
 	"net/http"
@@ -359,6 +360,44 @@ func TestRefusedValueIsReportedOnce(t *testing.T) {
 	errs := a.Errors()
 	require.Len(t, errs, 1)
 	assert.Equal(t, 1, strings.Count(errs[0].Error(), "gob.Register"))
+}
+
+// TestSavedSignInThatDoesNotStand: what Save has stored ends no session of another device before it is
+// certain that it stays, and does not stay if the browser does not get its cookie.
+func TestSavedSignInThatDoesNotStand(t *testing.T) {
+	for name, test := range map[string]struct {
+		then gin.HandlerFunc
+		code int
+	}{
+		"it stands":           {func(*gin.Context) {}, http.StatusOK},
+		"a panic":             {func(*gin.Context) { panic("oops") }, http.StatusInternalServerError},
+		"a refused value":     {func(c *gin.Context) { sessions.Default(c).Set("f", func() {}) }, http.StatusServiceUnavailable},
+		"the time is over":    {func(*gin.Context) { time.Sleep(time.Minute) }, http.StatusServiceUnavailable},
+		"a sign-out after it": {sessionkit.Logout, http.StatusOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstore.New()
+				defer func() { assert.NoError(t, s.Close()) }()
+				a := kittest.NewSite(s, sessionkit.Config{MaxSessions: 1}, gin.RecoveryWithWriter(io.Discard))
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/", kittest.Whoami)
+				a.On("/save", kittest.SignIn("42"), func(c *gin.Context) { assert.NoError(t, sessions.Default(c).Save()) }, test.then)
+				phone, laptop := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+				phone.Get("/login")
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				assert.Equal(t, test.code, laptop.Do(laptop.Request(http.MethodGet, "/save").WithContext(ctx)).Code)
+				one, other := phone, laptop
+				if name == "it stands" {
+					one, other = laptop, phone
+				}
+				assert.Equal(t, "42", one.Get("/").Body.String())
+				assert.Empty(t, other.Get("/").Body.String())
+				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+			})
+		})
+	}
 }
 
 // TestUserOfThatPanics: the panic comes through to the recovery, and the request does not
