@@ -463,7 +463,7 @@ func (q *request) update(plan session.Plan, header bool) error {
 		}
 	}
 	if q.session.RenewsCookie(plan.Change) {
-		plan.Change = q.session.CookieSent(plan.Change, header)
+		plan.Change = q.session.CookieSent(plan.Change, header && q.r.Context().Err() == nil)
 	}
 	k, outcome, err := q.kit.keeper.Update(q.r, q.kept(), plan.Change)
 	if err != nil {

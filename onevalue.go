@@ -274,12 +274,12 @@ func (q *request) move() error {
 // changeAtOnce makes a change in the store now. If another request has given the
 // session a new ID, the change is made there.
 func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err error) {
-	followed := false
+	var renews bool
 	for tries := 0; ; tries++ {
 		stored := q.session.Stored()
 		change = q.session.SeenAlone(change, &stored.Record, time.Now())
-		if q.session.RenewsCookie(change) {
-			change = q.session.CookieSent(change, !q.writer.Begun())
+		if renews = q.session.RenewsCookie(change); renews { // the commit sends it, if there is one
+			change = q.session.CookieSent(change, false)
 		}
 		outcome, err = q.changeOnce(change)
 		if err != nil || outcome.Found || tries == mostRenewals {
@@ -290,12 +290,12 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 			return store.Outcome{}, q.failedAtOnce(err)
 		}
 		q.takeOver(k)
-		followed = true
 	}
 	if err == nil && outcome.Changed() {
-		renews := !followed && q.session.RenewsCookie(change)
 		q.session.Recorded(change)
-		q.sends = q.sends || renews && !q.writer.Begun() // the commit will find the use recorded
+		if renews && !q.writer.Begun() {
+			q.session.OwesCookie()
+		}
 	}
 	return outcome, q.failedAtOnce(err)
 }

@@ -1032,6 +1032,69 @@ func TestVisitorAfterAnotherUse(t *testing.T) {
 	}
 }
 
+// TestVisitorWhoGetsNoAnswer: nor does it if the response with the day's cookie is lost or withheld.
+func TestVisitorWhoGetsNoAnswer(t *testing.T) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	update := func(c *gin.Context) {
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+	}
+	for name, first := range map[string]struct { // request of the second day
+		ctx      context.Context
+		handlers gin.HandlersChain
+		lost     bool
+	}{
+		"answered":               {t.Context(), gin.HandlersChain{update}, false},
+		"the client is gone":     {gone, gin.HandlersChain{kittest.ShowCount}, true},
+		"so it is, and Set":      {gone, gin.HandlersChain{kittest.Increment}, true},
+		"so it is, and Update":   {gone, gin.HandlersChain{update}, true},
+		"Update, then a panic":   {t.Context(), gin.HandlersChain{update, func(*gin.Context) { panic("oops") }}, false},
+		"Update, then a refusal": {t.Context(), gin.HandlersChain{update, func(c *gin.Context) { sessionkit.Login(c, "") }}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstore.New()
+				defer func() { assert.NoError(t, s.Close()) }()
+				a := kittest.NewSite(s, sessionkit.Config{VisitorFor: 2 * time.Hour}, gin.RecoveryWithWriter(io.Discard))
+				a.On("/begin", kittest.Increment)
+				a.On("/first", first.handlers...)
+				a.On("/page", kittest.ShowCount)
+				b := kittest.NewBrowser(t, a)
+				var ends time.Time
+				sent := 0
+				get := func(path string, ctx context.Context, lost bool) {
+					require.True(t, ends.IsZero() || time.Now().Before(ends), "the browser has dropped the cookie")
+					w := httptest.NewRecorder()
+					a.ServeHTTP(w, b.Request(http.MethodGet, path).WithContext(ctx))
+					for _, c := range kittest.SetCookies(w) {
+						if !lost {
+							b.Cookies[c.Name] = c.Value
+							ends = time.Now().Add(time.Duration(c.MaxAge) * time.Second)
+							sent++
+						}
+					}
+				}
+				get("/begin", t.Context(), false)
+				for range 14 {
+					time.Sleep(96 * time.Minute)
+					get("/page", t.Context(), false)
+				}
+				time.Sleep(97 * time.Minute)
+				get("/first", first.ctx, first.lost)
+				for range 8 {
+					time.Sleep(96 * time.Minute)
+					get("/page", t.Context(), false)
+				}
+				assert.Equal(t, 2, sent, "it is sent once a day")
+				counts, err := s.Count(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, 1, counts.Live, "it is one session all the time")
+			})
+		})
+	}
+}
+
 // TestVisitors: a visitor's session outlives the browser, and makes nobody's sign-in
 // longer.
 func TestVisitors(t *testing.T) {

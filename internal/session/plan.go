@@ -184,6 +184,13 @@ func (s *Session) CookieSent(c store.Change, sent bool) store.Change {
 	return c
 }
 
+// OwesCookie notes that a change has left to the next response that the browser gets its cookie
+// anew, so that the commit records the use once more, and sends it.
+func (s *Session) OwesCookie() {
+	s.Stands(value.CookieDue, "1")
+	s.due = true
+}
+
 // ByItself makes a sign-in one of its own: the session that it was to take over has
 // ended, or somebody else has signed in there. The user has shown who they are, so the
 // sign-in stands. It takes along what a visitor had, and nothing that a signed-in
