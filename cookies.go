@@ -260,7 +260,7 @@ func (q *request) newCookie(name string, o CookieOptions) (http.Cookie, error) {
 	switch {
 	case name == q.kit.site.SessionName(q.r):
 		return http.Cookie{}, errors.New("this is the session's own cookie; choose another name")
-	case q.writer.Begun() || q.writer.Written():
+	case !q.writer.TakesCookie() || q.writer.Written():
 		return http.Cookie{}, errors.New("the response has begun; set cookies before writing")
 	}
 	return q.kit.site.Fit(q.r, http.Cookie{

@@ -148,6 +148,30 @@ func TestDeleteOfACookieThatFails(t *testing.T) {
 	}
 }
 
+// TestCookieOfAnEvent: OnEvent is called while the session is committed, before the header goes out.
+func TestCookieOfAnEvent(t *testing.T) {
+	own := sessionkit.NewCookie[string]("own")
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+		OnEvent: func(c *gin.Context, e sessionkit.Event) {
+			if e.Kind == sessionkit.EventSignedIn {
+				assert.NoError(t, own.Set(c, "x"))
+			}
+			if e.Kind == sessionkit.EventSignedOut {
+				own.Delete(c)
+			}
+		},
+		OnError: func(_ *gin.Context, err error) { assert.NoError(t, err) },
+	}))
+	r.GET("/login", kittest.SignIn("42"))
+	r.GET("/logout", sessionkit.Logout)
+	b := kittest.NewBrowser(t, r)
+	b.Get("/login")
+	assert.Equal(t, "x", b.Cookies["own"])
+	b.Get("/logout")
+	assert.Empty(t, b.Cookies)
+}
+
 func TestCookieErrors(t *testing.T) {
 	plain := sessionkit.NewCookie[int]("c")
 	for value, want := range map[string]error{"x": sessionkit.ErrCookieMalformed, "5%": sessionkit.ErrCookieMalformed, "": sessionkit.ErrCookieMalformed, "99999999999999999999": sessionkit.ErrCookieMalformed, strings.Repeat("1", 5000): sessionkit.ErrCookieMalformed} {
