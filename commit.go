@@ -160,6 +160,9 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	w.Wrap(below, q)
 	w.Begin(response.Sent) // what could be committed is
 	q.tellBrowser()
+	for _, other := range together(q.c) {
+		other.tellBrowser() // what it has done stands
+	}
 	c.Writer = &w
 	c.Set(sessions.DefaultKey, (*ginSession)(q))
 	defer func() {
@@ -192,7 +195,7 @@ func (q *request) tellBrowser() {
 func (q *request) Spares(setCookie string) bool {
 	name, _, _ := strings.Cut(setCookie, "=")
 	saved := func(other *request) bool { return other.writer.Failed == nil && other.kit.setsCookie(name) }
-	return slices.ContainsFunc(requestsIn(q.c, aroundKey{}), saved) || slices.ContainsFunc(requestsIn(q.c, mountedKey{}), saved)
+	return slices.ContainsFunc(together(q.c), saved)
 }
 
 // commit saves what the request changed. header says whether the header has yet to go out,

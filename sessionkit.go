@@ -301,6 +301,12 @@ func requestsIn(c *gin.Context, key any) []*request {
 	return requests
 }
 
+// together returns the requests of all middlewares that answer together in a context, none if
+// there is only one.
+func together(c *gin.Context) []*request {
+	return slices.Concat(requestsIn(c, aroundKey{}), requestsIn(c, mountedKey{}))
+}
+
 // requestsAround returns the requests of all middlewares that this one runs behind, also those
 // of an engine that has this one mounted. shown is the one that handlers of this engine see, nil
 // if there is none yet.

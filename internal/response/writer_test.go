@@ -650,3 +650,31 @@ func TestFailureBesideAnother(t *testing.T) {
 		}
 	}
 }
+
+// TestSignOutBesideAFailure: of two, the outer one fails to save. The sign-out of the inner one
+// stands, and the browser is told all of it.
+func TestSignOutBesideAFailure(t *testing.T) {
+	for _, mounted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("in another engine: %t", mounted), func(t *testing.T) {
+			backend := kittest.NewBackend()
+			backend.Failing(kittest.ErrDown, "create")
+			outer := sessionkit.Sessions(kittest.StoreOver(backend), sessionkit.Config{Name: "outer"})
+			inner := sessionkit.Sessions(memstore.New(), sessionkit.Config{ClearSiteData: []string{"storage"}})
+			behind := []gin.HandlerFunc{inner, sessionkit.Logout}
+			if mounted {
+				in := gin.New()
+				in.GET("/logout", behind...)
+				behind = []gin.HandlerFunc{gin.WrapH(in)}
+			}
+			r := gin.New()
+			r.GET("/login", inner, kittest.SignIn("42"))
+			r.GET("/logout", slices.Concat([]gin.HandlerFunc{outer, kittest.Increment}, behind)...)
+			b := kittest.NewBrowser(t, r)
+			b.Get("/login")
+			w := b.Get("/logout")
+			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+			assert.Empty(t, b.Cookies)
+			assert.Equal(t, `"storage"`, w.Header().Get("Clear-Site-Data"))
+		})
+	}
+}
