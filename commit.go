@@ -118,6 +118,9 @@ func (q *request) conclude(header bool) {
 		if q.watched != nil {
 			go q.watched.stop() // which may wait for a store, and others wait for the lock
 		}
+		for _, other := range together(q.c) {
+			go other.endWatch() // whose lock somebody may hold who waits for this one
+		}
 	}
 	if header && q.writer.Failed == nil {
 		if q.early { // the handler has had time to say otherwise

@@ -1,6 +1,7 @@
 package sessionkit
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/gin-gonic/gin"
@@ -9,7 +10,7 @@ import (
 // Done returns a channel that is closed when this session ends, by [Logout],
 // revocation or expiry, and at the latest when the middleware returns. It is also closed
 // when the client has been answered with an error, because the session could not be read
-// or saved. It is for handlers that stay: WebSockets and server-sent events.
+// or saved, or that of another Sessions of the request. It is for handlers that stay: WebSockets and server-sent events.
 //
 //	for {
 //		select {
@@ -39,6 +40,14 @@ import (
 // and the channel is closed when that cookie expires, even if the session is in use.
 func Done(c *gin.Context) <-chan struct{} {
 	q := requestOf(c, "Done")
+	done := q.done(c)
+	if slices.ContainsFunc(together(c), (*request).hasFailed) { // else conclude ends the watch
+		q.endWatch()
+	}
+	return done
+}
+
+func (q *request) done(c *gin.Context) <-chan struct{} {
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
@@ -46,6 +55,22 @@ func Done(c *gin.Context) <-chan struct{} {
 		q.watch()
 	}
 	return q.watched.done
+}
+
+// hasFailed reports whether the client has got an error, as the session could not be read or saved.
+func (q *request) hasFailed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.writer.Failed != nil
+}
+
+// endWatch closes the channel that [Done] has returned, if it has.
+func (q *request) endWatch() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.loaded != nil && q.watched != nil {
+		go q.watched.stop() // which may wait for a store, and others wait for the lock
+	}
 }
 
 // watched is a session whose end is waited for.

@@ -678,3 +678,43 @@ func TestSignOutBesideAFailure(t *testing.T) {
 		})
 	}
 }
+
+// TestDoneBesideAFailure: of two, one fails to save. The client has got an error, so the stream
+// ends, whichever session it waits for.
+func TestDoneBesideAFailure(t *testing.T) {
+	for _, fails := range []string{"outer", "inner"} {
+		for _, before := range []bool{false, true} {
+			for _, mounted := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, Done before the header: %t, in another engine: %t", fails, before, mounted), func(t *testing.T) {
+					backends := map[string]*kittest.Backend{"outer": kittest.NewBackend(), "inner": kittest.NewBackend()}
+					outer := sessionkit.Sessions(kittest.StoreOver(backends["outer"]), sessionkit.Config{Name: "outer"})
+					inner := sessionkit.Sessions(kittest.StoreOver(backends["inner"]), sessionkit.Config{Name: "inner"})
+					behind := []gin.HandlerFunc{inner, kittest.Increment, func(c *gin.Context) {
+						if before {
+							sessionkit.Done(c)
+						}
+						c.Writer.Flush()
+						kittest.AwaitEnd(t, sessionkit.Done(c))
+					}}
+					if mounted {
+						in := gin.New()
+						in.GET("/stream", behind...)
+						behind = []gin.HandlerFunc{gin.WrapH(in)}
+					}
+					r := gin.New()
+					r.GET("/login", outer, kittest.SignIn("42"), inner, kittest.SignIn("root"))
+					r.GET("/stream", slices.Concat([]gin.HandlerFunc{outer, kittest.Increment, func(c *gin.Context) {
+						ended := sessionkit.Done(c)
+						c.Next()
+						kittest.AwaitEnd(t, ended)
+					}}, behind)...)
+					b := kittest.NewBrowser(t, r)
+					b.Get("/login")
+					assert.Len(t, b.Cookies, 2)
+					backends[fails].Failing(kittest.ErrDown, "update")
+					assert.Equal(t, http.StatusServiceUnavailable, b.Get("/stream").Code)
+				})
+			}
+		}
+	}
+}
