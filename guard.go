@@ -219,7 +219,6 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	defer q.unlock(c) // also where a store panics
 	q.guarded = true
 	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
-	q.guardHeader()
 	q.session.Passive = q.session.Passive || g.Passive
 	_ = q.applyUserOf()                             // it is reported
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead

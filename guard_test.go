@@ -490,37 +490,6 @@ func TestGuardOfAMount(t *testing.T) {
 	assert.Equal(t, "the form", kittest.NewBrowser(t, rewritten).Get("/login").Body.String())
 }
 
-// TestGuardOfAHandledContext: the page that a guarded handler has gin serve is kept out of caches too,
-// unless it has a Cache-Control of its own.
-func TestGuardOfAHandledContext(t *testing.T) {
-	for name, change := range map[string]gin.HandlerFunc{"changed": kittest.Increment, "unchanged": func(*gin.Context) {}} {
-		t.Run(name, func(t *testing.T) {
-			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
-			a.On("/login", kittest.SignIn("42"))
-			a.On("/page", func(c *gin.Context) { c.String(http.StatusOK, "page") })
-			a.On("/style", func(c *gin.Context) {
-				c.Header("Cache-Control", "max-age=60")
-				c.Header("Vary", "Accept-Encoding")
-				c.String(http.StatusOK, "style")
-			})
-			a.On("/app/*path", sessionkit.RequireSession(), change, func(c *gin.Context) {
-				c.Request.URL.Path = c.Param("path")
-				a.HandleContext(c)
-			})
-			b := kittest.NewBrowser(t, a)
-			b.Get("/login")
-			w := b.Get("/app/page")
-			assert.Equal(t, "page", w.Body.String())
-			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			assert.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
-			w = b.Get("/app/style")
-			assert.Equal(t, "style", w.Body.String())
-			assert.Equal(t, "max-age=60", w.Header().Get("Cache-Control"))
-			assert.Empty(t, a.Errors())
-		})
-	}
-}
-
 // TestNextIsKeptAsItWas: a redirect goes to where the browser was, to the byte.
 func TestNextIsKeptAsItWas(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})

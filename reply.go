@@ -95,26 +95,7 @@ func (q *request) setHeader() {
 			q.dropBound() // a browser that has the key gets another one
 		}
 	}
-	if q.guarded {
-		q.keepFromCaches()
-	}
-}
-
-// guardHeader sets the fields of a guarded response as soon as the guard has looked: the handler may
-// have gin serve another route ([gin.Engine.HandleContext]), and if it has changed nothing, this
-// request does not see that response.
-func (q *request) guardHeader() {
-	if !q.writer.Begun() {
-		q.setVary(q.writer.Header())
-		q.keepFromCaches()
-	}
-}
-
-// keepFromCaches keeps a guarded response out of caches, unless the handler has its own
-// Cache-Control.
-func (q *request) keepFromCaches() {
-	switch q.writer.Header().Get("Cache-Control") {
-	case "", "no-store":
+	if q.guarded && q.writer.Header().Get("Cache-Control") == "" {
 		response.NoStore(q.writer.Header())
 	}
 }

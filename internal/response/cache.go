@@ -8,9 +8,7 @@ import (
 // NoStore keeps a response out of all caches, also of those that go by a header of
 // their own (RFC 9213 section 2).
 func NoStore(header http.Header) {
-	if lines := header["Cache-Control"]; len(lines) != 1 || lines[0] != "no-store" {
-		header["Cache-Control"] = []string{"no-store"}
-	}
+	header["Cache-Control"] = []string{"no-store"}
 	dropTargeted(header)
 }
 
