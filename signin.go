@@ -327,14 +327,8 @@ func (q *request) describe() Session {
 	return q.session.Describe(time.Now())
 }
 
-// signInAs signs a user in. If the browser has sent the ID that another user's session had before it
-// was renewed, that ends where it goes on.
+// signInAs signs a user in.
 func (q *request) signInAs(user string, in signin.SignIn) {
-	if left := q.left; q.session.ID() == "" && left != nil && left.Record.Ended == store.Renewed &&
-		left.Record.User != "" && left.Record.User != user {
-		q.session.EndInstead(left.Stored)
-		q.handle = left.Handle
-	}
 	in.UserAgent, in.IP = client.UserAgent(q.r), q.callContext().ClientIP()
 	q.session.SignIn(user, in, time.Now())
 	q.offerBinding()

@@ -1469,43 +1469,6 @@ func newSlowSite(t *testing.T, takes time.Duration) (a *kittest.Site, slow func(
 	}
 }
 
-// TestLateSignInAsAnother: the form of a sign-in that arrives with the ID from before a renewal ends
-// the session of the user before, as one does that arrives in time.
-func TestLateSignInAsAnother(t *testing.T) {
-	byValues := func(v map[any]any) string { id, _ := v["uid"].(string); return id }
-	for how, signIn := range map[string]gin.HandlerFunc{
-		"Login":  kittest.SignIn("bob"),
-		"values": func(c *gin.Context) { sessions.Default(c).Set("uid", "bob") },
-	} {
-		for name, after := range map[string]time.Duration{"in time": -1, "late": 0, "after minutes": 2 * time.Minute} {
-			t.Run(how+", "+name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					s := memstore.New()
-					a := kittest.NewSite(s, sessionkit.Config{UserOf: byValues})
-					a.On("/alice", kittest.SignIn("alice"))
-					a.On("/bob", signIn)
-					a.On("/renew", sessionkit.Renew)
-					a.On("/", kittest.Whoami)
-					b := kittest.NewBrowser(t, a)
-					b.Get("/alice")
-					form := b.Request(http.MethodGet, "/bob")
-					if after >= 0 {
-						b.Get("/renew")
-						time.Sleep(after)
-					}
-					renewed := b.Fork()
-					a.Heard()
-					assert.Equal(t, http.StatusOK, b.Do(form).Code)
-					assert.Equal(t, "bob", b.Get("/").Body.String())
-					assert.Empty(t, renewed.Get("/").Body.String())
-					assert.Empty(t, kittest.UserSessions(t, s, "alice"))
-					assert.ElementsMatch(t, []string{"signed-out", "created", "signed-in"}, a.KindNames())
-				})
-			})
-		}
-	}
-}
-
 // TestAttemptThatFails: where it could not be noted what had been ended, nobody is signed in.
 func TestAttemptThatFails(t *testing.T) {
 	backend := kittest.NewBackend()

@@ -316,7 +316,7 @@ func (s *Session) Reread(stored Stored) {
 }
 
 // EndInstead has a stored session end in place of this one, which is new.
-func (s *Session) EndInstead(stored Stored) { s.stored, s.another, s.intent = stored, true, toEnd }
+func (s *Session) EndInstead(stored Stored) { s.stored, s.another = stored, true }
 
 func (s *Session) settle() {
 	if s.values.settle() {
