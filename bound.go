@@ -304,7 +304,7 @@ func (q *request) offerHeld() {
 		return
 	}
 	if text, _ := q.session.Text(dbsc.NameOffer); text != dbsc.Held || time.Since(q.session.Details().Shown()) >= heldFor ||
-		!q.mayRegister() || q.fromAnotherSite() || q.prefetch() {
+		!q.mayRegister() || q.fromAnotherSite() || q.prefetch() || q.r.Context().Err() != nil {
 		return
 	}
 	o := newOffer()

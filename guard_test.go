@@ -726,8 +726,8 @@ func TestUnreadableSession(t *testing.T) {
 	}
 }
 
-// TestErrOfAnotherThanTheHandler: a log that asks Err is no handler that answers in place of the 503.
-func TestErrOfAnotherThanTheHandler(t *testing.T) {
+// TestErrInFrontOfAGuard: a log that asks Err does not answer in place of the guard.
+func TestErrInFrontOfAGuard(t *testing.T) {
 	asks := func(c *gin.Context) { _ = sessionkit.Err(c) }
 	user := func(c *gin.Context) {
 		user, _ := sessionkit.User(c)
@@ -740,7 +740,6 @@ func TestErrOfAnotherThanTheHandler(t *testing.T) {
 	}{
 		"in front of a guard":             {handlers: gin.HandlersChain{asks, sessionkit.RequireSession(), user}, failing: []string{"load", "load fresh"}},
 		"before a guard has failed":       {handlers: gin.HandlersChain{asks, sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour}), user}, failing: []string{"load fresh"}},
-		"in OnError":                      {handlers: gin.HandlersChain{user}, onError: true, failing: []string{"load", "load fresh"}},
 		"in OnError, in front of a guard": {handlers: gin.HandlersChain{sessionkit.RequireSession(), user}, onError: true, failing: []string{"load", "load fresh"}},
 	} {
 		t.Run(name, func(t *testing.T) {

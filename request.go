@@ -137,20 +137,13 @@ func (q *request) Context() *gin.Context { return q.c }
 func (q *request) lock() { q.mu.Lock() }
 
 // unlock makes the calls of OnEvent and OnError that came up, with the context that
-// the caller has: the request's own may be another's by then. What they ask by [Err], the
-// handler has not asked.
+// the caller has: the request's own may be another's by then.
 func (q *request) unlock(c *gin.Context) {
-	calls, asked := q.pending, q.loaded != nil && q.asked
+	calls := q.pending
 	q.pending = nil
 	q.mu.Unlock()
-	if calls == nil {
-		return
-	}
-	calls.make(q.kit, c)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.loaded != nil {
-		q.asked = asked || q.panicked
+	if calls != nil {
+		calls.make(q.kit, c)
 	}
 }
 

@@ -505,9 +505,9 @@ func findRequest(c *gin.Context) *request {
 //
 // A session that could not be read looks empty, and nothing is written to it. The
 // response becomes a 503, so that nobody is shown a page as if they were signed out,
-// unless the handler calls Err before it writes: then the response is its own. A call in
-// Config.OnEvent or OnError is not the handler's, and [RequireSession] answers with the 503
-// whatever was called in front of it.
+// unless the handler calls Err before it writes: then the response is its own, also if
+// Config.OnError calls it. [RequireSession] answers with the 503 whatever was called in front
+// of it.
 func Err(c *gin.Context) error {
 	q := requestOf(c, "Err")
 	q.lock()

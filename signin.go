@@ -249,8 +249,9 @@ func (q *request) signOut() {
 		q.handle = q.refused.Handle
 	}
 	// A session that goes on under another ID ends there, but for a visitor's, which may be another's by
-	// now. One that has ended may not have done so on the replicas of its store.
-	if left := q.left; q.session.ID() == "" && left != nil && (left.Record.User != "" || left.Record.Ended != store.Renewed) {
+	// now. One that was signed out may not have ended on the replicas of its store.
+	if left := q.left; q.session.ID() == "" && left != nil && left.Record.Ended != store.Revoked &&
+		(left.Record.User != "" || left.Record.Ended != store.Renewed) {
 		q.session.EndInstead(left.Stored)
 		q.handle = left.Handle
 	}

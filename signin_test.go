@@ -1439,6 +1439,26 @@ func TestMessageAfterRevokeAll(t *testing.T) {
 	})
 }
 
+// TestSaveAfterTheLogoutOfARevokedSession: what is set after it is in a new session, which has its ID
+// by then.
+func TestSaveAfterTheLogoutOfARevokedSession(t *testing.T) {
+	s := memstore.New()
+	a := kittest.NewSite(s, sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/logout", func(c *gin.Context) {
+		sessionkit.Logout(c)
+		view := sessions.Default(c)
+		view.Set("x", "1")
+		assert.NoError(t, view.Save())
+		assert.NotEmpty(t, view.ID())
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	_, err := s.RevokeAll(t.Context(), "42")
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, b.Get("/logout").Code)
+}
+
 // newSlowSite returns an application with requests of which a function sends one, and returns
 // where its answer comes: the client takes some time to send the body.
 func newSlowSite(t *testing.T, takes time.Duration) (a *kittest.Site, slow func(b *kittest.Browser, path string) <-chan *httptest.ResponseRecorder) {
