@@ -21,12 +21,12 @@ type GuardConfig struct {
 	// LoginURL is where page requests are sent: a path of this site, as the browser
 	// shows it, or an absolute URL. It gets ?reason= and, for GET requests, ?next=,
 	// which [NextURL] reads. For other methods next is the page that a request of HTMX or
-	// Inertia came from. Requests for that path pass the guard, with or without a slash at
-	// its end, so that it can stand on the whole site, but for the root of an absolute URL: it
-	// would pass on every host. An absolute URL of this site needs a proxy that keeps Host or
-	// sends X-Forwarded-Host. What else visitors need, such as the login page's style sheet or a
-	// provider's callback, is then routed in front of the guard. Default: "", every refused
-	// request gets the 401.
+	// Inertia came from. Requests for that path pass the guard, so that it can stand on the
+	// whole site, but for the root of an absolute URL: it would pass on every host. With a slash
+	// more or less at its end they pass too, unless a wildcard or NoRoute serves them. An
+	// absolute URL of this site needs a proxy that keeps Host or sends X-Forwarded-Host. What
+	// else visitors need, such as the login page's style sheet or a provider's callback, is then
+	// routed in front of the guard. Default: "", every refused request gets the 401.
 	LoginURL string
 
 	// FreshWithin is how recently the user must have shown who they are, by [Login]
@@ -163,24 +163,35 @@ func (g *guard) serve(c *gin.Context) {
 	g.deny(c, q, denial)
 }
 
-// isLogin reports whether a request is for the LoginURL, so that the guard lets it pass. The
-// host, and a prefix that a proxy has taken away, may be made up: the host opens no root,
-// which most sites have, and the prefix no path that does not end as the LoginURL does. A slash
-// more or less may make it the root of a route such as /login/*file, which is another page.
+// isLogin reports whether a request is for the LoginURL, so that the guard lets it pass.
 func (g *guard) isLogin(c *gin.Context) bool {
-	at := c.Request.URL.EscapedPath()
-	switch {
-	case !g.saysLogin(c) || g.login.Host != "" && g.loginPath == "/":
-		return false
-	case strings.HasSuffix(at, "/") != strings.HasSuffix(g.loginPath, "/") && strings.Contains(c.FullPath(), "*"):
-		return false
-	}
-	return c.Request.Header.Get("X-Forwarded-Prefix") == "" || path.Base(at) == path.Base(g.loginPath)
+	return g.saysLogin(c) && !g.mayBeMadeUp(c) && !g.isBeside(c)
 }
 
-// saysLogin reports whether a request is for the LoginURL by its own account: the guard must
-// not send anyone there from there. A slash at its end makes no difference, as gin redirects
-// from one spelling to the other (Engine.RedirectTrailingSlash).
+// mayBeMadeUp reports whether only a host, or a prefix that a proxy has taken away, makes a request
+// one for the LoginURL: the host opens no root, which most sites have, and the prefix no path that
+// does not end as the LoginURL does.
+func (g *guard) mayBeMadeUp(c *gin.Context) bool {
+	return g.login.Host != "" && g.loginPath == "/" ||
+		c.Request.Header.Get("X-Forwarded-Prefix") != "" && path.Base(c.Request.URL.EscapedPath()) != path.Base(g.loginPath)
+}
+
+// isBeside reports whether a request has a slash more or less at its end than the LoginURL, and
+// may be for another page because of that: a wildcard or NoRoute serves it.
+func (g *guard) isBeside(c *gin.Context) bool {
+	return strings.HasSuffix(c.Request.URL.EscapedPath(), "/") != strings.HasSuffix(g.loginPath, "/") &&
+		(c.FullPath() == "" || strings.Contains(c.FullPath(), "*"))
+}
+
+// leadsBack reports whether the LoginURL may lead back to the page that is refused: gin redirects
+// from there to the root of a route such as /login/*file, and a file server to a folder, which keeps
+// the reason that the guard has put in the address.
+func (g *guard) leadsBack(c *gin.Context) bool {
+	return g.saysLogin(c) && (g.mayBeMadeUp(c) || strings.HasPrefix(c.FullPath(), g.loginPath+"/") || c.Query("reason") != "")
+}
+
+// saysLogin reports whether a request is for the LoginURL by its own account. A slash at its end
+// makes no difference, as gin redirects from one spelling to the other (Engine.RedirectTrailingSlash).
 func (g *guard) saysLogin(c *gin.Context) bool {
 	if g.login == nil || g.login.Host != "" && !atThisHost(c, g.login) {
 		return false
@@ -251,7 +262,7 @@ func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
 		status = http.StatusForbidden
 	case q.bearer:
 		c.Header("WWW-Authenticate", client.Bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
-	case g.login != nil && !g.saysLogin(c) && g.sendToLogin(c, &status, denial):
+	case g.login != nil && !g.leadsBack(c) && g.sendToLogin(c, &status, denial):
 		return
 	}
 	q.answer(c, newProblem(status, string(denial), denialDetail[denial]))

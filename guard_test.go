@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -472,6 +473,57 @@ func TestGuardOfAPageUnderTheForm(t *testing.T) {
 	assert.Equal(t, "the form", b.Get("/app", "Accept", asPage).Body.String())
 	assert.Equal(t, http.StatusUnauthorized, b.Get("/app/", "Accept", asPage).Code)
 	assert.Equal(t, http.StatusSeeOther, b.Get("/app/secret", "Accept", asPage).Code)
+}
+
+// TestGuardOfAPageBesideTheForm: what serves any path has another page than the form at the path
+// with a slash more. Who navigates there is sent to the form.
+func TestGuardOfAPageBesideTheForm(t *testing.T) {
+	for _, login := range []string{"/login", "https://example.com/login"} {
+		for name, serve := range map[string]func(*kittest.Site, ...gin.HandlerFunc){
+			"NoRoute":          func(a *kittest.Site, h ...gin.HandlerFunc) { a.NoRoute(h...) },
+			"NoRoute and form": func(a *kittest.Site, h ...gin.HandlerFunc) { a.GET("/login", h...); a.NoRoute(h...) },
+			"wildcard":         func(a *kittest.Site, h ...gin.HandlerFunc) { a.GET("/*any", h...) },
+		} {
+			t.Run(name+", "+login, func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+				a.RedirectTrailingSlash = false
+				a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: login}))
+				serve(a, func(c *gin.Context) { c.String(http.StatusOK, "served "+c.Request.URL.Path) })
+				b := kittest.NewBrowser(t, a)
+				assert.Equal(t, http.StatusUnauthorized, b.Get("/login/").Code)
+				w := b.Get("/login/", "Accept", asPage)
+				require.Equal(t, http.StatusSeeOther, w.Code)
+				assert.Equal(t, login+"?next=%2Flogin%2F&reason=not-signed-in", w.Header().Get("Location"))
+				assert.Equal(t, "served /login", b.Get("/login?next=%2Flogin%2F&reason=not-signed-in", "Accept", asPage).Body.String())
+			})
+		}
+	}
+}
+
+// TestGuardOfAFolderAtTheLoginURL: a file server redirects from the LoginURL to the folder, and the
+// guard does not send the browser back.
+func TestGuardOfAFolderAtTheLoginURL(t *testing.T) {
+	files := gin.WrapH(http.FileServerFS(fstest.MapFS{"login/secret.txt": {}}))
+	for name, serve := range map[string]func(*kittest.Site){
+		"NoRoute":  func(a *kittest.Site) { a.NoRoute(files) },
+		"wildcard": func(a *kittest.Site) { a.GET("/*file", files) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.Use(sessionkit.RequireSession(sessionkit.GuardConfig{LoginURL: "/login"}))
+			serve(a)
+			srv := httptest.NewServer(a)
+			defer srv.Close()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/account", nil)
+			require.NoError(t, err)
+			r.Header.Set("Accept", asPage)
+			w, err := srv.Client().Do(r) // follows up to ten redirects
+			require.NoError(t, err)
+			require.NoError(t, w.Body.Close())
+			assert.Equal(t, http.StatusUnauthorized, w.StatusCode)
+			assert.Equal(t, "/login/", w.Request.URL.Path)
+		})
+	}
 }
 
 // TestGuardOfAMount: the application itself has changed the path, and the page that signs in
