@@ -841,25 +841,37 @@ func TestPlainLogoutWins(t *testing.T) {
 	assert.Empty(t, values(t, s, cookie))
 }
 
-// TestPlainMessageAfterASignOut: another Save begins a new session.
+// TestPlainMessageAfterASignOut: another Save begins a new session, with nothing of the one that was ended.
 func TestPlainMessageAfterASignOut(t *testing.T) {
-	s := memstore.New()
-	old := save(t, s, request(), func(session *gsessions.Session) { session.Values["user"] = "42" })
-	r, w := request(old), httptest.NewRecorder()
-	session, err := s.Get(r, "plain")
-	require.NoError(t, err)
-	clear(session.Values)
-	session.Options.MaxAge = -1
-	require.NoError(t, session.Save(r, w))
-	assert.Empty(t, session.ID)
-	session.Options.MaxAge = 3600
-	session.Values["message"] = "Goodbye"
-	next := save(t, s, r, func(*gsessions.Session) {})
-	assert.NotEqual(t, old.Value, next.Value)
-	assert.Empty(t, values(t, s, old))
-	assert.Equal(t, map[any]any{"message": "Goodbye"}, values(t, s, next))
-	save(t, s, r, func(session *gsessions.Session) { session.Values["again"] = true })
-	assert.Len(t, values(t, s, next), 2)
+	for name, before := range map[string]func(*gsessions.Session){
+		"by MaxAge alone": func(*gsessions.Session) {},
+		"cleared":         func(session *gsessions.Session) { clear(session.Values) },
+		"after a change": func(session *gsessions.Session) {
+			session.Values["user"] = "43"
+			session.AddFlash("Welcome")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := memstore.New()
+			old := save(t, s, request(), func(session *gsessions.Session) { session.Values["user"] = "42" })
+			for _, r := range []*http.Request{request(old), request()} { // a session that was loaded, and one that was not yet saved
+				session, err := s.Get(r, "plain")
+				require.NoError(t, err)
+				before(session)
+				session.Options.MaxAge = -1
+				require.NoError(t, session.Save(r, httptest.NewRecorder()))
+				assert.Empty(t, session.ID)
+				session.Options.MaxAge = 3600
+				session.AddFlash("Goodbye")
+				next := save(t, s, r, func(*gsessions.Session) {})
+				assert.NotEqual(t, old.Value, next.Value)
+				assert.Empty(t, values(t, s, old))
+				assert.Equal(t, map[any]any{"_flash": []any{"Goodbye"}}, values(t, s, next))
+				save(t, s, r, func(session *gsessions.Session) { session.Values["again"] = true })
+				assert.Len(t, values(t, s, next), 2)
+			}
+		})
+	}
 }
 
 func TestPlainMaxAgeIsEnforced(t *testing.T) {

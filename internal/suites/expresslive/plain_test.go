@@ -76,34 +76,44 @@ func TestWithoutKit(t *testing.T) {
 	})
 }
 
-// TestPlainMessageAfterASignOut: another Save begins a new session.
+// TestPlainMessageAfterASignOut: another Save begins a new session, with nothing of the one that was ended.
 func TestPlainMessageAfterASignOut(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
 		s := newStore(m)
-		r := gin.New()
-		r.Use(sessions.Sessions("connect.sid", s))
-		r.GET("/", func(c *gin.Context) {
-			session := sessions.Default(c)
-			session.Clear()
-			session.Options(sessions.Options{Path: "/", MaxAge: -1})
-			assert.NoError(t, session.Save())
-			assert.Empty(t, session.ID())
-			session.Options(sessions.Options{Path: "/", MaxAge: 60})
-			session.Set("goodbye", true)
-			assert.NoError(t, session.Save())
-		})
-		m.write(t, "sid", `{"cookie":{},"userId":"ada"}`)
-		w := httptest.NewRecorder()
-		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		req.Header.Set("Cookie", "connect.sid="+seal(secrets, "sid"))
-		r.ServeHTTP(w, req)
-		assert.Empty(t, m.read(t, "sid"))
-		cookies := w.Result().Cookies()
-		require.Len(t, cookies, 2)
-		sid, ok := open(secrets, cookies[1].Value)
-		require.True(t, ok)
-		assert.Contains(t, m.read(t, sid), `"goodbye":true`)
-		assert.NotContains(t, m.read(t, sid), "ada")
+		for name, before := range map[string]func(sessions.Session){
+			"by MaxAge alone": func(sessions.Session) {},
+			"cleared":         sessions.Session.Clear,
+			"after a change":  func(session sessions.Session) { session.Set("userId", "adam") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := gin.New()
+				r.Use(sessions.Sessions("connect.sid", s))
+				r.GET("/", func(c *gin.Context) {
+					session := sessions.Default(c)
+					before(session)
+					session.Options(sessions.Options{Path: "/", MaxAge: -1})
+					assert.NoError(t, session.Save())
+					assert.Empty(t, session.ID())
+					session.Options(sessions.Options{Path: "/", MaxAge: 60})
+					session.Set("goodbye", true)
+					assert.NoError(t, session.Save())
+				})
+				m.write(t, "sid", `{"cookie":{},"userId":"ada"}`)
+				for _, cookie := range []string{seal(secrets, "sid"), ""} { // a session that was loaded, and one that was not yet saved
+					w := httptest.NewRecorder()
+					req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+					req.Header.Set("Cookie", "connect.sid="+cookie)
+					r.ServeHTTP(w, req)
+					assert.Empty(t, m.read(t, "sid"))
+					cookies := w.Result().Cookies()
+					require.Len(t, cookies, 2)
+					sid, ok := open(secrets, cookies[1].Value)
+					require.True(t, ok)
+					assert.Contains(t, m.read(t, sid), `"goodbye":true`)
+					assert.NotContains(t, m.read(t, sid), "userId")
+				}
+			})
+		}
 	})
 }
 
