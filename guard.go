@@ -87,8 +87,9 @@ const (
 // cannot be read, it is a 503 with Retry-After.
 //
 // Guarded responses carry Cache-Control: no-store, unless the handler sets its own
-// (OWASP ASVS 5.0 section 14.3.2). RequireSession panics on a config that cannot
-// work.
+// (OWASP ASVS 5.0 section 14.3.2). A route that the handler calls by
+// [gin.Engine.HandleContext] needs a guard of its own for that. RequireSession panics on a
+// config that cannot work.
 func RequireSession(configs ...GuardConfig) gin.HandlerFunc {
 	g, err := newGuard(configs)
 	if err != nil {
