@@ -10,7 +10,8 @@ import (
 // Done returns a channel that is closed when this session ends, by [Logout],
 // revocation or expiry, and at the latest when the middleware returns. It is also closed
 // when the client has been answered with an error, because the session could not be read
-// or saved, or that of another Sessions of the request. It is for handlers that stay: WebSockets and server-sent events.
+// or saved, or that of another Sessions of the request. It is for handlers that stay:
+// WebSockets and server-sent events.
 //
 //	for {
 //		select {

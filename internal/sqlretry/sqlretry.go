@@ -44,8 +44,8 @@ func Undone(err error) bool {
 	}
 	// MySQL's driver has the number in a field, which needs its import, and so does one of
 	// SQLite. MariaDB's 1020 comes with innodb_snapshot_isolation, the default since 11.6.2, if
-	// another transaction has changed the row. With cache=shared, SQLite does not wait for the locks of the process's other
-	// connections, but undoes the statement.
+	// another transaction has changed the row. With cache=shared, SQLite does not wait for the
+	// locks of the process's other connections, but undoes the statement.
 	for _, text := range []string{"Error 1213 ", "Error 1020 ", "database table is locked"} {
 		if strings.Contains(err.Error(), text) {
 			return true
