@@ -325,6 +325,7 @@ func TestBoundCopy(t *testing.T) {
 			events := a.Heard()
 			require.NotEmpty(t, events)
 			assert.Equal(t, sessionkit.Event{Kind: sessionkit.EventUnbound, User: "42", SessionID: id}, events[0])
+			assert.Equal(t, ends, slices.Contains(events, sessionkit.Event{Kind: sessionkit.EventRevoked, User: "42", SessionID: id}))
 			for _, path := range []string{"/dbsc/refresh", "/dbsc/register"} {
 				r := thief.Request(http.MethodPost, path, "Sec-Secure-Session-Id", d.id, "Secure-Session-Response", dbsctest.NewES256(t).Registration(d.challenge))
 				assert.NotContains(t, thief.Do(r).Header().Values("Set-Cookie"), boundCookie)
