@@ -105,7 +105,7 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // response failed, or because the client went away before it. A prefetch or a HEAD request
 // gets none, as nobody sees the response. If there are none, nothing changes, and what it
 // returns is nil. Texts that were left with AddFlash of gin-contrib/sessions are among them,
-// as Info.
+// as Info, but for those under a key of their own.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")
 	q.lock()

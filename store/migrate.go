@@ -40,8 +40,8 @@ import (
 // user returns who is signed in according to the values, "" for nobody. A
 // moved session is signed in as that user, and does not count as a recent sign-in.
 // After the move user goes on to decide, as Config.UserOf of package sessionkit does:
-// the application may keep signing in and out by its own values. Without user only
-// the values move.
+// the application may keep signing in and out by its own values. If it still does when
+// Migrate goes, give user to Config.UserOf. Without user only the values move.
 //
 // to is a store of this module, and what Migrate returns can do all that to can:
 // of requests that move one session at the same time the first one moves it and
