@@ -36,9 +36,10 @@ import (
 // the session that may follow. If the life of the session was shortened by the Options
 // of sessions.Default(c), the channel is closed when it would have expired otherwise.
 //
-// Over the stores of gin-contrib the channel is also closed when the session gets a new
-// ID. Over its cookie store only the cookie of this request counts: a sign-out is not seen,
-// and the channel is closed when that cookie expires, even if the session is in use.
+// Over the stores of gin-contrib and over store/express the channel is also closed when the
+// session gets a new ID. Over gin-contrib's cookie store only the cookie of this request counts: a
+// sign-out is not seen, and the channel is closed when that cookie expires, even if the session is
+// in use.
 func Done(c *gin.Context) <-chan struct{} {
 	q := requestOf(c, "Done")
 	done := q.done(c)

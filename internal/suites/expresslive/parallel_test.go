@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
 	"github.com/gin-sessionkit/sessionkit/store/express"
@@ -216,6 +217,17 @@ func TestLateRequest(t *testing.T) {
 			assert.Equal(t, `"ada"`, b.get("/gin/me"))
 			assert.Equal(t, "null", b.get("/gin/get", "name", "slow"))
 		}
+	})
+}
+
+// TestDoneOfARenewedSession: nor does a stream know where its session has gone.
+func TestDoneOfARenewedSession(t *testing.T) {
+	s := newStore(newRedis(t))
+	cookie := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada") }).Cookies()[0].Value
+	inside(t, s, cookie, func(c *gin.Context) {
+		ended := sessionkit.Done(c)
+		inside(t, s, cookie, sessionkit.Confirm)
+		kittest.AwaitEnd(t, ended)
 	})
 }
 
