@@ -279,6 +279,23 @@ func TestExpiredSessionEnds(t *testing.T) {
 	})
 }
 
+// TestUseOfNodeAfterTheIdleTimeout: Node does not know that the session was unused for too long. To
+// use it there is use, and its user is signed in on this side again.
+func TestUseOfNodeAfterTheIdleTimeout(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		b := s.browser(t)
+		b.get("/gin/login", "user", "ada")
+		m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), 23*time.Hour+30*time.Minute)) // of the day that it lives an hour is left
+		require.Equal(t, "null", b.get("/gin/me"))
+		assert.Equal(t, `"ada"`, b.get("/node/me"))
+		assert.Equal(t, `"ada"`, b.get("/gin/me"))
+		m.write(t, b.sid(), signedIn(t, m.read(t, b.sid()), time.Hour))
+		b.get("/node/me")
+		assert.Equal(t, "null", b.get("/gin/me"), "its lifetime has passed")
+	})
+}
+
 // TestExpiredSessionStands: a session that seems to be unused for too long is still good in Node,
 // and stands if nothing can be stored in its place.
 func TestExpiredSessionStands(t *testing.T) {

@@ -304,6 +304,19 @@ func TestOtherValuesStand(t *testing.T) {
 	})
 }
 
+// TestFieldsThatTheStructLacks shows a limit: a value is stored whole, and Node's items lose what the
+// Go type has no field for.
+func TestFieldsThatTheStructLacks(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		m.write(t, "x", `{"cookie":{},"cart":[{"name":"tea","n":1,"gift":{"to":"bob"}}]}`)
+		inside(t, newStore(m), seal(secrets, "x"), func(c *gin.Context) {
+			_, err := cart.Update(c, func(items []item) []item { return append(items, item{"cake", 1}) })
+			assert.NoError(t, err)
+		})
+		assert.Equal(t, `{"cookie":{},"cart":[{"name":"tea","n":1},{"name":"cake","n":1}]}`, squeezed(m.read(t, "x")))
+	})
+}
+
 // TestRefusedValues: what Node would lose or change is an error here, and changes nothing.
 func TestRefusedValues(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
@@ -656,6 +669,28 @@ func TestLoginOfARememberedUser(t *testing.T) {
 	})
 }
 
+// TestLoginBesideAMaxAge: Login signs in for as long as it says, whatever the cookies of Node are told.
+func TestLoginBesideAMaxAge(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}, Cookie: express.Cookie{MaxAge: week}})
+		for _, test := range []struct {
+			options []sessionkit.LoginOption
+			life    time.Duration
+			maxAge  float64
+		}{
+			{nil, 24 * time.Hour, 0},
+			{[]sessionkit.LoginOption{sessionkit.Remember(), sessionkit.Lifetime(week)}, week, week.Seconds()},
+		} {
+			res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada", test.options...) })
+			require.Len(t, res.Cookies(), 1)
+			assert.InDelta(t, test.maxAge, res.Cookies()[0].MaxAge, 3)
+			inside(t, s, res.Cookies()[0].Value, func(c *gin.Context) {
+				assert.WithinDuration(t, time.Now().Add(test.life), sessionkit.Current(c).EndsAt, time.Minute)
+			})
+		}
+	})
+}
+
 // TestOptionsWithoutMaxAge: the session lives as the configuration says again, whoever had
 // given it a life of its own.
 func TestOptionsWithoutMaxAge(t *testing.T) {
@@ -701,6 +736,11 @@ func TestConfirm(t *testing.T) {
 			"signed in here":    inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada") }).Cookies()[0].Value,
 		} {
 			t.Run(name, func(t *testing.T) {
+				fresh := sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour})
+				inside(t, s, cookie, func(c *gin.Context) {
+					fresh(c)
+					assert.Equal(t, name == "signed in by Node", c.IsAborted(), "Node does not say when it has signed in")
+				})
 				for range 2 {
 					res := inside(t, s, cookie, func(c *gin.Context) {
 						sessionkit.Confirm(c)
@@ -709,7 +749,6 @@ func TestConfirm(t *testing.T) {
 					require.Len(t, res.Cookies(), 1)
 					cookie = res.Cookies()[0].Value
 				}
-				fresh := sessionkit.RequireSession(sessionkit.GuardConfig{FreshWithin: time.Hour})
 				res := inside(t, s, cookie, func(c *gin.Context) {
 					assert.WithinDuration(t, time.Now(), sessionkit.Current(c).ConfirmedAt, time.Minute)
 					fresh(c)
