@@ -137,7 +137,7 @@ func Login(c *gin.Context, user string, options ...LoginOption) {
 	case "":
 	case user:
 		before := q.session.SignedIn()
-		in.Line = before.Line
+		in.Line, in.Mark = before.Line, before.Mark
 		if lastsAsBefore = !slices.ContainsFunc(options, LoginOption.lasting); lastsAsBefore {
 			in.Remembered, in.Idle, in.Lifetime = before.Remembered, before.Idle, before.Lifetime
 		}

@@ -31,8 +31,8 @@ import (
 // Each is kept as a record of its own, of which nearly all users have none. None grows with
 // what is ended: whoever has signed in can have that done as often as they like.
 type boundary struct {
-	// Epoch changes each time that all sessions are ended, but for those whose
-	// lines are Spared.
+	// Epoch changes each time that all sessions are ended, but for those that are Spared, by
+	// the lines or marks of their sign-ins.
 	Epoch  string   `json:"epoch,omitempty"`
 	Spared []string `json:"spared,omitempty"`
 	At     int64    `json:"at,omitempty"` // Unix microseconds, of the backend's clock
@@ -43,6 +43,11 @@ type boundary struct {
 
 	// Over is set in the boundary of one sign-in: its session was ended.
 	Over bool `json:"over,omitempty"`
+}
+
+// spares reports whether the session of a sign-in is spared.
+func (b *boundary) spares(in signin.SignIn) bool {
+	return in.Line != "" && slices.Contains(b.Spared, in.Line) || in.Mark != "" && slices.Contains(b.Spared, in.Mark)
 }
 
 const (
@@ -244,7 +249,7 @@ func noted(epoch string) (each [len(boundaries{})]string) {
 // ends reports whether a session of that sign-in, to which they belong, has been ended.
 func (b boundaries) ends(in signin.SignIn) bool {
 	for i, noted := range noted(in.Epoch) {
-		if b[i].Over || b[i].Epoch != "" && b[i].Epoch != noted && !slices.Contains(b[i].Spared, in.Line) {
+		if b[i].Over || b[i].Epoch != "" && b[i].Epoch != noted && !b[i].spares(in) {
 			return true
 		}
 	}
@@ -258,7 +263,7 @@ func (s *Store) overtaken(ctx context.Context, user, name string, b boundaries, 
 		if b[i].Over {
 			return true, nil
 		}
-		if b[i].Epoch == "" || slices.Contains(b[i].Spared, in.Line) || a.Noted && b[i].Epoch == noted {
+		if b[i].Epoch == "" || b[i].spares(in) || a.Noted && b[i].Epoch == noted {
 			continue
 		}
 		if a.Noted {

@@ -232,10 +232,10 @@ func (s *Store) revoke(ctx context.Context, user, name, id, line string) (ended,
 	return ended, false, err
 }
 
-// RevokeAll ends all sessions of user, of all names, but those with an ID in
-// except, and returns how many it ended. A sign-in of that user that is under way,
-// in a request that began before, leaves no session either: its response is a 503.
-// A handler that signs the user in after RevokeAll, in the same request, therefore
+// RevokeAll ends all sessions of user, of all names, but those with an ID in except,
+// also one that has yet to move (see [Migrate]), and returns how many it ended. A sign-in
+// of that user that is under way, in a request that began before, leaves no session
+// either: its response is a 503. A handler that signs the user in after RevokeAll, in the same request, therefore
 // passes sessionkit.Attempt to Login, or calls sessionkit.LogoutEverywhere instead.
 //
 // For a changed password: store the new one first, then call RevokeAll.
@@ -244,27 +244,28 @@ func (s *Store) revoke(ctx context.Context, user, name, id, line string) (ended,
 func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (int, error) {
 	var spared []string
 	for _, id := range except {
-		r, found, err := s.load(ctx, strings.Clone(id), true) // as in Revoke
+		id = strings.Clone(id) // as in Revoke
+		r, found, err := s.load(ctx, id, true)
 		if err != nil {
 			return 0, err
 		}
-		if line := r.signIn().Line; found && line != "" {
+		if !found || r.Kind == markKind { // it has yet to move, or had when the ID was told: see Migrate
+			spared = append(spared, id)
+		} else if line := r.signIn().Line; line != "" {
 			spared = append(spared, line)
 		}
 	}
-	ended, _, err := s.revokeAll(ctx, user, "", nil, func(id, line string) bool {
-		return slices.Contains(except, id) || slices.Contains(spared, line)
-	}, spared)
+	ended, _, err := s.revokeAll(ctx, user, "", nil, except, spared)
 	return len(ended), err
 }
 
 // revokeAll ends all sessions of a user, those of one name or all if that is "",
-// and returns what it ended, and the epoch of the boundary that it has moved. spare says
-// which it does not end, and spared holds the lines of those. check may refuse by an error
-// before anything is ended. If the boundary cannot be moved for another reason, what is listed
-// ends all the same.
+// and returns what it ended, and the epoch of the boundary that it has moved. It does not end
+// those that have one of the IDs in except, or a line or mark in spared. check may refuse by an
+// error before anything is ended. If the boundary cannot be moved for another reason, what is
+// listed ends all the same.
 func (s *Store) revokeAll(
-	ctx context.Context, user, name string, check func(*boundary) error, spare func(id, line string) bool, spared []string,
+	ctx context.Context, user, name string, check func(*boundary) error, except, spared []string,
 ) (ended []Session, epoch string, err error) {
 	if user == "" {
 		return nil, "", nil
@@ -290,7 +291,7 @@ func (s *Store) revokeAll(
 	}
 	var ids []string
 	for id, r := range records {
-		if !spare(id, r.signIn().Line) {
+		if !slices.Contains(except, id) && !(&boundary{Spared: spared}).spares(r.signIn()) {
 			ids = append(ids, id)
 		}
 	}
@@ -335,8 +336,11 @@ func (s *Store) revokeOthers(
 		}
 		return err
 	}
-	spare := func(other, line string) bool { return other == id || line != "" && line == in.Line }
-	ended, own.Epoch, err = s.revokeAll(ctx, user, name, check, spare, []string{in.Line})
+	spared := []string{in.Line}
+	if in.Mark != "" { // another request may be moving the session, with a line of its own
+		spared = append(spared, in.Mark)
+	}
+	ended, own.Epoch, err = s.revokeAll(ctx, user, name, check, []string{id}, spared)
 	if err == nil && !late {
 		a.Noted, a.Epoch = true, b.epoch()
 	}

@@ -51,6 +51,9 @@ import (
 // Config.MaxSessions of package sessionkit counts it: as older than any sign-in whose time is
 // known, if user tells who is signed in, and among those that move, the first one ends first.
 //
+// Until a session has moved, it has another ID than afterwards, in Current(c).ID of package
+// sessionkit. RevokeAll spares the session by that one too.
+//
 // If the old store keeps sessions in the cookie, each of its texts is a session of its own, and
 // ends alone. Visitors to whom that store gave the same values in the same second have the same
 // text: one in which nobody is signed in moves into another session for each browser, by its
@@ -307,6 +310,16 @@ const maxOldCookie = 4096
 // read has the old store read the session of the old cookie. A session that cannot
 // be decoded is [ErrCorrupt].
 func (o *moving) read(ctx context.Context, r *http.Request) (bool, error) {
+	found, err := o.readAsItIs(ctx, r)
+	if found && err == nil && o.record.User != "" {
+		in := o.record.signIn()
+		in.Mark = o.id
+		o.record = o.record.withSignIn(in)
+	}
+	return found, err
+}
+
+func (o *moving) readAsItIs(ctx context.Context, r *http.Request) (bool, error) {
 	if len(o.cookie) > maxOldCookie {
 		return false, nil
 	}

@@ -44,6 +44,11 @@ type SignIn struct {
 	// boundaries. "": nothing of the user had been ended shortly before.
 	Epoch string `json:"epoch,omitempty"`
 
+	// Mark is the ID under which a session was known that was signed in to before the store's
+	// Migrate moved it, or has yet to move: that of its mark. All requests that come with its
+	// old cookie know it by that.
+	Mark string `json:"mark,omitempty"`
+
 	// MayBeBound means that the browser was offered to bind the session to its device:
 	// whether it did is another value's to say.
 	MayBeBound bool `json:"may_be_bound,omitempty"`

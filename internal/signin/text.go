@@ -15,7 +15,7 @@ import (
 
 // plainText is [SignIn.Text], if all strings stand in JSON as they are.
 func (s SignIn) plainText() (text string, ok bool) {
-	for _, part := range [...]string{s.UserAgent, s.IP, s.Line, s.Epoch} {
+	for _, part := range [...]string{s.UserAgent, s.IP, s.Line, s.Epoch, s.Mark} {
 		if !value.Plain(part) || has(part, '<') || has(part, '>') || has(part, '&') { // which encoding/json escapes
 			return "", false
 		}
@@ -45,6 +45,9 @@ func (s SignIn) plainText() (text string, ok bool) {
 	b = appendString(b, "line", s.Line)
 	if s.Epoch != "" {
 		b = appendString(b, "epoch", s.Epoch)
+	}
+	if s.Mark != "" {
+		b = appendString(b, "mark", s.Mark)
 	}
 	b = appendYes(b, "may_be_bound", s.MayBeBound)
 	b = appendNumber(b, "turn", s.Turn)
@@ -103,6 +106,7 @@ func plainOf(text string) (s SignIn, ok bool) {
 	r.number("lifetime", (*int64)(&s.Lifetime))
 	r.text("line", &s.Line)
 	r.text("epoch", &s.Epoch)
+	r.text("mark", &s.Mark)
 	r.yes("may_be_bound", &s.MayBeBound)
 	r.number("turn", &s.Turn)
 	if !r.ok || !r.any || r.rest != "}" {

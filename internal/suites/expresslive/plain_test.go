@@ -254,6 +254,30 @@ func TestMigrateSignInByLogin(t *testing.T) {
 	}
 }
 
+// TestMigrateNewPassword: the session in which a user changes the password, in its first request
+// after Node has gone, goes on.
+func TestMigrateNewPassword(t *testing.T) {
+	m := newRedis(t)
+	for name, user := range map[string]express.User{"by Node": {Name: "userId"}, "by Login": {}} {
+		t.Run(name, func(t *testing.T) {
+			old := m.store(express.Config{Secrets: secrets, User: user})
+			cookie := inside(t, old, "", func(c *gin.Context) { sessionkit.Login(c, "ada") }).Cookies()[0].Value
+			next := memstore.New()
+			defer func() { assert.NoError(t, next.Close()) }()
+			res := inside(t, store.Migrate(old, next, "connect.sid", old.UserOf), cookie, func(c *gin.Context) {
+				assert.NoError(t, sessionkit.LogoutOthers(c))
+				_, err := next.RevokeAll(c, "ada", sessionkit.Current(c).ID)
+				assert.NoError(t, err)
+				sessionkit.Flash(c, sessionkit.Success, "changed")
+			})
+			assert.Equal(t, http.StatusOK, res.StatusCode)
+			list, err := next.Sessions(t.Context(), "ada")
+			require.NoError(t, err)
+			assert.Len(t, list, 1)
+		})
+	}
+}
+
 // TestMigrateSignOutWins: a sign-out at Node, or at a process that does not move sessions
 // yet, is not undone by a request that has read the session before.
 func TestMigrateSignOutWins(t *testing.T) {

@@ -1,0 +1,119 @@
+package ginstores_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
+	ginmemstore "github.com/gin-contrib/sessions/memstore"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
+)
+
+// Until a session has moved, it has an ID that is not that of the session in the new store.
+
+// idMove is an application after its move, and two browsers whose sessions, of one user, have
+// yet to move.
+type idMove struct {
+	to       *store.Store
+	after    *kittest.Site
+	b, other *kittest.Browser
+}
+
+func eachIDMove(t *testing.T, test func(t *testing.T, m *idMove)) {
+	t.Helper()
+	fromGinContrib := func(t *testing.T, from sessions.Store) *idMove {
+		t.Helper()
+		to := memstore.New()
+		t.Cleanup(func() { assert.NoError(t, to.Close()) })
+		after := moveSite(from, to)
+		after.On("/confirm", sessionkit.Confirm)
+		return &idMove{to, after, visited(t, from, "/login").At(after), visited(t, from, "/visit", "/login").At(after)}
+	}
+	for name, begin := range map[string]func(t *testing.T) *idMove{
+		"from the cookie": func(t *testing.T) *idMove { return fromGinContrib(t, gincookie.NewStore(kittest.TestSecret)) },
+		"from a server":   func(t *testing.T) *idMove { return fromGinContrib(t, ginmemstore.NewStore(kittest.TestSecret)) },
+		"from sessionkit": func(t *testing.T) *idMove {
+			m := newOwnMove(t, sessionkit.Config{})
+			return &idMove{m.to, m.after, m.visitor(t, "/login").At(m.after), m.visitor(t, "/login").At(m.after)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, begin(t)) })
+		})
+	}
+}
+
+// TestMigrateNewPassword: the session in which a user changes the password goes on, also if it
+// has yet to move when it is to be spared. All others of the user end.
+func TestMigrateNewPassword(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		for _, flash := range []bool{false, true} {
+			eachIDMove(t, func(t *testing.T, m *idMove) {
+				m.after.On("/password", sessionkit.RequireSession(), func(c *gin.Context) {
+					user, _ := sessionkit.User(c)
+					if others {
+						assert.NoError(t, sessionkit.LogoutOthers(c))
+					}
+					_, err := m.to.RevokeAll(c, user, sessionkit.Current(c).ID)
+					assert.NoError(t, err)
+					if flash {
+						sessionkit.Flash(c, sessionkit.Success, "changed")
+					}
+				})
+				assert.Equal(t, http.StatusOK, m.b.Get("/password").Code)
+				assert.Equal(t, "42", m.b.Get("/").Body.String())
+				assert.Empty(t, m.other.Get("/").Body.String())
+				assert.Equal(t, http.StatusOK, m.b.Get("/confirm").Code)
+				assert.Equal(t, "42", m.b.Get("/").Body.String(), "a new ID does not end it either")
+				assert.Empty(t, m.after.Errors())
+
+				_, err := m.to.RevokeAll(t.Context(), "42")
+				require.NoError(t, err)
+				assert.Empty(t, m.b.Get("/").Body.String(), "it was spared once")
+			})
+		}
+	}
+}
+
+// TestMigrateNewPasswordInAPassiveRequest: which does not move the session. The next one finds it
+// spared.
+func TestMigrateNewPasswordInAPassiveRequest(t *testing.T) {
+	eachIDMove(t, func(t *testing.T, m *idMove) {
+		m.after.On("/password", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), func(c *gin.Context) {
+			_, err := m.to.RevokeAll(c, "42", sessionkit.Current(c).ID)
+			assert.NoError(t, err)
+		})
+		assert.Equal(t, http.StatusOK, m.b.Get("/password").Code)
+		assert.Empty(t, kittest.UserSessions(t, m.to, "42"), "it has not moved")
+		for range 2 {
+			assert.Equal(t, "42", m.b.Get("/").Body.String())
+		}
+		assert.Empty(t, m.other.Get("/").Body.String())
+	})
+}
+
+// TestMigrateLogoutOthersBesideAMove: another request of the session moves it meanwhile.
+func TestMigrateLogoutOthersBesideAMove(t *testing.T) {
+	eachIDMove(t, func(t *testing.T, m *idMove) {
+		beside := m.b.Fork()
+		m.after.On("/password", func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			assert.Equal(t, "42", user)
+			assert.Equal(t, http.StatusNoContent, beside.Get("/increment").Code)
+			assert.NoError(t, sessionkit.LogoutOthers(c))
+		})
+		assert.Equal(t, http.StatusOK, m.b.Get("/password").Code)
+		assert.Equal(t, "42", m.b.Get("/").Body.String())
+		assert.Empty(t, m.other.Get("/").Body.String())
+		assert.Empty(t, m.after.Errors())
+	})
+}
