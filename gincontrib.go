@@ -241,7 +241,7 @@ func (q *request) refreshView() {
 	q.view.Options = &gsessions.Options{
 		Path: q.kit.Path, Domain: q.kit.Domain, HttpOnly: true, Secure: true, SameSite: q.kit.SameSite, Partitioned: q.kit.Partitioned,
 	}
-	if q.session.Ending() {
+	if q.session.Ending() || q.handle.IsText() { // which is stored once it moves
 		q.view.ID, q.view.IsNew = "", true
 	}
 }

@@ -325,7 +325,11 @@ func Current(c *gin.Context) Session {
 
 func (q *request) describe() Session {
 	q.session.Passive = q.session.Passive || q.prefetch()
-	return q.session.Describe(time.Now())
+	s := q.session.Describe(time.Now())
+	if q.handle.IsText() { // it is stored once it moves
+		s.ID = ""
+	}
+	return s
 }
 
 // signInAs signs a user in.

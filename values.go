@@ -211,9 +211,9 @@ func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 
 // GetFrom returns the value in the session with the given ID, outside of any request:
 // to a job that works for a user, for instance. The ID is [Session].ID, also one that a
-// signed-in session had before it was renewed within the last hour. ok is false if the
-// value is not there or not a T. It is read from the store and no cache, and does not
-// count as use of the session.
+// signed-in session had before it was renewed within the last hour, or that a session had
+// before [store.Migrate] moved it. ok is false if the value is not there or not a T. It is
+// read from the store and no cache, and does not count as use of the session.
 //
 // A request that begins the session, or calls [Login] or [Renew], knows the ID once its
 // response has begun: [Current] tells it after c.Writer.WriteHeaderNow(). Until then the

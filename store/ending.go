@@ -211,8 +211,9 @@ func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, err
 }
 
 // Revoke ends a session of user by its ID, also one that the session had before it
-// was renewed within the last hour ([Retention]). A session that is gone
-// already, or is another user's, is ignored. For the empty user it ends a visitor's.
+// was renewed within the last hour ([Retention]), or before [Migrate] moved it. A
+// session that is gone already, or is another user's, is ignored. For the empty user it
+// ends a visitor's.
 func (s *Store) Revoke(ctx context.Context, user, id string) error {
 	_, _, err := s.revoke(ctx, user, "", strings.Clone(id), "") // it may be a part of a form, and the backend keeps it
 	return err
@@ -222,6 +223,9 @@ func (s *Store) Revoke(ctx context.Context, user, id string) error {
 // line of a sign-in, if it is not "". It reports whether it ended one, or that it is that one.
 func (s *Store) revoke(ctx context.Context, user, name, id, line string) (ended, spared bool, err error) {
 	r, found, err := s.load(ctx, id, true)
+	if err == nil && r.Kind == markKind {
+		id, r, found, err = s.findMoved(ctx, id, r)
+	}
 	if err != nil || !found || r.Kind != "" || r.User != user || name != "" && r.Name != "" && r.Name != name {
 		return false, false, err
 	}

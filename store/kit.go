@@ -26,6 +26,8 @@ func (k kit) Find(ctx context.Context, id string) (now string, r Record, found b
 		return id, r, found, err
 	case r.Kind == "" && r.Ended == Renewed:
 		return k.Follow(ctx, r)
+	case r.Kind == markKind:
+		return k.s.findMoved(ctx, id, r)
 	}
 	return "", Record{}, false, nil
 }

@@ -93,12 +93,40 @@ func (s *Store) mark(ctx context.Context, id string) (there mark, found bool, er
 	if err != nil || !found {
 		return mark{}, false, err
 	}
+	there, err = readMark(r)
+	return there, err == nil, err
+}
+
+// readMark returns the mark that a record holds.
+func readMark(r Record) (m mark, err error) {
 	v, _ := value.Decode(r.Values[markName])
-	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &there) != nil {
-		return mark{}, false, fmt.Errorf("store: reading where a session has moved: %w", ErrCorrupt)
+	if j, ok := v.(value.JSON); !ok || json.Unmarshal([]byte(j), &m) != nil {
+		return mark{}, fmt.Errorf("store: reading where a session has moved: %w", ErrCorrupt)
 	}
-	there.made = r.Seen
-	return there, true, nil
+	m.made = r.Seen
+	return m, nil
+}
+
+// findMoved returns the live session that was known by the ID of a mark, found as r, until it moved.
+// A visitor's is found only if the old cookie leads to it, and not once somebody has signed in to it:
+// whoever has the ID may be somebody else.
+func (s *Store) findMoved(ctx context.Context, id string, r Record) (now string, next Record, found bool, err error) {
+	m, err := readMark(r)
+	switch {
+	case err != nil:
+		return "", Record{}, false, err
+	case m.User != "":
+		now, next, found, err = kit{s}.Follow(ctx, m.record())
+		found = found && next.signIn().Mark == id
+	case len(m.Sealed) > 0:
+		now = m.ID
+		next, found, err = s.load(ctx, now, true)
+		found = found && next.live()
+	}
+	if err != nil || !found {
+		return "", Record{}, false, err
+	}
+	return now, next, true, nil
 }
 
 // isFree reports whether the old cookie may move into one more session: the one of its mark has neither

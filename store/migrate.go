@@ -52,14 +52,16 @@ import (
 // known, if user tells who is signed in, and among those that move, the first one ends first.
 //
 // Until a session has moved, it has another ID than afterwards, in Current(c).ID of package
-// sessionkit. RevokeAll spares the session by that one too.
+// sessionkit. That one leads to it later too, and RevokeAll spares the session by it, but nothing
+// finds the session by it before it has moved.
 //
 // If the old store keeps sessions in the cookie, each of its texts is a session of its own, and
 // ends alone. Visitors to whom that store gave the same values in the same second have the same
 // text: one in which nobody is signed in moves into another session for each browser, by its
-// first change there, until it was signed in or out in one of them. What two requests change at
-// that moment is not joined, as it never was. That takes user, also if nobody ever signs in:
-// without it, all who have the text get into one session, in which each signs out for all.
+// first change there, until it was signed in or out in one of them. It has no ID before it
+// moves. What two requests change at that moment is not joined, as it never was. That takes
+// user, also if nobody ever signs in: without it, all who have the text get into one session, in
+// which each signs out for all.
 //
 // A process that has the old store alone may begin a session in a browser whose session has
 // moved, or store that one again. The moved one counts, and a sign-in or sign-out ends both,

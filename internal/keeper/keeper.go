@@ -72,6 +72,9 @@ func Adopted(id string, r store.Record, m kitstore.Mover) Kept {
 // ToMove reports whether it is in the store that is being moved from.
 func (h Handle) ToMove() bool { return h.mover != nil }
 
+// IsText reports whether it is one that other browsers may have as well: see [kitstore.Mover].
+func (h Handle) IsText() bool { return h.mover != nil && h.mover.IsText() }
+
 // OneByOne reports whether its values can be changed one by one, in the store.
 func (h Handle) OneByOne() bool { return h.foreign == nil }
 

@@ -21,7 +21,7 @@ type Server interface {
 	Load(ctx context.Context, name, token string, fresh bool) (id string, r store.Record, found bool, err error)
 
 	// Find returns the live session that has an ID, or had it before it was renewed in
-	// the same sign-in, as it stands in the medium.
+	// the same sign-in or moved from another store, as it stands in the medium.
 	Find(ctx context.Context, id string) (now string, r store.Record, found bool, err error)
 
 	// Create stores a new session, and returns its token, its ID, and the record as it

@@ -1,9 +1,11 @@
 package ginstores_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gin-contrib/sessions"
 	gincookie "github.com/gin-contrib/sessions/cookie"
@@ -116,4 +118,77 @@ func TestMigrateLogoutOthersBesideAMove(t *testing.T) {
 		assert.Empty(t, m.other.Get("/").Body.String())
 		assert.Empty(t, m.after.Errors())
 	})
+}
+
+// TestMigrateJob: a job whose request has not moved the session finds it by the ID that it had
+// then, once it has moved, for as long as it lives.
+func TestMigrateJob(t *testing.T) {
+	eachIDMove(t, func(t *testing.T, m *idMove) {
+		var id string
+		m.after.On("/job", func(c *gin.Context) {
+			c.Status(http.StatusAccepted)
+			c.Writer.WriteHeaderNow()
+			id = sessionkit.Current(c).ID
+			assert.Equal(t, id, sessions.Default(c).ID())
+		})
+		m.b.Get("/job")
+		_, err := kittest.Name.UpdateIn(t.Context(), m.to, id, func(string) string { return "Ada" })
+		require.ErrorIs(t, err, store.ErrEnded, "nothing has moved it")
+
+		m.b.Get("/increment")
+		_, err = kittest.Name.UpdateIn(t.Context(), m.to, id, func(string) string { return "Ada" })
+		require.NoError(t, err)
+		m.b.Get("/confirm")
+		m.b.Use(2*time.Hour, 30*time.Minute)
+		name, _, err := kittest.Name.GetFrom(t.Context(), m.to, id)
+		require.NoError(t, err)
+		assert.Equal(t, "Ada", name)
+
+		require.NoError(t, m.to.Revoke(t.Context(), "42", id))
+		assert.Empty(t, m.b.Get("/").Body.String())
+		_, _, err = kittest.Name.GetFrom(t.Context(), m.to, id)
+		require.ErrorIs(t, err, store.ErrEnded)
+	})
+}
+
+// TestMigrateJobOfAVisitor: the ID leads on as long as nobody has signed in, as any of a visitor
+// does.
+func TestMigrateJobOfAVisitor(t *testing.T) {
+	for _, moves := range []string{"/increment", "/renew", "/login"} {
+		from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
+		after := moveSite(from, to)
+		var id string
+		after.On("/id", func(c *gin.Context) {
+			c.Writer.WriteHeaderNow()
+			id = sessionkit.Current(c).ID
+		})
+		b := visited(t, from, "/visit").At(after)
+		b.Get("/id")
+		b.Get(moves)
+		get := func() error {
+			_, _, err := kittest.Name.GetFrom(context.Background(), to, id)
+			return err
+		}
+		if moves == "/increment" {
+			require.NoError(t, get())
+			b.Get("/login")
+		}
+		require.ErrorIs(t, get(), store.ErrEnded, "whoever has the new ID may be somebody else")
+		assert.NoError(t, to.Close())
+	}
+}
+
+// TestMigrateOneTextHasNoID: other browsers may have the text, so that it is the ID of no session.
+func TestMigrateOneTextHasNoID(t *testing.T) {
+	from, to := gincookie.NewStore(kittest.TestSecret), memstore.New()
+	after := moveSite(from, to)
+	after.On("/id", func(c *gin.Context) {
+		assert.Equal(t, sessionkit.Current(c).ID, sessions.Default(c).ID())
+		c.String(http.StatusOK, sessionkit.Current(c).ID)
+	})
+	b := visited(t, from, "/visit").At(after)
+	assert.Empty(t, b.Get("/id").Body.String())
+	b.Get("/increment")
+	_, _, err := kittest.Name.GetFrom(t.Context(), to, b.Get("/id").Body.String())
+	require.NoError(t, err)
 }
