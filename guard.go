@@ -22,11 +22,13 @@ type GuardConfig struct {
 	// shows it, or an absolute URL. It gets ?reason= and, for GET requests, ?next=,
 	// which [NextURL] reads. For other methods next is the page that a request of HTMX or
 	// Inertia came from. Requests for that path pass the guard, so that it can stand on the
-	// whole site, but for the root of an absolute URL: it would pass on every host. With a slash
-	// more or less at its end they pass too, unless a wildcard or NoRoute serves them. An
-	// absolute URL of this site needs a proxy that keeps Host or sends X-Forwarded-Host. What
-	// else visitors need, such as the login page's style sheet or a provider's callback, is then
-	// routed in front of the guard. Default: "", every refused request gets the 401.
+	// whole site, but for two that senders could make up: the root of an absolute URL, and the
+	// application's own root behind a proxy that takes a prefix away. With a slash more or less
+	// at its end they pass too, unless a wildcard or NoRoute serves them: a refused one gets the
+	// 401 there. An absolute URL of this site needs a proxy that keeps Host or sends
+	// X-Forwarded-Host. What else visitors need, such as the login page's style sheet or a
+	// provider's callback, is then routed in front of the guard. Default: "", every refused
+	// request gets the 401.
 	LoginURL string
 
 	// FreshWithin is how recently the user must have shown who they are, by [Login]
@@ -184,15 +186,9 @@ func (g *guard) isBeside(c *gin.Context) bool {
 		(c.FullPath() == "" || strings.Contains(c.FullPath(), "*"))
 }
 
-// leadsBack reports whether the LoginURL may lead back to the page that is refused: gin redirects
-// from there to the root of a route such as /login/*file, and a file server to a folder, which keeps
-// the reason that the guard has put in the address.
-func (g *guard) leadsBack(c *gin.Context) bool {
-	return g.saysLogin(c) && (g.mayBeMadeUp(c) || strings.HasPrefix(c.FullPath(), g.loginPath+"/") || c.Query("reason") != "")
-}
-
-// saysLogin reports whether a request is for the LoginURL by its own account. A slash at its end
-// makes no difference, as gin redirects from one spelling to the other (Engine.RedirectTrailingSlash).
+// saysLogin reports whether a request is for the LoginURL by its own account: nobody is sent there
+// from there. A slash at its end makes no difference, as gin redirects from one spelling to the other
+// (Engine.RedirectTrailingSlash), and so do file servers and handlers of NoRoute.
 func (g *guard) saysLogin(c *gin.Context) bool {
 	if g.login == nil || g.login.Host != "" && !atThisHost(c, g.login) {
 		return false
@@ -263,7 +259,7 @@ func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
 		status = http.StatusForbidden
 	case q.bearer:
 		c.Header("WWW-Authenticate", client.Bearer) // RFC 9110 section 11.6.1, RFC 6750 section 3
-	case g.login != nil && !g.leadsBack(c) && g.sendToLogin(c, &status, denial):
+	case g.login != nil && !g.saysLogin(c) && g.sendToLogin(c, &status, denial):
 		return
 	}
 	q.answer(c, newProblem(status, string(denial), denialDetail[denial]))
