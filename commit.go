@@ -544,7 +544,7 @@ func (q *request) endNow() error {
 
 // goOnSignedOut goes on without a session, as a sign-out was carried out.
 func (q *request) goOnSignedOut() {
-	if q.early {
+	if q.early && q.session.ID() != "" { // else Save is about to store it, perhaps in a goroutine
 		q.withdrawCookie()
 	}
 	if q.late() != nil && !q.replaced() {

@@ -17,6 +17,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/internal/signin"
 	"github.com/gin-sessionkit/sessionkit/internal/value"
+	"github.com/gin-sessionkit/sessionkit/store"
 )
 
 // ginSession is the request's session as gin-contrib/sessions has it: what
@@ -181,19 +182,34 @@ var serve = sync.OnceValue(func() *runtime.Func {
 })
 
 // keepEarly lets stay what createEarly has stored, now that the response does not fail by itself.
-// It returns an error, which is reported, if the cookie will not reach the browser.
+// It returns an error, which is reported, if the cookie will not reach the browser, or opens nothing:
+// if a later sign-in has ended the session past MaxSessions, the browser may have the cookie of that.
 func (q *request) keepEarly(header bool) error {
+	var err error
 	if header {
-		if err := q.canSendCookie(header); err != nil {
-			q.saveErr = fmt.Errorf("sessionkit: saving the session: %w", err)
-			q.report(q.saveErr)
-			return q.saveErr
+		err = q.canSendCookie(header)
+	}
+	if user := q.session.User(); err == nil && user != "" {
+		if q.trim(user); q.hasEndedMeanwhile() {
+			err = store.ErrEnded
 		}
 	}
-	if user := q.session.User(); user != "" {
-		q.trim(user)
+	if err != nil {
+		q.saveErr = fmt.Errorf("sessionkit: saving the session: %w", err)
+		q.report(q.saveErr)
+		return q.saveErr
 	}
 	return nil
+}
+
+// hasEndedMeanwhile reports whether another request has ended a session of which this one has the
+// cookie. If the store fails, nobody knows, and it is taken to stand.
+func (q *request) hasEndedMeanwhile() bool {
+	if q.kit.directory == nil || q.handle.Cookie == "" {
+		return false
+	}
+	k, err := q.kit.keeper.Load(q.r, q.handle.Cookie, true)
+	return err == nil && (k.ID == "" || k.Record.Ended != "")
 }
 
 // undoEarly removes what createEarly has stored: nobody is told of it.

@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -397,6 +398,58 @@ func TestSavedSignInThatDoesNotStand(t *testing.T) {
 				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
 			})
 		})
+	}
+}
+
+// TestSavedSignInThatHasEnded: if what Save has stored is ended before the response goes out, its
+// cookie would open nothing, and would take the place of that of a later sign-in.
+func TestSavedSignInThatHasEnded(t *testing.T) {
+	for name, meanwhile := range map[string]string{"a sign-in past MaxSessions": "/login", "a sign-out everywhere": "/everywhere"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := memstore.New()
+				defer func() { assert.NoError(t, s.Close()) }()
+				a := kittest.NewSite(s, sessionkit.Config{MaxSessions: 1})
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/everywhere", kittest.SignIn("42"), func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutEverywhere(c)) }, kittest.SignIn("42"))
+				a.On("/", kittest.Whoami)
+				a.On("/save", kittest.SignIn("42"), func(c *gin.Context) { assert.NoError(t, sessions.Default(c).Save()) },
+					func(*gin.Context) { time.Sleep(5 * time.Second) })
+				b := kittest.NewBrowser(t, a)
+				saved := make(chan *httptest.ResponseRecorder)
+				go func() { saved <- b.Fork().Get("/save") }()
+				time.Sleep(time.Second)
+				assert.Equal(t, http.StatusOK, b.Get(meanwhile).Code)
+				w := <-saved
+				assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+				assert.Empty(t, kittest.SetCookies(w))
+				assert.Equal(t, "42", b.Get("/").Body.String())
+				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
+			})
+		})
+	}
+}
+
+// TestSaveThatFailsInAGoroutine: the handler may be writing the header meanwhile. It is for -race.
+func TestSaveThatFailsInAGoroutine(t *testing.T) {
+	s := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
+	a.On("/logout", sessionkit.Logout, func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Info, "Goodbye")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			assert.NoError(t, sessions.Default(c).Save(), "a message alone is lost")
+		}()
+		for range 100 {
+			c.SetCookie("own", "value", 0, "/", "", true, true)
+		}
+		<-done
+	})
+	s.Failing(kittest.ErrDown, "create")
+	b := kittest.NewBrowser(t, a)
+	for range 20 {
+		assert.Equal(t, http.StatusOK, b.Get("/logout").Code)
 	}
 }
 
