@@ -98,16 +98,16 @@ func (q *request) adopt(fresh bool, why *rejection) bool {
 }
 
 // dropOldCookie has the browser drop the old cookie of a session that has ended, or has
-// moved, in exchange for the new one. As long as it is not known that the new one
-// comes back, the old one stays: it leads to the session as well.
-func (q *request) dropOldCookie() {
+// moved, in exchange for the new one, if the response sends that. As long as it is not known
+// that the new one comes back, the old one stays: it leads to the session as well.
+func (q *request) dropOldCookie(sent bool) {
 	if q.adopted == nil {
 		return
 	}
 	if q.adopted.dropOthers != nil {
 		q.adopted.dropOthers(q.writer.Header())
 	}
-	if q.adopted.Mover != nil && (q.session.ID() == "" || q.comesBack()) {
+	if q.adopted.Mover != nil && (q.session.ID() == "" || sent && q.comesBack()) {
 		q.adopted.DropCookie(q.writer.Header())
 	}
 }
@@ -195,14 +195,10 @@ func (q *request) findOld() (end func() error) {
 	}
 }
 
-// moved reports whether the old cookie has led to the session, of which the browser has
-// no cookie yet.
+// moved reports whether the old cookie has led to the session, or this request has moved it, so that
+// the browser may have no cookie of it yet.
 func (q *request) moved() bool {
-	if q.adopted == nil {
-		return false
-	}
-	id, ok := store.ID(q.adopted.token)
-	return ok && id == q.session.ID()
+	return q.adopted != nil && q.adopted.Mover != nil && !q.handle.ToMove()
 }
 
 // comesBack reports whether it is certain that the browser keeps a session cookie

@@ -101,8 +101,7 @@ func (q *request) commitOfCalls() {
 	if before != "" && q.session.ID() == "" { // it has ended
 		q.withdrawCookie()
 	}
-	q.setCookie()
-	q.dropOldCookie()
+	q.dropOldCookie(q.setCookie())
 	q.watchNew()
 }
 
@@ -127,8 +126,7 @@ func (q *request) conclude(header bool) {
 			response.KeepFromCaches(q.writer.Header())
 		}
 		q.offerHeld()
-		q.setCookie()
-		q.dropOldCookie()
+		q.dropOldCookie(q.setCookie())
 		q.trimMoved()
 	}
 	q.reportUnmoved()
@@ -185,8 +183,7 @@ func (q *request) tellBrowser() {
 	q.lock()
 	defer q.unlock(q.c)
 	if q.loaded != nil && q.clears {
-		q.setCookie()
-		q.dropOldCookie()
+		q.dropOldCookie(q.setCookie())
 	}
 	if q.loaded != nil && q.stale {
 		q.dropBound()

@@ -214,6 +214,8 @@ func (q *request) atOnce() (bool, error) {
 		return false, errors.New("the request has ended")
 	case !q.handle.ToMove():
 		return true, nil
+	case q.handle.IsText(): // it moves into another session for each request
+		return false, nil
 	}
 	if err := q.move(); err != nil {
 		q.refuse(err)
@@ -265,7 +267,6 @@ func (q *request) move() error {
 		}
 		return err
 	}
-	q.sends = true
 	q.session.Moved(k.Stored, change)
 	q.goOn(k.Handle)
 	return nil

@@ -23,15 +23,18 @@ func (q *request) unreachable() string {
 	return q.kit.site.Unreachable(q.c)
 }
 
-// setCookie tells the client what became of its session.
-func (q *request) setCookie() {
+// setCookie tells the client what became of its session, and reports whether that gives it the
+// session's token. If a session that has moved has ended or got another ID since, the browser may
+// have a cookie of what followed.
+func (q *request) setCookie() (sent bool) {
 	if q.clears {
 		q.clearBrowser()
 	}
-	if q.handle.Cookie != "" && (q.sends || q.moved()) {
+	if sent = q.handle.Cookie != "" && (q.sends || q.moved() && !q.hasEndedMeanwhile()); sent {
 		q.sendCookie()
 	}
 	q.sends = false
+	return sent
 }
 
 // setsCookie reports whether a cookie is one of those of sessions.

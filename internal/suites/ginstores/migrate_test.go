@@ -280,6 +280,60 @@ func TestMigrateLogoutWins(t *testing.T) {
 	}
 }
 
+// TestMigrateLateAnswer: a request that was under way while the session moved, or has moved it, sets
+// no cookie over that of what the session has become since, and drops none.
+func TestMigrateLateAnswer(t *testing.T) {
+	handlers := map[string]gin.HandlerFunc{
+		"reads": func(c *gin.Context) { sessionkit.User(c) },
+		"updates": func(c *gin.Context) {
+			_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+			assert.NoError(t, err)
+		},
+		"sets": kittest.Increment,
+	}
+	for name, from := range map[string]func() sessions.Store{
+		"memstore": func() sessions.Store { return ginmemstore.NewStore(kittest.TestSecret) },
+		"cookie":   func() sessions.Store { return gincookie.NewStore(kittest.TestSecret) },
+	} {
+		for _, old := range []string{"/login", "/visit"} {
+			for first, handler := range handlers {
+				for _, moves := range []string{"before", "meanwhile"} {
+					for _, then := range [][]string{{"/login"}, {"/other"}, {"/renew"}, {"/logout", "/other"}, {"/logout"}} {
+						t.Run(fmt.Sprint(name, " ", old, ", ", first, ", moved ", moves, ", then ", then), func(t *testing.T) {
+							from := from()
+							before := visited(t, from, old)
+							after := moveSite(from, memstore.New(), sessionkit.Config{Name: oldCookie, InsecureHTTP: true}) // one name for both cookies
+							h := heldRoute{make(chan struct{}), make(chan struct{})}
+							after.On("/held", func(c *gin.Context) {
+								handler(c)
+								close(h.loaded)
+								<-h.goOn
+							})
+							b := before.At(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+								r.TLS = nil
+								after.ServeHTTP(w, r)
+							}))
+							late := b.Fork()
+							if moves == "before" {
+								b.Get("/increment")
+							}
+							w := h.during(late, "/held", func() {
+								if moves == "meanwhile" {
+									b.Get("/increment")
+								}
+								for _, path := range then {
+									require.Equal(t, http.StatusOK, b.Get(path).Code)
+								}
+							})
+							assert.Empty(t, kittest.SetCookies(w))
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestMigrateSignIn(t *testing.T) {
 	from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
 	after := moveSite(from, to)
