@@ -47,9 +47,12 @@ func (q *request) clearBrowser() {
 	if q.bearer || q.session.ID() == "" && q.replaced() { // what the browser has is of who took its place
 		return
 	}
+	for _, name := range []string{q.kit.site.SecureName, q.kit.site.Name} {
+		if q.session.ID() == "" || name != q.kit.site.SessionName(q.r) { // else sendCookie replaces it
+			q.dropCookies(name)
+		}
+	}
 	if q.session.ID() == "" {
-		q.dropCookies(q.kit.site.SecureName)
-		q.dropCookies(q.kit.site.Name)
 		q.dropBound()
 	}
 	if len(q.kit.ClearSiteData) > 0 {

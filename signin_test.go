@@ -1586,8 +1586,9 @@ func TestLogoutThatClearsNothing(t *testing.T) {
 }
 
 // TestLogoutOverTwoConnections: a browser that has a cookie of each kind, as it has signed in over
-// HTTPS and over plain HTTP, is signed out with both that it sends.
+// HTTPS and over plain HTTP, is signed out with both that it sends, whatever follows.
 func TestLogoutOverTwoConnections(t *testing.T) {
+	goodbye := func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Info, "Goodbye") }
 	for name, test := range map[string]struct {
 		config sessionkit.Config
 		host   string
@@ -1597,36 +1598,41 @@ func TestLogoutOverTwoConnections(t *testing.T) {
 		"on localhost, over HTTPS":      {host: "localhost", out: "https"},
 		"with InsecureHTTP":             {config: sessionkit.Config{InsecureHTTP: true}, host: "nas.lan", out: "https"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			a := kittest.NewSite(memstore.New(), test.config)
-			a.On("/login", kittest.SignIn("42"))
-			a.On("/logout", sessionkit.Logout)
-			a.On("/", kittest.Whoami)
-			jar := make(map[string]*http.Cookie)
-			get := func(scheme, path string) string {
-				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+test.host+path, nil)
-				for _, c := range jar {
-					if !c.Secure || scheme == "https" || test.host == "localhost" {
-						r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+		for path, after := range map[string]string{"/logout": "", "/goodbye": "", "/switch": "bob"} {
+			t.Run(name+path, func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), test.config)
+				a.On("/login", kittest.SignIn("42"))
+				a.On("/logout", sessionkit.Logout)
+				a.On("/goodbye", sessionkit.Logout, goodbye)
+				a.On("/switch", sessionkit.Logout, kittest.SignIn("bob"))
+				a.On("/", kittest.Whoami)
+				jar := make(map[string]*http.Cookie)
+				get := func(scheme, path string) string {
+					r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+test.host+path, nil)
+					for _, c := range jar {
+						if !c.Secure || scheme == "https" || test.host == "localhost" {
+							r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
+						}
 					}
-				}
-				w := httptest.NewRecorder()
-				a.ServeHTTP(w, r)
-				for _, c := range kittest.SetCookies(w) {
-					if jar[c.Name] = c; c.MaxAge < 0 {
-						delete(jar, c.Name)
+					w := httptest.NewRecorder()
+					a.ServeHTTP(w, r)
+					for _, c := range kittest.SetCookies(w) {
+						if jar[c.Name] = c; c.MaxAge < 0 {
+							delete(jar, c.Name)
+						}
 					}
+					return w.Body.String()
 				}
-				return w.Body.String()
-			}
-			get("http", "/login")
-			get("https", "/login")
-			require.Len(t, jar, 2)
-			require.Equal(t, "42", get("http", "/"))
-			get(test.out, "/logout")
-			assert.Empty(t, get("http", "/"))
-			assert.Empty(t, get("https", "/"))
-		})
+				get("http", "/login")
+				get("https", "/login")
+				require.Len(t, jar, 2)
+				require.Equal(t, "42", get("http", "/"))
+				get(test.out, path)
+				assert.Equal(t, after, get(test.out, "/"))
+				assert.NotEqual(t, "42", get("http", "/"))
+				assert.NotEqual(t, "42", get("https", "/"))
+			})
+		}
 	}
 }
 

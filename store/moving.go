@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,15 +114,18 @@ func leftOf(cookie string, session *gsessions.Session) map[string]string {
 }
 
 // DropCookie has the browser drop the old cookie, once the session has moved or ended.
-// A cookie of the same name that the response sets has replaced it already.
+// A cookie of the same name that the response sets has replaced it already. One that the response
+// drops is another one if its Domain or Path is.
 func (o *moving) DropCookie(header http.Header) {
-	for _, line := range header["Set-Cookie"] {
-		if strings.HasPrefix(line, o.m.oldName+"=") {
-			return
-		}
-	}
+	said := (&http.Response{Header: header}).Cookies()
 	for _, line := range o.retired {
-		header.Add("Set-Cookie", line)
+		old, err := http.ParseSetCookie(line)
+		replaces := func(c *http.Cookie) bool {
+			return c.Name == old.Name && (c.MaxAge >= 0 || c.Domain == old.Domain && c.Path == old.Path)
+		}
+		if err != nil || !slices.ContainsFunc(said, replaces) {
+			header.Add("Set-Cookie", line)
+		}
 	}
 }
 

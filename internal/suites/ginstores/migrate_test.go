@@ -833,6 +833,25 @@ func TestMigrateUnderTheSameName(t *testing.T) {
 	assert.Empty(t, moved.Get("/").Body.String())
 }
 
+// TestMigrateSignOutOfADomain: a sign-out drops the old cookie, which has a Domain or another Path,
+// beside the plain one of the same name, which may be there as well.
+func TestMigrateSignOutOfADomain(t *testing.T) {
+	for _, options := range []sessions.Options{{Path: "/", Domain: "example.com"}, {Path: "/app"}} {
+		from := gincookie.NewStore(kittest.TestSecret)
+		from.Options(options)
+		after := moveSite(from, memstore.New(), sessionkit.Config{Name: oldCookie, InsecureHTTP: true})
+		b := visited(t, from, "/login").At(after)
+		dropped := kittest.SetCookies(b.Get("/logout"))
+		require.Len(t, dropped, 2)
+		for i, of := range []sessions.Options{{Path: "/"}, options} {
+			assert.Equal(t, oldCookie, dropped[i].Name)
+			assert.Negative(t, dropped[i].MaxAge)
+			assert.Equal(t, of.Domain, dropped[i].Domain)
+			assert.Equal(t, of.Path, dropped[i].Path)
+		}
+	}
+}
+
 func TestMigrateKeepsWhatTheStoreCanDo(t *testing.T) {
 	from, to := ginmemstore.NewStore(kittest.TestSecret), memstore.New()
 	after := moveSite(from, to)
