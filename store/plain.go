@@ -105,9 +105,9 @@ func hold(r *http.Request, session *gsessions.Session, h held) {
 const maxCookies = 4
 
 // Save writes what changed since the session was loaded and sends its cookie. A
-// MaxAge below zero ends the session and clears its values, and another Save after that
-// begins a new one. The error is [ErrEnded] if the session was ended meanwhile: nothing
-// brings it back.
+// MaxAge below zero ends the session and clears its values. Once the session's Options have
+// another MaxAge, another Save begins a new one; until then it stores nothing. The error is
+// [ErrEnded] if the session was ended meanwhile: nothing brings it back.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
 	was, loaded := heldIn(r)[session]
 	ctx := context.WithoutCancel(r.Context()) // a client that goes away does not stop it half-way
@@ -116,7 +116,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 			if err := s.endHeld(ctx, r, was); err != nil {
 				return err
 			}
-			delete(heldIn(r), session) // another Save begins a new one
+			delete(heldIn(r), session) // another Save may begin a new one
 			session.ID, session.IsNew = "", true
 		}
 		clear(session.Values) // a message later in the request must not sign the user in again

@@ -93,9 +93,9 @@ func (s *Store) New(r *http.Request, name string) (*gsessions.Session, error) {
 }
 
 // Save writes the values that were changed since the session was loaded, and sends its
-// cookie. A MaxAge below zero in its Options ends the session and clears its values, and
-// another Save after that begins a new one. The error is [store.ErrEnded] if the session was
-// ended meanwhile: nothing brings it back.
+// cookie. A MaxAge below zero in its Options ends the session and clears its values. Once the
+// Options have another MaxAge, another Save begins a new one; until then it stores nothing. The
+// error is [store.ErrEnded] if the session was ended meanwhile: nothing brings it back.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.Session) error {
 	o, ok := session.Store().(*opened)
 	if !ok {
@@ -113,7 +113,7 @@ func (s *Store) Save(r *http.Request, w http.ResponseWriter, session *gsessions.
 			if _, err := s.end(ctx, o.sid); err != nil {
 				return err
 			}
-			o.sid, o.record = "", store.Record{} // another Save begins a new one
+			o.sid, o.record = "", store.Record{} // another Save may begin a new one
 			session.ID, session.IsNew = "", true
 		}
 		clear(session.Values) // a message later in the request must not sign the user in again
