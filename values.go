@@ -92,7 +92,8 @@ func (k Key[T]) get(q *request) (v T, ok bool) {
 // 503, and [Err] tells it.
 //
 // The last of several requests wins. But setting the value that this request has loaded is
-// no change, and writes nothing: if another request has changed it since, that stands.
+// no change, and writes nothing: if another request has changed it since, that stands. Only a
+// value that another version of T has stored may be written once more.
 //
 // Once the response has begun, a change is saved when the handler returns, or not at all if it
 // panics. A stream may return hours later, and would then overwrite what other requests have
@@ -107,17 +108,18 @@ func (k Key[T]) Set(c *gin.Context, v T) {
 		q.refuse(fmt.Errorf("sessionkit: storing %q: %w", k.name, err))
 		return
 	}
-	if q.view == nil {
-		q.put(k.name, text)
-		return
+	if stored, _ := q.session.StoredText(k.name); k.codec.Same(stored, text) {
+		text = stored
 	}
-	stored, err := value.Decode(text)
-	if err != nil {
-		q.refuse(fmt.Errorf("sessionkit: storing %q: %w", k.name, err))
-		return
+	if q.view != nil {
+		shown, err := value.Decode(text)
+		if err != nil {
+			q.refuse(fmt.Errorf("sessionkit: storing %q: %w", k.name, err))
+			return
+		}
+		q.view.Values[k.name] = shown
 	}
-	q.view.Values[k.name] = stored
-	q.changed()
+	q.put(k.name, text)
 }
 
 // Delete removes the value. If none is set, nothing changes.

@@ -59,6 +59,23 @@ func (c *Codec[T]) Decode(text string) (v T, ok bool) {
 	return c.decode(text)
 }
 
+// Same reports whether a stored text stands for the same value as text, which Encode has
+// returned.
+func (c *Codec[T]) Same(stored, text string) bool {
+	if stored == text {
+		return true
+	}
+	if !value.Respelled(stored, text) {
+		return false
+	}
+	v, ok := c.Decode(stored)
+	if !ok {
+		return false
+	}
+	again, err := c.encode(v)
+	return err == nil && again == text
+}
+
 // Marshals reports whether a type brings its own JSON or text form.
 func Marshals(t reflect.Type) bool {
 	return implements[json.Marshaler](t) || implements[encoding.TextMarshaler](t)

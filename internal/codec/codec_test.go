@@ -146,6 +146,42 @@ func TestTexts(t *testing.T) {
 	check[any](t, map[string]any{"a": "b"}, `["json",{"a":"b"}]`)
 }
 
+// same checks whether stored texts stand for v.
+func same[T any](t *testing.T, want bool, v T, stored ...string) {
+	t.Helper()
+	c := newCodec[T](t)
+	text, err := c.Encode(v)
+	require.NoError(t, err)
+	for _, stored := range stored {
+		assert.Equal(t, want, c.Same(stored, text), "%s and %s", stored, text)
+	}
+}
+
+// TestSame: the texts of a database, of an earlier version and of a program in JavaScript.
+func TestSame(t *testing.T) {
+	when := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tea := item{"<tea>", 2, 3.5}
+	same(t, true, "tea", `"tea"`, `["string","dGVh"]`, `["js","tea"]`)
+	same(t, true, "\u2028", `"\u2028"`, "\"\u2028\"")
+	same(t, true, 7, `7`, `["js",7]`, `["js", 7]`)
+	same(t, true, true, `true`, `["js",true]`)
+	same(t, true, int64(7), `["int64","7"]`, `["int64", "7"]`, `["js",7]`)
+	same(t, true, 1e21, `["float64", "1e+21"]`, `["js",1e21]`)
+	same(t, true, when, `["json", "2026-01-02T03:04:05Z"]`, `["time","2026-01-02T03:04:05Z"]`, `["js","2026-01-02T03:04:05.000Z"]`)
+	same(t, true, tea, `["json", {"Name": "<tea>", "Price": 3.50, "Quantity": 2}]`, `["js",{"Quantity":2,"Price":3.5,"Name":"<tea>"}]`, `["any",{"Name":"<tea>","Price":3.5,"Quantity":2}]`)
+	same[any](t, true, nil, `["json",null]`, `["json", null]`, `["nil"]`)
+	same[[]string](t, true, nil, `["json", null]`, `["nil"]`)
+
+	same(t, false, "tea", "", `"te"`, `["string","dGU="]`, `["js","te"]`, `7`)
+	same(t, false, "\u2028", `"\u2029"`, "\"\u2029\"")
+	same(t, false, 7, "", `8`, `["js",8]`, `["js","7"]`, `["int64","7"]`)
+	same(t, false, true, `false`, `["js",false]`)
+	same(t, false, int64(7), "", `["int64","8"]`, `["int64", "8"]`, `["js",8]`, `7`, `["int64", "x"]`)
+	same(t, false, 0.0, `["float64", "-0"]`, `["js",-0]`)
+	same(t, false, when, `["json", "2026-01-02T05:04:05+02:00"]`)
+	same(t, false, tea, `["json", {"Name": "tea"}]`, `["js",{"Name":"tea"}]`, `["json", {`, `["nil"]`)
+}
+
 func refuses[T any](t *testing.T, texts ...string) {
 	t.Helper()
 	c := newCodec[T](t)

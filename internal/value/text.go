@@ -77,6 +77,17 @@ func Plain(s string) bool {
 	return true
 }
 
+// Respelled reports whether a stored text may be another spelling of text, which is as this
+// package writes it. A database puts a space behind the tag and leaves out escapes. Another
+// program has a tag of its own, and so may have an earlier version.
+func Respelled(stored, text string) bool {
+	if text[0] != '[' {
+		return strings.HasPrefix(stored, "[") || strings.Contains(text, `\u`)
+	}
+	rest, ok := strings.CutPrefix(stored, text[:strings.IndexByte(text, ',')+1])
+	return !ok || strings.HasPrefix(rest, " ")
+}
+
 // Bool reads the text of a bool.
 func Bool(text string) (b, ok bool) {
 	return text == "true", text == "true" || text == "false"

@@ -430,8 +430,6 @@ func Equal(text string, v any) bool {
 	case int:
 		n, ok := Int(text)
 		return ok && n == v
-	case bool:
-		return text == strconv.FormatBool(v) || text == jsTag+strconv.FormatBool(v)+"]"
 	case time.Time:
 		stored, err := Decode(text)
 		t, ok := stored.(time.Time)

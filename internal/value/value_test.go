@@ -104,6 +104,7 @@ func TestJSTexts(t *testing.T) {
 		require.NoError(t, err, text)
 		assert.Equal(t, test.v, got)
 		assert.True(t, value.Equal(text, test.v), text)
+		assert.True(t, value.Equal(strings.Replace(text, ",", ", ", 1), test.v), text)
 		if raw, ok := value.JS(text); ok {
 			assert.Equal(t, test.raw, raw)
 		}

@@ -102,6 +102,38 @@ func TestNodeChangesMeanwhile(t *testing.T) {
 	})
 }
 
+// TestSetOfWhatWasLoaded: to set what Node has stored is no change, and what Node has stored
+// meanwhile stands.
+func TestSetOfWhatWasLoaded(t *testing.T) {
+	type prefs struct {
+		Theme string `json:"theme"`
+	}
+	n, name, theme := sessionkit.NewKey[int64]("n"), sessionkit.NewKey[string]("name"), sessionkit.NewKey[prefs]("prefs")
+	const before = `{"cookie":{},  "n":1, "name":"ada", "prefs":{"size":3, "theme":"dark"}}`
+	const after = `{"cookie":{},"n":2,"name":"eve","prefs":{"theme":"light"}}`
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newStore(m)
+		for want, meanwhile := range map[string]func(){
+			before: func() {},
+			after:  func() { m.write(t, "x", after) },
+		} {
+			m.write(t, "x", before)
+			res := inside(t, s, seal(secrets, "x"), func(c *gin.Context) {
+				number, _ := n.Get(c)
+				user, _ := name.Get(c)
+				look, ok := theme.Get(c)
+				assert.True(t, ok)
+				meanwhile()
+				n.Set(c, number)
+				name.Set(c, user)
+				theme.Set(c, look)
+			})
+			assert.Equal(t, http.StatusOK, res.StatusCode)
+			assert.Equal(t, want, m.read(t, "x"))
+		}
+	})
+}
+
 // TestNodeStoresMeanwhile: a session is not there when it is changed in PostgreSQL, and is again
 // when the store finds out why.
 func TestNodeStoresMeanwhile(t *testing.T) {
