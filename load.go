@@ -214,6 +214,7 @@ func (q *request) isLate(left *store.Record) bool {
 	case store.Replaced:
 		within = lateOver
 	case store.SignedOut: // no other cookie came with that: only a later sign-in could be overtaken
+		within = time.Millisecond // which backends cut the time of the sign-out to
 	case store.Revoked: // perhaps by this request, which may go on to leave a message: see RevokeAll of a store
 		return false
 	}

@@ -1385,6 +1385,24 @@ func TestSlowRequest(t *testing.T) {
 	}
 }
 
+// TestSlowRequestInTheMillisecondOfASignOut: the stores tell no smaller difference, but what arrived
+// first is late all the same.
+func TestSlowRequestInTheMillisecondOfASignOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, slow := newSlowSite(t, time.Second)
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		time.Sleep(100 * time.Microsecond)
+		flash := slow(b, "/flash")
+		time.Sleep(100 * time.Microsecond)
+		b.Get("/logout")
+		b.Get("/login")
+		w := <-flash
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+		assert.Empty(t, w.Header()["Set-Cookie"])
+	})
+}
+
 // TestSlowSignOut: a slow request signs the browser out all the same, or somebody in.
 func TestSlowSignOut(t *testing.T) {
 	for name, between := range map[string][]string{"renewed": {"/renew"}, "signed out and in": {"/logout", "/login"}, "revoked and signed in": {"/revoked", "/login"}} {

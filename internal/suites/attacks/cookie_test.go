@@ -37,51 +37,54 @@ func TestAttackFixation(t *testing.T) {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random)
 	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
-		a := kittest.NewSite(s, sessionkit.Config{})
-		a.On("/set", kittest.Increment)
-		a.On("/login", kittest.SignIn("42"))
-		a.On("/logout", sessionkit.Logout)
-		a.On("/", kittest.Whoami)
-		attacker := kittest.NewBrowser(t, a)
-		attacker.Get("/set")
-		ended := kittest.NewBrowser(t, a)
-		ended.Get("/login")
-		used := ended.Session()
-		ended.Get("/logout")
-		for name, planted := range map[string]string{
-			"an ID of the right form":          base64.RawURLEncoding.EncodeToString(random),
-			"a short one":                      "x",
-			"one that is too long":             strings.Repeat("x", 5000),
-			"zeros":                            strings.Repeat("A", 43),
-			"the attacker's own visit":         attacker.Session(),
-			"one that was signed in and ended": used,
-		} {
-			if keepsInCookie(t) && name == "one that was signed in and ended" {
-				continue
-			}
-			for _, first := range []string{"/login", "/set"} {
-				if name == "the attacker's own visit" && first == "/set" {
-					continue // a visit that two share signs nobody in
-				}
-				w := kittest.WithCookies(a, first, kittest.SessionCookie+"="+planted)
-				require.Len(t, kittest.SetCookies(w), 1, name)
-				victim := kittest.SetCookies(w)[0].Value
-				assert.NotEqual(t, planted, victim, "%s: a planted ID is not adopted by %s", name, first)
-				assert.Empty(t, kittest.WithCookies(a, "/", kittest.SessionCookie+"="+planted).Body.String(), "%s: the attacker is nobody", name)
-				if first != "/login" || keepsInCookie(t) && name == "the attacker's own visit" {
+		synctest.Test(t, func(t *testing.T) {
+			a := kittest.NewSite(s, sessionkit.Config{})
+			a.On("/set", kittest.Increment)
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/logout", sessionkit.Logout)
+			a.On("/", kittest.Whoami)
+			attacker := kittest.NewBrowser(t, a)
+			attacker.Get("/set")
+			ended := kittest.NewBrowser(t, a)
+			ended.Get("/login")
+			used := ended.Session()
+			ended.Get("/logout")
+			time.Sleep(time.Millisecond) // no request of before the sign-out is that late
+			for name, planted := range map[string]string{
+				"an ID of the right form":          base64.RawURLEncoding.EncodeToString(random),
+				"a short one":                      "x",
+				"one that is too long":             strings.Repeat("x", 5000),
+				"zeros":                            strings.Repeat("A", 43),
+				"the attacker's own visit":         attacker.Session(),
+				"one that was signed in and ended": used,
+			} {
+				if keepsInCookie(t) && name == "one that was signed in and ended" {
 					continue
 				}
-				// The planted one stays in the victim's browser, and comes first: a longer path
-				// or an older cookie.
-				both := kittest.SessionCookie + "=" + planted + "; " + kittest.SessionCookie + "=" + victim
-				assert.Equal(t, "42", kittest.WithCookies(a, "/", both).Body.String(), "%s: the wrong one first", name)
+				for _, first := range []string{"/login", "/set"} {
+					if name == "the attacker's own visit" && first == "/set" {
+						continue // a visit that two share signs nobody in
+					}
+					w := kittest.WithCookies(a, first, kittest.SessionCookie+"="+planted)
+					require.Len(t, kittest.SetCookies(w), 1, name)
+					victim := kittest.SetCookies(w)[0].Value
+					assert.NotEqual(t, planted, victim, "%s: a planted ID is not adopted by %s", name, first)
+					assert.Empty(t, kittest.WithCookies(a, "/", kittest.SessionCookie+"="+planted).Body.String(), "%s: the attacker is nobody", name)
+					if first != "/login" || keepsInCookie(t) && name == "the attacker's own visit" {
+						continue
+					}
+					// The planted one stays in the victim's browser, and comes first: a longer path
+					// or an older cookie.
+					both := kittest.SessionCookie + "=" + planted + "; " + kittest.SessionCookie + "=" + victim
+					assert.Equal(t, "42", kittest.WithCookies(a, "/", both).Body.String(), "%s: the wrong one first", name)
+				}
 			}
-		}
-		b := kittest.NewBrowser(t, a)
-		b.Get("/login")
-		for _, name := range []string{"session", "__Secure-session", "__Host-session", "__host-http-session", "__Host-Http-Session"} {
-			assert.Empty(t, kittest.WithCookies(a, "/", name+"="+b.Session()).Body.String(), "%s: anybody on the network, or a subdomain, can set that one", name)
-		}
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			for _, name := range []string{"session", "__Secure-session", "__Host-session", "__host-http-session", "__Host-Http-Session"} {
+				assert.Empty(t, kittest.WithCookies(a, "/", name+"="+b.Session()).Body.String(), "%s: anybody on the network, or a subdomain, can set that one", name)
+			}
+		})
 	})
 }
 
@@ -156,6 +159,7 @@ func TestAttackReplay(t *testing.T) {
 						require.NoError(t, err)
 						require.Equal(t, 1, n)
 					}
+					time.Sleep(time.Millisecond) // no request of before the sign-out is that late
 					for range 2 {
 						assert.Empty(t, kittest.WithCookies(a, "/", kittest.SessionCookie+"="+old).Body.String(), "the old value opens nothing")
 						w := kittest.WithCookies(a, "/set", kittest.SessionCookie+"="+old)
