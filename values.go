@@ -23,7 +23,9 @@ import (
 // gob.Register: fields that are not exported are left out, and one that was added, removed or
 // renamed since is no error. What was decoded is
 // remembered, up to 1 MiB for each key, and [Key.Get] returns a copy of it: so methods
-// of T that decode it must depend on what they are given alone.
+// of T that decode it must depend on what they are given alone. PostgreSQL and MySQL keep the
+// members of an object in an order of their own, and one of each name: what a MarshalJSON of T
+// writes must not depend on more.
 type Key[T any] struct {
 	name  string
 	codec *codec.Codec[T]

@@ -406,6 +406,10 @@ func Redis(client rueidis.Client, c Config) *Store {
 // The table's column expire has no time zone. It is the local time of whoever writes
 // it, so connections of both sides must have the same TimeZone, as they do unless one
 // sets it.
+//
+// The driver should be pgx. lib/pq has [database/sql] run a statement again whose answer was
+// lost, without an error: so Take of a session value may give it to nobody, and Update may call
+// its function once more on the result.
 func Postgres(db *sql.DB, c Config) *Store {
 	if db == nil {
 		panic("express: Postgres needs a database; sql.Open makes one")

@@ -27,6 +27,13 @@
 // primary: if it sends each SELECT to a replica (as MaxScale, ProxySQL and Pgpool-II can),
 // sessions that have just been ended can still be used, and sign-ins can outlive a revocation.
 //
+// PostgreSQL and MySQL keep the members of a JSON object in an order of their own, and one of each
+// name. A type with a MarshalJSON of its own must not depend on more.
+//
+// The driver for PostgreSQL should be pgx. lib/pq has [database/sql] run a statement again whose
+// answer was lost, without an error: so Key.Update may call its function once more on the result,
+// and Key.Take may give the value to nobody.
+//
 // If the primary of MySQL or MariaDB may become a replica while it runs, set
 // rejectReadOnly=true in the DSN of go-sql-driver: otherwise the connections to it stay,
 // and every write on them is refused.
