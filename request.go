@@ -134,6 +134,9 @@ var started = time.Now()
 // Context implements [resume.Request].
 func (q *request) Context() *gin.Context { return q.c }
 
+// Header implements [resume.Request].
+func (q *request) Header() http.Header { return q.r.Header }
+
 func (q *request) lock() { q.mu.Lock() }
 
 // unlock makes the calls of OnEvent and OnError that came up, with the context that

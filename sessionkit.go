@@ -25,9 +25,10 @@
 // after a deadline that was set in front of it no new cookie is sent, because what set it,
 // such as [http.TimeoutHandler], may have answered by then.
 //
-// A middleware behind this one that recovers from a panic in another goroutine and answers
-// after that, as gin-contrib/timeout does in debug mode, hides the panic, and what the
-// handler changed is saved: put it in front.
+// A middleware that answers while handlers still run with the same *gin.Context, as
+// gin-contrib/timeout does when the time is over, must not be used at all, neither in front nor
+// behind: gin gives the context to another client's request, and a late [Login] signs that
+// client in. [http.TimeoutHandler] around the engine is safe.
 //
 // A handler that calls [gin.Engine.HandleContext] changes the session before the call.
 // A change that is made after it may be lost, and so is one that needs a cookie if the
@@ -252,7 +253,7 @@ func (k *kit) serve(c *gin.Context) {
 	if k.bound != nil && q.servesBinding() {
 		q.serveBinding()
 	} else if err := q.checkOrigin(); err != nil {
-		q.refuseOrigin(err)
+		q.refuseOrigin(c, err)
 	} else if k.bound != nil && q.arrivesUnbound() {
 		q.comeAgain()
 	} else if f := inside.From(c.Request.Context()); f != nil {
@@ -410,8 +411,20 @@ func (q *request) serveAgain(c *gin.Context, shown *request) {
 			q.discard()
 		}
 	}()
-	c.Next()
+	q.next(c)
 	panicking = false
+}
+
+// next runs the handlers once more. A middleware may have given the request another method before
+// it had that done, and another host as well: what the browser says of its origin counts.
+func (q *request) next(c *gin.Context) {
+	if c.Request.Header.Get("Sec-Fetch-Site") != "" {
+		if err := q.checkMethod(c.Request); err != nil {
+			q.refuseOrigin(c, err)
+			return
+		}
+	}
+	c.Next()
 }
 
 // giveBack has the middlewares before one, whose writer is w, see their own session again.
@@ -429,10 +442,14 @@ func (q *request) checkOrigin() error {
 		q.cookieless = true
 	}
 	_, q.bearer = client.Token(q.kit.TokenHeader, q.r)
-	if (q.bearer || q.cookieless && !client.SentByBrowser(q.r)) && len(q.r.Header["Cookie"]) == 0 {
+	return q.checkMethod(q.r)
+}
+
+// checkMethod is checkOrigin for the method that the request has now.
+func (q *request) checkMethod(r *http.Request) error {
+	if (q.bearer || q.cookieless && !client.SentByBrowser(r)) && len(r.Header["Cookie"]) == 0 {
 		return nil // no browser has added anything that the sender need not know
 	}
-	r := q.r
 	if r.Method == http.MethodGet && client.OpensWebSocket(r) { // it can do what a POST can
 		asPost := *r
 		asPost.Method = http.MethodPost
@@ -449,23 +466,23 @@ func (q *request) runInside(f func(*gin.Context)) {
 
 // refuseOrigin answers a cross-origin request. Its page begins no session: the browser
 // does not send a SameSite cookie along, and the new one would take the place of the user's.
-func (q *request) refuseOrigin(cause error) {
+func (q *request) refuseOrigin(c *gin.Context, cause error) {
 	origin, remedy := q.r.Header.Get("Origin"), "if it is one of yours, add it to Config.TrustedOrigins, or have the proxy keep Host if it is this site's own "+
 		"(and a middleware for CORS must stand before Sessions, or the browser reports a CORS error)"
 	if origin == "null" {
 		remedy = "a page that hides where it is from sends this: if it is one of yours, send it with Referrer-Policy same-origin in place of no-referrer, and do not sandbox it"
 	}
 	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: %s: %w", config.Shorten(q.r.Method, 20), config.Shorten(origin, 200), remedy, cause)
-	q.c.Abort()
+	c.Abort()
 	q.refusing = true
-	q.answer(q.c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))
+	q.answer(c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))
 	q.writer.Failed = err // what OnError writes does not count
 	calls := pendingCalls{events: []Event{{Kind: EventCrossOrigin, Err: err}}, errs: []error{err}}
 	if q.beginsSession() {
 		calls.errs = append(calls.errs, errors.New("sessionkit: what Config.ErrorPage stored for a cross-origin request is lost: "+
 			"a new session would take the place of the one whose cookie the browser did not send"))
 	}
-	calls.make(q.kit, q.c)
+	calls.make(q.kit, c)
 }
 
 // beginsSession reports whether the request has stored something without a session.
@@ -537,6 +554,6 @@ func (q *request) resume(c *gin.Context, around []*request) {
 	if around != nil {
 		q.noteAround(around)
 	}
-	c.Next()
+	q.next(c)
 	panicking = false
 }

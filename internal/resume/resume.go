@@ -2,6 +2,7 @@
 package resume
 
 import (
+	"net/http"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,9 @@ type Request interface {
 
 	// Context returns the context that the request runs with.
 	Context() *gin.Context
+
+	// Header returns the header fields that the client has sent.
+	Header() http.Header
 }
 
 // A List holds the requests with changes that have yet to be saved, by their
@@ -54,7 +58,10 @@ func (l *List[R]) slot(c *gin.Context) *slot[R] {
 	return &l.slots[uint64(reflect.ValueOf(c).Pointer())*0x9e3779b97f4a7c15>>(64-slotBits)]
 }
 
-// Find returns the request of a context, the zero value if there is none.
+// Find returns the request of a context, the zero value if there is none. Gin gives a context to
+// another client's request once it has answered, and the handlers of the one before may still run
+// then: a middleware that answers when a time is over does not wait for them. The two differ in the
+// map of their header fields, which a request with another context shares.
 func (l *List[R]) Find(c *gin.Context) (none R) {
 	slot := l.slot(c)
 	if slot.n.Load() == 0 {
@@ -63,7 +70,7 @@ func (l *List[R]) Find(c *gin.Context) (none R) {
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
 	for e := slot.first; e != nil; e = e.next {
-		if e.request.Context() == c {
+		if e.request.Context() == c && reflect.ValueOf(e.request.Header()).Pointer() == reflect.ValueOf(c.Request.Header).Pointer() {
 			return e.request
 		}
 	}

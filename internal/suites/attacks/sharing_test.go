@@ -17,6 +17,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/internal/suites/teststores"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // TestAttackCachePoisoning: a cache between the site and its visitors gives nobody
@@ -182,5 +183,26 @@ func TestAttackSecondUser(t *testing.T) {
 				})
 			})
 		})
+	}
+}
+
+// TestAttackContextOfAnother: a middleware answers for a slow handler and does not wait for it, so that
+// gin gives its context to the next client. That one has the session of its own cookie.
+func TestAttackContextOfAnother(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
+	a.On("/me", kittest.Whoami)
+	alice, bob, visitor := kittest.NewBrowser(t, a), kittest.NewBrowser(t, a), kittest.NewBrowser(t, a)
+	alice.Get("/login?user=alice")
+	bob.Get("/login?user=bob")
+	var next *http.Request
+	a.On("/slow", func(c *gin.Context) {
+		kittest.Name.Set(c, "alice's")
+		c.Request = next
+		a.HandleContext(c) // what gin does with a context once it has answered
+	})
+	for user, b := range map[string]*kittest.Browser{"bob": bob, "": visitor} {
+		next = b.Request(http.MethodGet, "/me")
+		assert.Equal(t, user, alice.Get("/slow").Body.String())
 	}
 }

@@ -82,6 +82,44 @@ func TestAttackCrossSiteRequest(t *testing.T) {
 	})
 }
 
+// TestAttackCrossSiteMethod: a middleware takes the method from the query, and has the request served
+// once more by that. A link of another site does not become a DELETE.
+func TestAttackCrossSiteMethod(t *testing.T) {
+	for how, again := range map[string]func(a *kittest.Site, c *gin.Context){
+		"HandleContext": func(a *kittest.Site, c *gin.Context) { a.HandleContext(c) },
+		"ServeHTTP":     func(a *kittest.Site, c *gin.Context) { a.ServeHTTP(c.Writer, c.Request) },
+	} {
+		for what, before := range map[string]gin.HandlerFunc{"nothing is changed": func(*gin.Context) {}, "a visit is counted": kittest.Increment} {
+			t.Run(how+", "+what, func(t *testing.T) {
+				a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+				a.Use(before, func(c *gin.Context) {
+					if method := c.Query("_method"); method != "" && c.Request.Method == http.MethodGet {
+						c.Request.Method = method
+						again(a, c)
+						c.Abort()
+					}
+				})
+				a.GET("/login", kittest.SignIn("42"))
+				a.GET("/account", kittest.Whoami)
+				deleted := ""
+				a.DELETE("/account", func(c *gin.Context) {
+					deleted, _ = sessionkit.User(c)
+					c.Status(http.StatusNoContent)
+				})
+				b := kittest.NewBrowser(t, a)
+				b.Get("/login")
+				w := b.Get("/account?_method=DELETE", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate")
+				assert.Equal(t, http.StatusForbidden, w.Code)
+				assert.Empty(t, deleted)
+				assert.Contains(t, a.Kinds(), sessionkit.EventCrossOrigin)
+				assert.Equal(t, "42", b.Get("/account").Body.String())
+				b.Get("/account?_method=DELETE", "Sec-Fetch-Site", "same-origin")
+				assert.Equal(t, "42", deleted, "the site's own links may do that")
+			})
+		}
+	}
+}
+
 // TestAttackLongLogLine: what a refused request says of itself makes no long line in the log.
 func TestAttackLongLogLine(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
