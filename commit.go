@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
 	"github.com/gin-sessionkit/sessionkit/internal/keeper"
@@ -155,8 +154,6 @@ func (q *request) AfterHeader() {
 // Answer implements [response.Committer]. The page has the session of this middleware,
 // whichever other one the handlers have.
 func (q *request) Answer(below gin.ResponseWriter, failed error) {
-	c := q.c.Copy() // goroutines of the handler may be using its own
-	c.Errors = q.c.Errors
 	var w response.Writer
 	w.Wrap(below, q)
 	w.Begin(response.Sent) // what could be committed is
@@ -164,17 +161,7 @@ func (q *request) Answer(below gin.ResponseWriter, failed error) {
 	for _, other := range together(q.c) {
 		other.tellBrowser() // what it has done stands
 	}
-	c.Writer = &w
-	c.Set(sessions.DefaultKey, (*ginSession)(q))
-	defer func() {
-		q.c.Errors = c.Errors
-		for key, v := range c.Keys {
-			if key != sessions.DefaultKey {
-				q.c.Set(key, v)
-			}
-		}
-	}()
-	q.answer(c, problemOf(failed))
+	q.showing(q.c, &w, func(c *gin.Context) { q.answer(c, problemOf(failed)) })
 }
 
 // tellBrowser has a response that is not the handler's take cookies from the browser all the

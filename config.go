@@ -177,8 +177,10 @@ type Config struct {
 	// page.
 	ErrorPage func(*gin.Context, Problem)
 
-	// OnEvent is called for every session event, inside the request. What the methods of a
-	// store end, such as RevokeAll, has no request and is no event. Default: none.
+	// OnEvent is called for every session event, inside the request, with the session that it
+	// is about. What it changes there for a cross-origin request that is refused is not saved,
+	// and OnError is told. What the methods of a store end, such as RevokeAll, has no request and
+	// is no event. Default: none.
 	OnEvent func(*gin.Context, Event)
 
 	// OnError is called for every error of a session, inside the request. It should

@@ -146,8 +146,28 @@ func (q *request) unlock(c *gin.Context) {
 	q.pending = nil
 	q.mu.Unlock()
 	if calls != nil {
-		calls.make(q.kit, c)
+		q.showing(c, &q.writer, func(c *gin.Context) { calls.make(q.kit, c) })
 	}
+}
+
+// showing runs what is to see this session, whichever other one the handlers have.
+func (q *request) showing(c *gin.Context, w *response.Writer, f func(*gin.Context)) {
+	if findRequest(c) == q && w == &q.writer {
+		f(c)
+		return
+	}
+	shows := c.Copy() // goroutines of the handler may be using its own
+	shows.Errors, shows.Writer = c.Errors, w
+	shows.Set(sessions.DefaultKey, (*ginSession)(q))
+	defer func() {
+		c.Errors = shows.Errors
+		for key, v := range shows.Keys {
+			if key != sessions.DefaultKey {
+				c.Set(key, v)
+			}
+		}
+	}()
+	f(shows)
 }
 
 // callContext returns the context for a caller that has none. After the request it is one

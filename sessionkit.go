@@ -475,14 +475,23 @@ func (q *request) refuseOrigin(c *gin.Context, cause error) {
 	err := fmt.Errorf("sessionkit: refused a cross-origin %s from origin %q: %s: %w", config.Shorten(q.r.Method, 20), config.Shorten(origin, 200), remedy, cause)
 	c.Abort()
 	q.refusing = true
+	defer q.reportRefusal(c, err) // also if the page panics
 	q.answer(c, newProblem(http.StatusForbidden, "cross-origin", "The request came from another site."))
+}
+
+// reportRefusal tells OnEvent and OnError of a refused request.
+func (q *request) reportRefusal(c *gin.Context, err error) {
 	q.writer.Failed = err // what OnError writes does not count
 	calls := pendingCalls{events: []Event{{Kind: EventCrossOrigin, Err: err}}, errs: []error{err}}
-	if q.beginsSession() {
+	lost := q.beginsSession()
+	if lost {
 		calls.errs = append(calls.errs, errors.New("sessionkit: what Config.ErrorPage stored for a cross-origin request is lost: "+
 			"a new session would take the place of the one whose cookie the browser did not send"))
 	}
 	calls.make(q.kit, c)
+	if !lost && q.hasChanges() {
+		q.kit.OnError(c, errors.New("sessionkit: what Config.OnEvent or Config.OnError changed for a cross-origin request is lost: use the store there"))
+	}
 }
 
 // beginsSession reports whether the request has stored something without a session.
@@ -490,6 +499,13 @@ func (q *request) beginsSession() bool {
 	q.lock()
 	defer q.unlock(q.c)
 	return q.loaded != nil && q.session.ID() == "" && !q.untouched()
+}
+
+// hasChanges reports whether there is anything that is not saved.
+func (q *request) hasChanges() bool {
+	q.lock()
+	defer q.unlock(q.c)
+	return q.loaded != nil && !q.untouched()
 }
 
 // requestOf returns the request's session. It panics where the middleware is

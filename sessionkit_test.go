@@ -247,6 +247,40 @@ func TestHandledContextBehindTwo(t *testing.T) {
 	kittest.NewBrowser(t, r).Get("/")
 }
 
+// TestOnEventBehindTwo: what the outer of two middlewares is told of its session, when the handlers of
+// the inner one answer, comes with that session, and can set cookies.
+func TestOnEventBehindTwo(t *testing.T) {
+	known := sessionkit.NewCookie[string]("known")
+	s := memstore.New()
+	r := gin.New()
+	r.Use(sessionkit.Sessions(s, sessionkit.Config{Name: "shop", OnEvent: func(c *gin.Context, e sessionkit.Event) {
+		if e.Kind == sessionkit.EventCreated {
+			user, _ := sessionkit.User(c)
+			assert.Empty(t, user)
+			assert.NoError(t, known.Set(c, "x"))
+			sessionkit.Flash(c, sessionkit.Info, "Welcome to the shop")
+			c.Set("told", true)
+		}
+	}}))
+	r.Use(func(c *gin.Context) {
+		kittest.Increment(c)
+		c.Next()
+		assert.True(t, c.GetBool("told"))
+	})
+	flashes := func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) }
+	admin := r.Group("/admin", sessionkit.Sessions(s, sessionkit.Config{Name: "admin"}))
+	admin.GET("/login", kittest.SignIn("root"), func(c *gin.Context) { c.String(http.StatusOK, "welcome") })
+	b := kittest.NewBrowser(t, r)
+	b.Get("/admin/login")
+	assert.Equal(t, "x", b.Cookies["known"])
+	other := gin.New()
+	other.GET("/shop", sessionkit.Sessions(s, sessionkit.Config{Name: "shop"}), flashes)
+	other.GET("/admin", sessionkit.Sessions(s, sessionkit.Config{Name: "admin"}), flashes)
+	b.Handler = other
+	assert.Equal(t, "null", b.Get("/admin").Body.String())
+	assert.Contains(t, b.Get("/shop").Body.String(), "Welcome to the shop")
+}
+
 // TestErrorPageBehindTwo: the page that a middleware answers with has its own session, also if
 // the handlers have that of another one.
 func TestErrorPageBehindTwo(t *testing.T) {

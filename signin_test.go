@@ -1864,6 +1864,42 @@ func TestPanicOfALateRequest(t *testing.T) {
 	assert.Equal(t, "42", b.Get("/").Body.String(), "nothing has ended")
 }
 
+// TestOnEventOfACrossOriginRequest: what it changes in the session is not saved, and not lost without a
+// word. It is told also if the page cannot be written.
+func TestOnEventOfACrossOriginRequest(t *testing.T) {
+	for name, change := range map[string]gin.HandlerFunc{"Set": kittest.Increment, "Logout": sessionkit.Logout, "nothing": func(*gin.Context) {}} {
+		var kinds []sessionkit.EventKind
+		var errs []error
+		r := gin.New()
+		r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{
+			OnEvent: func(c *gin.Context, e sessionkit.Event) {
+				if kinds = append(kinds, e.Kind); e.Kind == sessionkit.EventCrossOrigin {
+					change(c)
+				}
+			},
+			OnError:   func(_ *gin.Context, err error) { errs = append(errs, err) },
+			ErrorPage: func(*gin.Context, sessionkit.Problem) { panic("the template is broken") },
+		}))
+		r.Any("/login", kittest.SignIn("42"))
+		r.Any("/", kittest.Whoami)
+		b := kittest.NewBrowser(t, r)
+		b.Get("/login")
+		kinds = nil
+		assert.Equal(t, http.StatusForbidden, b.Do(b.Request(http.MethodPost, "/", "Sec-Fetch-Site", "same-site")).Code)
+		require.NotEmpty(t, errs)
+		assert.ErrorContains(t, errs[0], "refused a cross-origin POST")
+		if name == "nothing" {
+			assert.Len(t, errs, 1)
+		} else if assert.Len(t, errs, 2, name) {
+			assert.ErrorContains(t, errs[1], "Config.OnEvent")
+		}
+		assert.Equal(t, "42", b.Get("/").Body.String())
+		page := b.Request(http.MethodPost, "/", "Sec-Fetch-Site", "same-site", "Accept", "text/html")
+		assert.Panics(t, func() { r.ServeHTTP(httptest.NewRecorder(), page) })
+		assert.Equal(t, []sessionkit.EventKind{"cross-origin", "cross-origin"}, kinds)
+	}
+}
+
 func TestCrossOriginProtection(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{TrustedOrigins: []string{"https://app.example.org"}})
 	ran := 0
