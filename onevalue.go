@@ -187,7 +187,7 @@ func (q *request) reread() bool {
 		k, found, err = q.kit.keeper.Follow(q.r, q.kept())
 	}
 	if err != nil {
-		_ = q.failedAtOnce("loading the session again", err) // it is reported
+		_ = q.failedAtOnce(err) // it is reported
 		return false
 	}
 	if found {
@@ -288,7 +288,7 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 		}
 		k, found, err := q.kit.keeper.Follow(q.r, q.kept())
 		if err != nil || !found {
-			return store.Outcome{}, q.failedAtOnce("changing a value", err)
+			return store.Outcome{}, q.failedAtOnce(err)
 		}
 		q.takeOver(k)
 	}
@@ -298,7 +298,7 @@ func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err 
 			q.session.OwesCookie()
 		}
 	}
-	return outcome, q.failedAtOnce("changing a value", err)
+	return outcome, q.failedAtOnce(err)
 }
 
 func (q *request) changeOnce(change store.Change) (store.Outcome, error) {
@@ -310,14 +310,14 @@ func (q *request) changeOnce(change store.Change) (store.Outcome, error) {
 
 // failedAtOnce notes that the store failed: the response becomes a 503, unless it has begun.
 // What is too large is the caller's to handle.
-func (q *request) failedAtOnce(doing string, err error) error {
+func (q *request) failedAtOnce(err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, store.ErrTooLarge) {
 		return err
 	}
-	q.report(fmt.Errorf("sessionkit: %s: %w", doing, err))
+	q.report(fmt.Errorf("sessionkit: changing a value: %w", err))
 	if q.writer.Begun() { // a stream goes on, and what it changes when the store is back is saved
 		q.saveErr = err
 		return err

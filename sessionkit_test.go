@@ -780,60 +780,6 @@ func TestConfirmInAStreamAfterARenewal(t *testing.T) {
 	assert.Empty(t, a.Errors())
 }
 
-// TestCurrentInAStream: a stream knows its session also hours after another request has given that
-// a new ID.
-func TestCurrentInAStream(t *testing.T) {
-	for name, renew := range map[string]gin.HandlerFunc{
-		"Renew": sessionkit.Renew, "Confirm": sessionkit.Confirm, "Login": kittest.SignIn("42"),
-		"LogoutOthers": func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				backend := kittest.NewBackend()
-				s := kittest.StoreOver(backend)
-				a := kittest.NewSite(s, sessionkit.Config{})
-				a.On("/login", kittest.SignIn("42"))
-				a.On("/renew", renew)
-				a.On("/", kittest.Increment)
-				b := kittest.NewBrowser(t, a)
-				b.Get("/login")
-				code := kittest.UnderWay(t, a, b, func(c *gin.Context) {
-					c.Writer.Flush()
-					for range 3 {
-						b.Use(time.Hour, 20*time.Minute)
-						want, _, _ := kittest.Count.GetFrom(c, s, kittest.UserSessions(t, s, "42")[0].ID)
-						got, _, err := kittest.Count.GetFrom(c, s, sessionkit.Current(c).ID)
-						assert.NoError(t, err)
-						assert.Equal(t, want, got)
-					}
-					backend.Failing(kittest.ErrDown, "load", "list")
-					assert.NotEmpty(t, sessionkit.Current(c).ID)
-					assert.ErrorIs(t, sessionkit.Err(c), kittest.ErrDown)
-					backend.Failing(nil)
-				}, func() { b.Get("/renew") })
-				assert.Equal(t, http.StatusOK, code)
-				assert.Len(t, a.Errors(), 1)
-			})
-		})
-	}
-}
-
-// TestCurrentAfterTheResponse: what writes a line of each request costs nothing.
-func TestCurrentAfterTheResponse(t *testing.T) {
-	s := kittest.NewBackend()
-	a := kittest.NewSite(kittest.StoreOver(s), sessionkit.Config{})
-	a.On("/login", kittest.SignIn("42"))
-	a.On("/", func(c *gin.Context) {
-		kittest.Whoami(c)
-		s.Called()
-		assert.NotEmpty(t, sessionkit.Current(c).ID)
-		assert.Empty(t, s.Called())
-	})
-	b := kittest.NewBrowser(t, a)
-	b.Get("/login")
-	assert.Equal(t, "42", b.Get("/").Body.String())
-}
-
 // TestTooLateInOnError: an OnError that counts in the session is not called again and again.
 func TestTooLateInOnError(t *testing.T) {
 	errs := 0

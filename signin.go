@@ -314,20 +314,12 @@ func User(c *gin.Context) (user string, ok bool) {
 // Current describes the session. Its ID is empty until the session is stored.
 // LastSeenAt is the use before this request. ExpiresAt is the time until which the
 // session lives for certain if it is not used again.
-//
-// In a stream that has run for half an hour it asks the store each time: another request may
-// have given the session a new ID, and the one before leads on for an hour.
 func Current(c *gin.Context) Session {
 	q := requestOf(c, "Current")
 	q.lock()
 	defer q.unlock(c)
 	q.load(false)
 	_ = q.applyUserOf() // it is reported
-	if time.Since(started)-q.began > store.Retention/2 {
-		q.syncView()
-		q.lookAgain()
-		q.refreshView()
-	}
 	return q.describe()
 }
 
