@@ -415,8 +415,8 @@ type issuing struct {
 
 func (q *request) issuing() issuing {
 	i := issuing{signedIn: q.session.SigningIn(), renewed: q.session.Renewing(), before: q.session.ID()}
-	if q.session.Ending() {
-		i.before = "" // that one has ended
+	if q.session.Ending() || q.handle.IsText() {
+		i.before = "" // that one has ended, or is others' as well
 	}
 	return i
 }

@@ -650,3 +650,17 @@ func TestRevokeAllOfTwoNames(t *testing.T) {
 	assert.Empty(t, thief.Get("/admin").Body.String())
 	assert.Equal(t, "root", owner.Get("/").Body.String(), "the current session stays")
 }
+
+// TestRevokeAllWithoutAnID: the ID of a request that has no session yet spares nobody.
+func TestRevokeAllWithoutAnID(t *testing.T) {
+	s := memstore.New()
+	a := kittest.NewSite(s, sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/", kittest.Whoami)
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	n, err := s.RevokeAll(t.Context(), "42", "")
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.Empty(t, b.Get("/").Body.String())
+}

@@ -248,6 +248,9 @@ func (s *Store) revoke(ctx context.Context, user, name, id, line string) (ended,
 func (s *Store) RevokeAll(ctx context.Context, user string, except ...string) (int, error) {
 	var spared []string
 	for _, id := range except {
+		if id == "" { // the caller has no session yet
+			continue
+		}
 		id = strings.Clone(id) // as in Revoke
 		r, found, err := s.load(ctx, id, true)
 		if err != nil {

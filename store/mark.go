@@ -78,6 +78,12 @@ func unescaped(cookie string) string {
 	return text
 }
 
+// markLine returns the line of the sign-in by values that an old cookie brings: all requests with it
+// agree on that, also if one of them renews what another one has moved.
+func markLine(cookie string) string {
+	return tokens.Hash([]byte(markPurpose + ", sign-in: " + unescaped(cookie)))
+}
+
 // sharedMarkID returns the ID of a second mark, which stands for all cookies of a session in
 // the old store: each Save there signs its ID anew, so that it has had many.
 func sharedMarkID(sessionID string) string {

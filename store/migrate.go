@@ -316,6 +316,9 @@ func (o *moving) read(ctx context.Context, r *http.Request) (bool, error) {
 	if found && err == nil && o.record.User != "" {
 		in := o.record.signIn()
 		in.Mark = o.id
+		if in.Values {
+			in.Line = markLine(o.cookie)
+		}
 		o.record = o.record.withSignIn(in)
 	}
 	return found, err

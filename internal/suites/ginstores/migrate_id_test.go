@@ -192,3 +192,51 @@ func TestMigrateOneTextHasNoID(t *testing.T) {
 	_, _, err := kittest.Name.GetFrom(t.Context(), to, b.Get("/id").Body.String())
 	require.NoError(t, err)
 }
+
+// TestMigrateConfirmBesideAMove: the ID of before the move leads to a session that one request has moved and another one renews.
+func TestMigrateConfirmBesideAMove(t *testing.T) {
+	eachIDMove(t, func(t *testing.T, m *idMove) {
+		var id string
+		beside := m.b.Fork()
+		m.after.On("/both", func(c *gin.Context) {
+			id = sessionkit.Current(c).ID
+			beside.Get("/increment")
+			sessionkit.Confirm(c)
+		})
+		assert.Equal(t, http.StatusOK, m.b.Get("/both").Code)
+		assert.Equal(t, "42", m.b.Get("/").Body.String())
+		_, _, err := kittest.Name.GetFrom(t.Context(), m.to, id)
+		assert.NoError(t, err)
+		assert.NoError(t, m.to.Revoke(t.Context(), "42", id))
+		assert.Empty(t, m.b.Get("/").Body.String())
+	})
+}
+
+// TestMigrateLoginBesideAMove: so it does if the same user signs in there.
+func TestMigrateLoginBesideAMove(t *testing.T) {
+	eachIDMove(t, func(t *testing.T, m *idMove) {
+		var id string
+		beside := m.b.Fork()
+		m.after.On("/both", func(c *gin.Context) {
+			id = sessionkit.Current(c).ID
+			beside.Get("/increment")
+			sessionkit.Login(c, "42")
+		})
+		assert.Equal(t, http.StatusOK, m.b.Get("/both").Code)
+		assert.Equal(t, "42", m.b.Get("/").Body.String())
+		_, _, err := kittest.Name.GetFrom(t.Context(), m.to, id)
+		assert.NoError(t, err)
+	})
+}
+
+// TestMigrateOneTextHasNoPreviousID: nor does an event tell the ID that all browsers with the text share.
+func TestMigrateOneTextHasNoPreviousID(t *testing.T) {
+	from := gincookie.NewStore(kittest.TestSecret)
+	after := moveSite(from, memstore.New())
+	b := visited(t, from, "/visit").At(after)
+	after.Heard()
+	b.Get("/login")
+	for _, e := range after.Heard() {
+		assert.Empty(t, e.PreviousID)
+	}
+}
