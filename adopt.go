@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/client"
@@ -107,8 +108,18 @@ func (q *request) dropOldCookie(sent bool) {
 	if q.adopted.dropOthers != nil {
 		q.adopted.dropOthers(q.writer.Header())
 	}
-	if q.adopted.Mover != nil && (q.session.ID() == "" || sent && q.comesBack()) {
+	switch {
+	case q.adopted.Mover == nil:
+	case q.session.ID() == "" || sent && q.comesBack():
 		q.adopted.DropCookie(q.writer.Header())
+	case q.moved() && q.comesBack(): // what followed has a cookie of another name
+		old := make(http.Header)
+		q.adopted.DropCookie(old)
+		for _, line := range old["Set-Cookie"] {
+			if name, _, _ := strings.Cut(line, "="); !q.kit.setsCookie(name) {
+				q.writer.Header().Add("Set-Cookie", line)
+			}
+		}
 	}
 }
 

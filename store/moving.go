@@ -114,14 +114,14 @@ func leftOf(cookie string, session *gsessions.Session) map[string]string {
 }
 
 // DropCookie has the browser drop the old cookie, once the session has moved or ended.
-// A cookie of the same name that the response sets has replaced it already. One that the response
-// drops is another one if its Domain or Path is.
+// A cookie of the same name that the response sets or drops has replaced it already, unless its
+// Domain or Path is another.
 func (o *moving) DropCookie(header http.Header) {
 	said := (&http.Response{Header: header}).Cookies()
 	for _, line := range o.retired {
 		old, err := http.ParseSetCookie(line)
 		replaces := func(c *http.Cookie) bool {
-			return c.Name == old.Name && (c.MaxAge >= 0 || c.Domain == old.Domain && c.Path == old.Path)
+			return c.Name == old.Name && (c.Domain == old.Domain && c.Path == old.Path || old.Path == "" && c.MaxAge >= 0)
 		}
 		if err != nil || !slices.ContainsFunc(said, replaces) {
 			header.Add("Set-Cookie", line)

@@ -10,7 +10,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -1051,5 +1053,99 @@ func TestMigrateRespelledCookie(t *testing.T) {
 		stolen := kittest.NewBrowser(t, after)
 		stolen.Cookies[oldCookie] = other
 		assert.Equal(t, http.StatusUnauthorized, stolen.Get("/account").Code, path)
+	}
+}
+
+// TestMigrateLateAnswerDropsTheOldCookie: the answer of the request that has moved a session comes after
+// a sign-out. It sets no cookie, and the old one goes all the same.
+func TestMigrateLateAnswerDropsTheOldCookie(t *testing.T) {
+	for _, then := range [][]string{{"/logout"}, {"/renew", "/logout"}, {"/login", "/logout"}} {
+		t.Run(fmt.Sprint(then), func(t *testing.T) {
+			from := gincookie.NewStore(kittest.TestSecret)
+			before := visited(t, from, "/login")
+			after := moveSite(from, memstore.New(), sessionkit.Config{})
+			h := heldRoute{make(chan struct{}), make(chan struct{})}
+			after.On("/held", func(c *gin.Context) {
+				_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+				assert.NoError(t, err)
+				close(h.loaded)
+				<-h.goOn
+			})
+			b := before.At(after)
+			late := b.Fork()
+			w := h.during(late, "/held", func() {
+				for _, path := range then {
+					require.Equal(t, http.StatusOK, b.Get(path).Code)
+				}
+			})
+			for _, c := range kittest.SetCookies(w) { // the late answer arrives in the same browser
+				if c.MaxAge < 0 {
+					delete(b.Cookies, c.Name)
+				} else {
+					b.Cookies[c.Name] = c.Value
+				}
+			}
+			assert.Empty(t, b.Cookies[oldCookie], "the old cookie stays")
+			assert.Equal(t, "null", b.At(oldSite(from)).Get("/").Body.String(), "a process that has the old store alone")
+		})
+	}
+}
+
+// TestMigrateSignOutBesideARenewal: a request with the old cookie renews what another one has moved. A
+// sign-out with the cookie of that one ends the session.
+func TestMigrateSignOutBesideARenewal(t *testing.T) {
+	for name, renew := range map[string]gin.HandlerFunc{"confirm": sessionkit.Confirm, "login": kittest.SignIn("42")} {
+		t.Run(name, func(t *testing.T) {
+			from, to := gincookie.NewStore(kittest.TestSecret), memstore.New()
+			after := moveSite(from, to)
+			h := hold(after, "/both", renew)
+			b := visited(t, from, "/login").At(after)
+			late := b.Fork()
+			var twin *kittest.Browser
+			h.during(late, "/both", func() {
+				b.Get("/increment") // it moves
+				twin = b.Fork()
+			})
+			assert.Equal(t, "42", late.Get("/").Body.String())
+			assert.Len(t, kittest.UserSessions(t, to, "42"), 1)
+			assert.Equal(t, http.StatusOK, twin.Get("/logout").Code)
+			assert.Empty(t, kittest.UserSessions(t, to, "42"), "the session outlives the sign-out")
+			assert.Empty(t, late.Get("/").Body.String())
+		})
+	}
+}
+
+// TestMigrateOldCookieOfADomain: the old cookie has the plain name, and a Domain or none. Nothing is left
+// of it in the browser after a sign-out, however long ago the session has moved.
+func TestMigrateOldCookieOfADomain(t *testing.T) {
+	for name, options := range map[string]sessions.Options{"domain": {Path: "/", Domain: "example.com", MaxAge: 3600}, "same": {Path: "/", MaxAge: 3600}} {
+		t.Run(name, func(t *testing.T) {
+			from := gincookie.NewStore(kittest.TestSecret)
+			from.Options(options)
+			old := oldSite(from)
+			after := moveSite(from, memstore.New(), sessionkit.Config{Name: oldCookie, InsecureHTTP: true})
+			jar, err := cookiejar.New(nil)
+			require.NoError(t, err)
+			u := &url.URL{Scheme: "http", Host: "nas.example.com", Path: "/"}
+			get := func(h http.Handler, path string) string {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://nas.example.com"+path, nil)
+				r.TLS = nil
+				for _, c := range jar.Cookies(u) {
+					r.AddCookie(c)
+				}
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				jar.SetCookies(u, w.Result().Cookies())
+				return w.Body.String()
+			}
+			get(old, "/login")
+			assert.Equal(t, "42", get(after, "/"))
+			assert.Equal(t, "42", get(after, "/account"))
+			assert.Len(t, jar.Cookies(u), 1, "the old cookie is removed")
+			get(after, "/logout")
+			assert.Empty(t, jar.Cookies(u))
+			assert.Empty(t, get(after, "/"))
+			assert.Equal(t, "null", get(old, "/"), "a process that has the old store alone")
+		})
 	}
 }
