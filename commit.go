@@ -123,6 +123,7 @@ func (q *request) conclude(header bool) {
 	if header && q.writer.Failed == nil {
 		if q.early { // the handler has had time to say otherwise
 			response.KeepFromCaches(q.writer.Header())
+			q.sends = true // also if it has emptied the header, as a reverse proxy does
 		}
 		q.offerHeld()
 		q.dropOldCookie(q.setCookie())

@@ -5,7 +5,10 @@ import (
 	"encoding/gob"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -427,6 +430,39 @@ func TestSavedSignInThatHasEnded(t *testing.T) {
 				assert.Len(t, kittest.UserSessions(t, s, "42"), 1)
 			})
 		})
+	}
+}
+
+// TestSaveBeforeAReverseProxy: the proxy empties the header when the other server sends early hints, after
+// Save has set the cookie.
+func TestSaveBeforeAReverseProxy(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.WriteString(w, "page")
+	}))
+	defer other.Close()
+	target, err := url.Parse(other.URL)
+	require.NoError(t, err)
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/", kittest.Whoami)
+	a.On("/login", kittest.SignIn("42"), func(c *gin.Context) {
+		assert.NoError(t, sessions.Default(c).Save())
+		proxy.ServeHTTP(c.Writer, c.Request)
+	})
+	server := httptest.NewTLSServer(a)
+	defer server.Close()
+	browser := server.Client()
+	browser.Jar, _ = cookiejar.New(nil)
+	for _, page := range []struct{ path, body string }{{"/login", "page"}, {"/", "42"}} {
+		w, err := browser.Get(server.URL + page.path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(w.Body)
+		require.NoError(t, err)
+		require.NoError(t, w.Body.Close())
+		assert.Equal(t, page.body, string(body), page.path)
 	}
 }
 
