@@ -3,6 +3,7 @@ package sessionkittest
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -142,31 +143,36 @@ func (c *Client) Do(r *http.Request) *httptest.ResponseRecorder {
 	if r.Body == nil {
 		r.Body = http.NoBody // as a server does
 	}
-	c.mu.Lock()
-	if c.way != nil {
-		c.mu.Unlock()
-		w, _ := c.send(c.prepare(r), nil)
+	if w := c.beginBy(r); w != nil {
 		return w
 	}
+	w, _ := c.send(c.prepare(r), nil)
+	return w
+}
+
+// beginBy begins the session inside a request, unless it has begun. If the way does not lead
+// through the middleware, it returns the handler's answer, else nil.
+func (c *Client) beginBy(r *http.Request) *httptest.ResponseRecorder {
+	c.tb.Helper()
+	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.way != nil {
+		return nil
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		c.tb.Fatalf("sessionkittest: reading the body: %v", err)
 	}
-	again := func() *http.Request {
-		r := c.prepare(r)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		return r
-	}
-	w, passed := c.send(again(), c.start)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	w, passed := c.send(c.prepare(r), c.start)
 	if !passed {
-		return w // the way did not lead through the middleware: this is the handler's answer
+		return w
 	}
-	way := r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	way := r.Clone(context.WithoutCancel(r.Context())) // which may be over when Within needs it
 	way.Body, way.ContentLength = http.NoBody, 0
 	c.passed(way, w)
-	w, _ = c.send(again(), nil)
-	return w
+	return nil
 }
 
 // pause lets the clock of a bubble go on. There it stands still while requests are

@@ -2,6 +2,7 @@ package sessionkittest_test
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -279,6 +280,39 @@ func TestStream(t *testing.T) {
 	w := sessionkittest.As(t, router, "42").Get("/events")
 	assert.Equal(t, "data:1\n\ndata:2\n\n", w.Body.String())
 	assert.True(t, w.Flushed)
+}
+
+// TestStreamOnAGroup: a sign-out ends the stream that is the client's first request to the group.
+func TestStreamOnAGroup(t *testing.T) {
+	r := gin.New()
+	group := r.Group("/", sessionkit.Sessions(memstore.New()))
+	routes(group)
+	open := make(chan struct{})
+	group.GET("/events", sessionkit.RequireSession(), func(c *gin.Context) {
+		close(open)
+		select {
+		case <-sessionkit.Done(c):
+			c.String(http.StatusOK, "ended")
+		case <-time.After(5 * time.Second):
+		}
+	})
+	client := sessionkittest.As(t, r, "42")
+	body := make(chan string)
+	go func() { body <- client.Get("/events").Body.String() }()
+	<-open
+	assert.Equal(t, http.StatusOK, client.Post("/logout", nil).Code)
+	assert.Equal(t, "ended", <-body)
+}
+
+// TestCanceledRequest: the session goes on when the context of the request is over that began it.
+func TestCanceledRequest(t *testing.T) {
+	r := gin.New()
+	routes(r.Group("/", sessionkit.Sessions(memstore.New())))
+	client := sessionkittest.As(t, r, "42")
+	ctx, cancel := context.WithCancel(t.Context())
+	require.Equal(t, http.StatusOK, client.Do(httptest.NewRequestWithContext(ctx, http.MethodGet, "/cart", nil)).Code)
+	cancel()
+	assert.Equal(t, http.StatusOK, client.Within(sessionkit.Confirm).Code)
 }
 
 func TestStoreFailsOnDemand(t *testing.T) {
