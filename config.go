@@ -52,7 +52,8 @@ type Config struct {
 	VisitorFor time.Duration
 
 	// Domain lets subdomains see the cookie. Default: "", this host alone. With a Domain,
-	// each subdomain can also put a session of its own in place of the user's.
+	// each subdomain can also put a session of its own in place of the user's. On a
+	// developer's own machine it is left out if the host is not within it.
 	Domain string
 
 	// Path is the part of the site that sees the cookie. Default: "/". With another one,

@@ -86,9 +86,10 @@ func (s *Site) Fit(r *http.Request, c http.Cookie) http.Cookie {
 		if c.SameSite == http.SameSiteNoneMode {
 			c.SameSite = http.SameSiteLaxMode
 		}
-		if address.IsLocal(r.Host) {
-			c.Domain = "" // it is not this machine's
-		}
+	}
+	direct := !c.Secure || r.TLS != nil && !address.Forwarded(r.Header)
+	if direct && address.IsLocal(r.Host) && !address.InDomain(r.Host, c.Domain) {
+		c.Domain = "" // it is not this machine's
 	}
 	s.Warn(r, c.Secure)
 	return c
