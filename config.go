@@ -422,8 +422,8 @@ func (p *problems) scope(domain, path string, sameSite http.SameSite) {
 	if domain != "" && !config.IsDomain(domain) {
 		p.add("Domain", quote(domain), "must be a host name such as example.com, without scheme, port or leading dot")
 	}
-	if path != "" && (path[0] != '/' || strings.ContainsAny(path, ";") || !config.IsPrintable(path)) {
-		p.add("Path", quote(path), "must begin with / and hold no semicolon")
+	if path != "" && (path[0] != '/' || strings.ContainsAny(path, "; \"#<>?\\^`{|}") || !config.IsPrintable(path)) {
+		p.add("Path", quote(path), "must begin with / and be written as browsers send it, such as /my%20app, without semicolon")
 	}
 	if sameSite < 0 || sameSite > http.SameSiteNoneMode {
 		p.add("SameSite", fmt.Sprint(int(sameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")

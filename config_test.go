@@ -48,6 +48,8 @@ func TestConfigThatCannotWork(t *testing.T) {
 		"Config.Domain    ":            {Domain: "1.2"},
 		"Config.Path":                  {Path: "x"},
 		"Config.Path ":                 {Path: "/\n"},
+		"Config.Path  ":                {Path: "/my app"},
+		"Config.Path   ":               {Path: "/app?x"},
 		"Config.SameSite":              {SameSite: 7},
 		"Config.SameSite ":             {SameSite: http.SameSiteNoneMode, InsecureHTTP: true},
 		"Config.Partitioned":           {Partitioned: true, InsecureHTTP: true},
@@ -129,6 +131,7 @@ func TestConfigThatWorks(t *testing.T) {
 	for _, config := range []sessionkit.Config{
 		{},
 		{Domain: "example.com", Path: "/app", SameSite: http.SameSiteNoneMode, Partitioned: true},
+		{Path: "/my%20app/~a+b/[1]"},
 		{InsecureHTTP: true, SameSite: http.SameSiteStrictMode, RememberFor: 400 * 24 * time.Hour},
 		{
 			Name: "sid", IdleTimeout: time.Second, Lifetime: time.Hour, MaxSessions: 1, ClearSiteData: []string{"cache", "*"},
@@ -275,6 +278,7 @@ func TestCookieThatWouldNotComeBack(t *testing.T) {
 		{"the path itself", "https://example.com/app", sessionkit.Config{Path: "/app"}, nil, ""},
 		{"below the path", "https://example.com/app/x", sessionkit.Config{Path: "/app"}, nil, ""},
 		{"below a path with a slash", "https://example.com/app/x", sessionkit.Config{Path: "/app/"}, nil, ""},
+		{"an escaped path", "https://example.com/my%20app/x", sessionkit.Config{Path: "/my%20app"}, nil, ""},
 		{"the path without its slash", "https://example.com/app", sessionkit.Config{Path: "/app/"}, nil, "Config.Path"},
 		{"a prefix that a proxy took away", "https://example.com/x", sessionkit.Config{Path: "/app"}, []string{"X-Forwarded-Prefix", "/app"}, ""},
 		{"another prefix", "https://example.com/x", sessionkit.Config{Path: "/app"}, []string{"X-Forwarded-Prefix", "/shop"}, "X-Forwarded-Prefix"},

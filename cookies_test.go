@@ -237,6 +237,7 @@ func TestCookiesThatCannotWork(t *testing.T) {
 		"Domain is \"x.org:80\"":     {"a", sessionkit.CookieOptions{Domain: "x.org:80"}},
 		"Path is \"app\"":            {"a", sessionkit.CookieOptions{Path: "app"}},
 		"Path is \"/a;b\"":           {"a", sessionkit.CookieOptions{Path: "/a;b"}},
+		"Path is \"/a b\"":           {"a", sessionkit.CookieOptions{Path: "/a b"}},
 		"SameSite is 9":              {"a", sessionkit.CookieOptions{SameSite: 9}},
 		"Protection is 3":            {"a", sessionkit.CookieOptions{Protection: 3}},
 		"excludes Domain":            {"__Host-a", sessionkit.CookieOptions{Domain: "example.com"}},
