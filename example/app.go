@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/rand"
+	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 
 	"github.com/gin-contrib/sessions"
@@ -40,7 +42,7 @@ func (a *app) router(s sessions.Store) *gin.Engine {
 	r := gin.New()
 	_ = r.SetTrustedProxies(nil) // none is in front, so nobody else says who the client is
 	r.HandleMethodNotAllowed = true
-	r.Use(gin.Recovery(), secureHeaders, limitBody, a.journal.watch, sessionkit.Sessions(s, a.config))
+	r.Use(gin.CustomRecoveryWithWriter(nil, logPanic), secureHeaders, limitBody, a.journal.watch, sessionkit.Sessions(s, a.config))
 	r.NoRoute(func(c *gin.Context) {
 		refuse(c, http.StatusNotFound, "There is no such page.")
 	})
@@ -58,6 +60,13 @@ func (a *app) router(s sessions.Store) *gin.Engine {
 		a.forAdministrators(r)
 	}
 	return r
+}
+
+// logPanic answers for a handler that has panicked. Gin's own recovery would log the
+// header of the request, with its cookies.
+func logPanic(c *gin.Context, panicked any) {
+	slog.ErrorContext(c, "panic", "value", panicked, "stack", string(debug.Stack()))
+	c.AbortWithStatus(http.StatusInternalServerError)
 }
 
 func (a *app) forEverybody(r *gin.Engine) {

@@ -30,10 +30,9 @@ import (
 )
 
 func main() {
-	// Gin's debug mode lists every route and, when a handler panics, logs the
-	// request with its cookies. Release mode is for production: in it the middleware gives
-	// out Secure cookies alone, which some browsers drop on http://localhost.
-	// Test mode is neither.
+	// Gin's debug mode lists every route. Release mode is for production: in it the
+	// middleware gives out Secure cookies alone, which some browsers drop on
+	// http://localhost. Test mode is neither.
 	gin.SetMode(gin.TestMode)
 
 	var s settings

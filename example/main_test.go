@@ -2,21 +2,27 @@ package main_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gin-sessionkit/sessionkit"
 	main "github.com/gin-sessionkit/sessionkit/example"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // settings are those of an application with sessions in memory.
@@ -100,4 +106,25 @@ func TestRunServesTLS(t *testing.T) {
 	assert.NotEmpty(t, b.signIn("alice").Header.Get("Secure-Session-Registration"))
 	stop()
 	assert.NoError(t, <-ended)
+}
+
+// TestPanicIsLoggedWithoutCookies also if the client is gone, when Gin's own recovery would log them.
+func TestPanicIsLoggedWithoutCookies(t *testing.T) {
+	var log bytes.Buffer
+	logger, out := slog.Default(), gin.DefaultErrorWriter
+	defer func() { slog.SetDefault(logger); gin.DefaultErrorWriter = out }()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	gin.DefaultErrorWriter = &log
+	router, ok := main.NewServer(memstore.New(), sessionkit.Config{}).Handler.(*gin.Engine)
+	require.True(t, ok)
+	router.GET("/panic", func(*gin.Context) { panic("oops") })
+	router.GET("/download", func(*gin.Context) { panic(http.ErrAbortHandler) })
+	for path, said := range map[string]string{"/panic": "oops", "/download": ""} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.AddCookie(&http.Cookie{Name: "session", Value: "the-token"})
+		log.Reset()
+		router.ServeHTTP(httptest.NewRecorder(), r)
+		assert.Contains(t, log.String(), said)
+		assert.NotContains(t, log.String(), "the-token")
+	}
 }

@@ -262,3 +262,39 @@ func TestAttackSecretsInErrorsAndLogs(t *testing.T) {
 		assert.Contains(t, log.String(), said, "the flows were run")
 	}
 }
+
+// TestAttackSecretsInTheLogOfARecovery: Gin's own logs the header of a request whose client is gone,
+// in release mode as well. One that is given no log, as in docs/security.md, does not.
+func TestAttackSecretsInTheLogOfARecovery(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	defer gin.SetMode(gin.TestMode)
+	var log bytes.Buffer
+	for name, test := range map[string]struct {
+		recovery gin.HandlerFunc
+		logs     bool
+	}{
+		"Gin's own": {gin.RecoveryWithWriter(&log), true},
+		"that of docs/security.md": {gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, panicked any) {
+			fmt.Fprintln(&log, panicked)
+			c.AbortWithStatus(http.StatusInternalServerError)
+		}), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{}, test.recovery)
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/download", func(*gin.Context) { panic(http.ErrAbortHandler) })
+			a.On("/panic", func(*gin.Context) { panic("the template is broken") })
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			require.NotEmpty(t, b.Session())
+
+			log.Reset()
+			b.Get("/download")
+			assert.Equal(t, test.logs, strings.Contains(log.String(), b.Session()))
+			log.Reset()
+			assert.Equal(t, http.StatusInternalServerError, b.Get("/panic").Code)
+			assert.Contains(t, log.String(), "the template is broken")
+			assertHides(t, log.String(), []string{b.Session()}, name)
+		})
+	}
+}
