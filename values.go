@@ -201,7 +201,7 @@ func (k Key[T]) Update(c *gin.Context, f func(T) T) (T, error) {
 // A prefetch takes the value as any other request does, because it need not be meant
 // for a page: it may be the state of a sign-in at a provider. To show something once,
 // use [NewFlash], or do not call Take if the request has the header "Sec-Purpose:
-// prefetch": nobody sees the response yet.
+// prefetch" (Turbo: X-Sec-Purpose; older browsers: Purpose): nobody sees the response yet.
 func (k Key[T]) Take(c *gin.Context) (v T, ok bool) {
 	q := requestOf(c, "Key.Take")
 	q.lock()

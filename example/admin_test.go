@@ -139,8 +139,8 @@ func TestOrderIsReady(t *testing.T) {
 		b.signIn("bob") // confirms, which gives the session another ID
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
-		for _, purpose := range []string{"prefetch", "prefetch;prerender"} {
-			header := http.Header{"Accept": {"text/html"}, "Sec-Purpose": {purpose}}
+		for _, purpose := range [][2]string{{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}} {
+			header := http.Header{"Accept": {"text/html"}, purpose[0]: {purpose[1]}}
 			assert.NotContains(t, b.send(http.MethodGet, "/", header, "").body, ready, "nobody sees a page that is fetched ahead")
 		}
 		assert.Contains(t, b.get("/preferences").body, ready)

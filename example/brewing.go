@@ -39,7 +39,7 @@ func (a *app) brew(c *gin.Context) {
 // takeNews returns the news as messages, each for one page. A browser that fetches a page
 // ahead gets none: its user may never open it. Flashes sees to that itself.
 func takeNews(c *gin.Context) []sessionkit.FlashMessage {
-	if strings.HasPrefix(c.GetHeader("Sec-Purpose"), "prefetch") {
+	if strings.HasPrefix(c.GetHeader("Sec-Purpose"), "prefetch") || c.GetHeader("Purpose") == "prefetch" { // older browsers
 		return nil
 	}
 	var messages []sessionkit.FlashMessage

@@ -60,11 +60,21 @@ func StartJob(c *gin.Context, s *store.Store, job func(context.Context) error) {
 
 // TakeNotices returns the notices, each for one page.
 func TakeNotices(c *gin.Context) []string {
-	if strings.HasPrefix(c.GetHeader("Sec-Purpose"), "prefetch") { // nobody sees this page yet, and perhaps nobody will
+	if fetchedAhead(c) {
 		return nil
 	}
 	all, _ := Notices.Take(c)
 	return all
+}
+
+// fetchedAhead reports whether nobody sees this page yet, and perhaps nobody will.
+func fetchedAhead(c *gin.Context) bool {
+	for _, header := range []string{"Sec-Purpose", "Purpose", "X-Sec-Purpose"} { // of browsers, older ones, and Turbo
+		if strings.HasPrefix(c.GetHeader(header), "prefetch") {
+			return true
+		}
+	}
+	return c.GetHeader("HX-Preloaded") == "true" // htmx
 }
 
 // ShowSessions shows the sessions of all users, for administrators.

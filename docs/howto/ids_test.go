@@ -74,10 +74,12 @@ func TestNoticesWaitForAPage(t *testing.T) {
 	r.Use(sessionkit.Sessions(memstore.New()))
 	r.GET("/", func(c *gin.Context) { c.JSON(http.StatusOK, howto.TakeNotices(c)) })
 	client := sessionkittest.As(t, r, "42", sessionkittest.With(howto.Notices, []string{"Your report is ready."}))
-	for _, purpose := range []string{"prefetch", "prefetch;prerender"} {
+	for _, header := range [][2]string{
+		{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Purpose", "prefetch"}, {"X-Sec-Purpose", "prefetch"}, {"HX-Preloaded", "true"},
+	} {
 		ahead := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
-		ahead.Header.Set("Sec-Purpose", purpose)
-		assert.JSONEq(t, "null", client.Do(ahead).Body.String())
+		ahead.Header.Set(header[0], header[1])
+		assert.JSONEq(t, "null", client.Do(ahead).Body.String(), header)
 	}
 	assert.JSONEq(t, `["Your report is ready."]`, client.Get("/").Body.String())
 	assert.JSONEq(t, "null", client.Get("/").Body.String())
