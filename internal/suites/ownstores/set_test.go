@@ -37,16 +37,22 @@ func loaded[T any](c *gin.Context, k sessionkit.Key[T]) (again func()) {
 	return func() { k.Set(c, v) }
 }
 
+// openCounted opens a store whose updates are counted.
+func openCounted(t *testing.T, name string) (p pair, backend *failingUpdates) {
+	t.Helper()
+	p = open(t, name, func(b store.Backend) store.Backend {
+		backend = &failingUpdates{Backend: b}
+		return backend
+	})
+	return p, backend
+}
+
 // TestSetOfWhatWasLoaded: it is no change, however the store spells what it was given. It writes
 // nothing, what another request has stored meanwhile stands, and an Update goes on from that.
 func TestSetOfWhatWasLoaded(t *testing.T) {
 	for _, name := range allStores {
 		t.Run(name, func(t *testing.T) {
-			var backend *failingUpdates
-			p := open(t, name, func(b store.Backend) store.Backend {
-				backend = &failingUpdates{Backend: b}
-				return backend
-			})
+			p, backend := openCounted(t, name)
 			a := newCounting(t, p[1], sessionkit.Config{})
 			for path, n := range map[string]int64{"/1": 1, "/2": 2} {
 				a.POST(path, func(c *gin.Context) { setAll(c, n) })
@@ -97,11 +103,7 @@ func TestSetOfWhatWasLoaded(t *testing.T) {
 func TestSetOfWhatNodeHasStored(t *testing.T) {
 	for _, name := range allStores {
 		t.Run(name, func(t *testing.T) {
-			var backend *failingUpdates
-			p := open(t, name, func(b store.Backend) store.Backend {
-				backend = &failingUpdates{Backend: b}
-				return backend
-			})
+			p, backend := openCounted(t, name)
 			a := newSite(t, p[1], sessionkit.Config{})
 			a.POST("/view", func(c *gin.Context) { assert.Equal(t, true, sessions.Default(c).Get("agreed")) })
 			a.POST("/again", func(c *gin.Context) {
