@@ -410,12 +410,14 @@ func closes(maxAge string) bool { return strings.HasPrefix(maxAge, "-") }
 const late = time.Minute
 
 // ageOf returns the maxAge of a record's cookie, 0 if it has none: its own, or that of
-// the configuration, unless a sign-in lasts longer.
+// the configuration, unless a sign-in lasts longer. Login without Remember ends with the
+// browser, and has none unless the store would not keep it for long enough.
 func (c Config) ageOf(r store.Record) time.Duration {
+	in := signin.Of(r.Values)
 	switch seconds, _ := value.Int(r.Values[value.MaxAge]); {
 	case seconds > 0:
 		return time.Duration(seconds) * time.Second
-	case seconds < 0:
+	case seconds < 0, r.User != "" && !in.Values && !in.Remembered:
 		c.Cookie.MaxAge = 0
 	}
 	if needs := r.Expires.Sub(r.Seen); needs > c.life()+late {

@@ -57,7 +57,10 @@
 // first sign-in goes on.
 //
 // If Node has set req.session.cookie.expires to false or null, the cookie ends with the
-// browser on this side as well, whatever Config.Cookie says.
+// browser on this side as well, whatever Config.Cookie says. A sign-in by Login without
+// Remember ends with the browser on both sides, and Node lets it live for Config.TTL after its
+// last use. Only if its IdleTimeout and Lifetime are longer than that does Node send the cookie
+// with a maxAge.
 //
 // # Values
 //

@@ -277,14 +277,16 @@ func (s *Store) rotate(
 	if err != nil {
 		return "", false, wrap(doing, err)
 	}
+	r := next
+	if !signedIn { // the sign-in is in what stays
+		r.Values = value.Apply(held.Values, next.Values, drop)
+	}
 	if signedIn || relived(next.Values, drop) {
-		e.renew = s.config.lifeOf(next)
-		if err := e.put(cookieName, s.config.newCookie(next, https)); err != nil {
+		e.renew = s.config.lifeOf(r)
+		if err := e.put(cookieName, s.config.newCookie(r, https)); err != nil {
 			return "", false, wrap(doing, err)
 		}
 	} else {
-		r := held
-		r.Values = value.Apply(held.Values, next.Values, drop)
 		e.renew = s.lifeNow(held, r)
 	}
 	ctx, cancel := s.bound(ctx)

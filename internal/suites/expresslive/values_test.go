@@ -691,6 +691,51 @@ func TestLoginBesideAMaxAge(t *testing.T) {
 	})
 }
 
+// TestLoginEndsWithTheBrowser: also if it is Node that sends the cookie, and once the session was renewed.
+func TestLoginEndsWithTheBrowser(t *testing.T) {
+	config := express.Config{Secrets: secrets, User: express.User{Name: "userId"}, Cookie: express.Cookie{MaxAge: week}}
+	anHour := func(c *gin.Context) { sessions.Default(c).Options(sessions.Options{MaxAge: 3600}) }
+	renewWithout := func(c *gin.Context) {
+		sessions.Default(c).Options(sessions.Options{})
+		sessionkit.Renew(c)
+	}
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, config, sessionkit.Config{}, "MAX_AGE=604800000")
+		for name, before := range map[string][]string{
+			"nobody": {"/gin/me"}, "a visitor": {"/gin/add", "item", "tea"}, "a user of Node": {"/node/login", "user", "ada"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b := s.browser(t)
+				b.get(before[0], before[1:]...)
+				b.get("/gin/login", "user", "ada")
+				assert.Empty(t, s.send(t, "/node/set?name=a&value=1", b.cookie()), "Node sends a cookie that has a maxAge again")
+				assert.InDelta(t, (24 * time.Hour).Seconds(), m.left(t, b.sid()).Seconds(), 3, "as the stores of Node have it without a maxAge")
+				inside(t, m.store(config), b.cookie(), anHour)
+				require.Contains(t, m.read(t, b.sid()), "3600000")
+				res := inside(t, m.store(config), b.cookie(), renewWithout)
+				require.Len(t, res.Cookies(), 1)
+				assert.Zero(t, res.Cookies()[0].MaxAge)
+				sid, _ := open(secrets, res.Cookies()[0].Value)
+				assert.Contains(t, squeezed(m.read(t, sid)), `"originalMaxAge":null`)
+			})
+		}
+		m.write(t, "x", `{"cookie":{"originalMaxAge":604800000},"userId":"ada"}`)
+		inside(t, m.store(config), seal(secrets, "x"), anHour)
+		res := inside(t, m.store(config), seal(secrets, "x"), renewWithout)
+		require.Len(t, res.Cookies(), 1)
+		sid, _ := open(secrets, res.Cookies()[0].Value)
+		assert.Contains(t, squeezed(m.read(t, sid)), `"originalMaxAge":604800000`, "a sign-in of Node lasts as the configuration says")
+
+		res = inside(t, m.store(config), "", func(c *gin.Context) {
+			sessionkit.Login(c, "ada", sessionkit.IdleTimeout(48*time.Hour), sessionkit.Lifetime(week))
+		})
+		require.Len(t, res.Cookies(), 1)
+		assert.Zero(t, res.Cookies()[0].MaxAge)
+		sid, _ = open(secrets, res.Cookies()[0].Value)
+		assert.InDelta(t, (48 * time.Hour).Seconds(), m.left(t, sid).Seconds(), 120, "Node would end it too early, so it has a maxAge there")
+	})
+}
+
 // TestOptionsWithoutMaxAge: the session lives as the configuration says again, whoever had
 // given it a life of its own.
 func TestOptionsWithoutMaxAge(t *testing.T) {
