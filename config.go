@@ -348,7 +348,8 @@ func (c Config) withDefaults() Config {
 }
 
 // shareConfig returns the configuration as a store has it whose sessions another
-// program uses as well. What the store decides must not be set twice.
+// program uses as well. What the store decides must not be set twice, and the store has
+// judged it: the other program's cookie need not look like one of sessionkit's.
 func shareConfig(c Config, s kitstore.Shared) (Config, error) {
 	p := problems{prefix: "Config."}
 	const reason = "the store shares its sessions with another program and has a setting for it; set it there"
@@ -422,8 +423,8 @@ func (p *problems) scope(domain, path string, sameSite http.SameSite) {
 	if domain != "" && !config.IsDomain(domain) {
 		p.add("Domain", quote(domain), "must be a host name such as example.com, without scheme, port or leading dot")
 	}
-	if path != "" && (path[0] != '/' || strings.ContainsAny(path, "; \"#<>?\\^`{|}") || !config.IsPrintable(path)) {
-		p.add("Path", quote(path), "must begin with / and be written as browsers send it, such as /my%20app, without semicolon")
+	if path != "" && !config.IsPath(path) {
+		p.add("Path", quote(path), config.NoPath)
 	}
 	if sameSite < 0 || sameSite > http.SameSiteNoneMode {
 		p.add("SameSite", fmt.Sprint(int(sameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")

@@ -27,6 +27,14 @@ func IsPrintable(s string) bool {
 	return true
 }
 
+// IsPath reports whether a cookie's Path can be s: what browsers compare it with is escaped.
+func IsPath(s string) bool {
+	return strings.HasPrefix(s, "/") && !strings.ContainsAny(s, "; \"#<>?\\^`{|}") && IsPrintable(s)
+}
+
+// NoPath is what is wrong with a text that is none by [IsPath].
+const NoPath = "must begin with / and be written as browsers send it, such as /my%20app, without semicolon"
+
 // IsDomain reports whether a cookie's Domain can be s: a host name of two labels
 // or more, for browsers refuse others, and no IP address.
 func IsDomain(s string) bool {

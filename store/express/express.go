@@ -308,20 +308,26 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
-// validate notes what is wrong with the attributes.
+// validate notes what is wrong with the attributes, and which of them browsers would drop the
+// cookie for.
 func (c Cookie) validate(f *config.Fields) {
-	as := http.Cookie{Name: "x", Value: "x", Domain: c.Domain, Path: c.Path}
-	if c.Name != "" && (&http.Cookie{Name: c.Name}).Valid() != nil {
+	if c.Name != "" && !config.IsToken(c.Name) {
 		f.Add("Cookie.Name", strconv.Quote(c.Name), "must be letters, digits and !#$%&'*+-.^_`|~ (RFC 6265)")
 	}
-	if as.Domain = ""; as.Valid() != nil || c.Path != "" && c.Path[0] != '/' {
-		f.Add("Cookie.Path", strconv.Quote(c.Path), "must begin with / and hold no semicolon")
+	if c.Path != "" && !config.IsPath(c.Path) {
+		f.Add("Cookie.Path", strconv.Quote(c.Path), config.NoPath)
 	}
-	if as.Domain, as.Path = c.Domain, ""; as.Valid() != nil {
-		f.Add("Cookie.Domain", strconv.Quote(c.Domain), "must be a host name")
+	if c.Domain != "" && !config.IsDomain(c.host()) {
+		f.Add("Cookie.Domain", strconv.Quote(c.Domain), "must be a host name such as example.com, without scheme or port; for one host alone leave it out on both sides")
 	}
 	if c.SameSite < 0 || c.SameSite > http.SameSiteNoneMode {
 		f.Add("Cookie.SameSite", strconv.Itoa(int(c.SameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")
+	}
+	if c.Secure == Never && c.SameSite == http.SameSiteNoneMode {
+		f.Add("Cookie.SameSite", "None", "browsers take SameSite=None from Secure cookies only; set Secure to Always or Auto, as in Express")
+	}
+	if c.Secure == Never && c.Partitioned {
+		f.Add("Cookie.Partitioned", "true", "browsers partition Secure cookies only; set Secure to Always or Auto, as in Express")
 	}
 	switch c.Priority {
 	case "", "low", "medium", "high":
@@ -331,7 +337,31 @@ func (c Cookie) validate(f *config.Fields) {
 	if c.Secure > Auto {
 		f.Add("Cookie.Secure", strconv.Itoa(int(c.Secure)), "must be Never, Always or Auto")
 	}
+	c.validatePrefix(f)
 }
+
+// validatePrefix judges what a prefix of the name promises to browsers (RFC 6265bis section
+// 4.1.3), which compare it without case.
+func (c Cookie) validatePrefix(f *config.Fields) {
+	name := strings.ToLower(c.Name)
+	isHost, isHTTP := strings.HasPrefix(name, "__host-"), strings.HasPrefix(name, "__http-") || strings.HasPrefix(name, "__host-http-")
+	if (isHost || isHTTP || strings.HasPrefix(name, "__secure-")) && c.Secure != Always {
+		f.Add("Cookie.Secure", "not Always", "browsers take a cookie with the prefix of Cookie.Name from Secure cookies only; set it to Always, and secure: true in Express")
+	}
+	if isHost && c.Domain != "" {
+		f.Add("Cookie.Domain", strconv.Quote(c.Domain), "the prefix __Host- of Cookie.Name excludes it; drop one of them")
+	}
+	if isHost && c.Path != "" && c.Path != "/" {
+		f.Add("Cookie.Path", strconv.Quote(c.Path), `the prefix __Host- of Cookie.Name excludes any but "/"; drop one of them`)
+	}
+	if isHTTP && c.ScriptReadable {
+		f.Add("Cookie.ScriptReadable", "true", "the prefix of Cookie.Name promises HttpOnly; drop one of them")
+	}
+}
+
+// host returns the Domain as browsers read it, and net/http writes it: without a leading dot
+// (RFC 6265 section 5.2.3), with which Express applications often have it.
+func (c Cookie) host() string { return strings.TrimPrefix(c.Domain, ".") }
 
 func (c Config) withDefaults() Config {
 	if c.Cookie.Name == "" {

@@ -27,7 +27,7 @@ var _ kitstore.Shared = kit{}
 func (k kit) Cookie(https bool) http.Cookie {
 	c := k.s.config.Cookie
 	return http.Cookie{
-		Name: c.Name, Domain: c.Domain, Path: c.Path, SameSite: c.SameSite, Partitioned: c.Partitioned,
+		Name: c.Name, Domain: c.host(), Path: c.Path, SameSite: c.SameSite, Partitioned: c.Partitioned,
 		HttpOnly: !c.ScriptReadable, Secure: c.secure(https),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -94,26 +95,45 @@ func TestSecretsAreNotShown(t *testing.T) {
 func TestValidate(t *testing.T) {
 	good := express.Config{Secrets: secrets}
 	require.NoError(t, good.Validate())
-	for field, change := range map[string]func(c *express.Config){
-		"Secrets":         func(c *express.Config) { c.Secrets = nil },
-		"Secrets[1]":      func(c *express.Config) { c.Secrets = express.Secrets{[]byte("x"), nil} },
-		"User.Name":       func(c *express.Config) { c.User.Name = "constructor" },
-		"User":            func(c *express.Config) { c.User = express.User{Name: "x", Write: func(u string) any { return u }} },
-		"TTL":             func(c *express.Config) { c.TTL = -time.Second },
-		"Cookie.MaxAge":   func(c *express.Config) { c.Cookie.MaxAge = 600 },
-		"NoPrefix":        func(c *express.Config) { c.NoPrefix, c.Prefix = true, "x" },
-		"Table":           func(c *express.Config) { c.Table = "a\x00" },
-		"Cookie.Priority": func(c *express.Config) { c.Cookie.Priority = "High" },
-		"Cookie.Secure":   func(c *express.Config) { c.Cookie.Secure = 7 },
-		"Cookie.Name":     func(c *express.Config) { c.Cookie.Name = "a b" },
-		"Cookie.Path":     func(c *express.Config) { c.Cookie.Path = "x;" },
-		"Cookie.Domain":   func(c *express.Config) { c.Cookie.Domain = "a b" },
-		"Cookie.SameSite": func(c *express.Config) { c.Cookie.SameSite = 9 },
+	for _, test := range []struct {
+		field  string
+		change func(c *express.Config)
+	}{
+		{"Secrets", func(c *express.Config) { c.Secrets = nil }},
+		{"Secrets[1]", func(c *express.Config) { c.Secrets = express.Secrets{[]byte("x"), nil} }},
+		{"User.Name", func(c *express.Config) { c.User.Name = "constructor" }},
+		{"User", func(c *express.Config) { c.User = express.User{Name: "x", Write: func(u string) any { return u }} }},
+		{"TTL", func(c *express.Config) { c.TTL = -time.Second }},
+		{"Cookie.MaxAge", func(c *express.Config) { c.Cookie.MaxAge = 600 }},
+		{"NoPrefix", func(c *express.Config) { c.NoPrefix, c.Prefix = true, "x" }},
+		{"Table", func(c *express.Config) { c.Table = "a\x00" }},
+		{"Cookie.Priority", func(c *express.Config) { c.Cookie.Priority = "High" }},
+		{"Cookie.Secure", func(c *express.Config) { c.Cookie.Secure = 7 }},
+		{"Cookie.Name", func(c *express.Config) { c.Cookie.Name = "a b" }},
+		{"Cookie.Path", func(c *express.Config) { c.Cookie.Path = "x;" }},
+		{"Cookie.Path", func(c *express.Config) { c.Cookie.Path = "/my app" }},
+		{"Cookie.Domain", func(c *express.Config) { c.Cookie.Domain = "a b" }},
+		{"Cookie.Domain", func(c *express.Config) { c.Cookie.Domain = "localhost" }},
+		{"Cookie.Domain", func(c *express.Config) { c.Cookie.Domain = "..example.com" }},
+		{"Cookie.SameSite", func(c *express.Config) { c.Cookie.SameSite = 9 }},
+		{"Cookie.SameSite", func(c *express.Config) { c.Cookie.SameSite = http.SameSiteNoneMode }},
+		{"Cookie.Partitioned", func(c *express.Config) { c.Cookie.Partitioned = true }},
+		{"Cookie.Secure", func(c *express.Config) { c.Cookie.Name = "__Secure-sid" }},
+		{"Cookie.Secure", func(c *express.Config) { c.Cookie = express.Cookie{Name: "__host-sid", Secure: express.Auto} }},
+		{"Cookie.Path", func(c *express.Config) {
+			c.Cookie = express.Cookie{Name: "__Host-sid", Secure: express.Always, Path: "/app"}
+		}},
+		{"Cookie.Domain", func(c *express.Config) {
+			c.Cookie = express.Cookie{Name: "__Host-sid", Secure: express.Always, Domain: "example.com"}
+		}},
+		{"Cookie.ScriptReadable", func(c *express.Config) {
+			c.Cookie = express.Cookie{Name: "__Host-Http-sid", Secure: express.Always, ScriptReadable: true}
+		}},
 	} {
 		c := good
-		change(&c)
+		test.change(&c)
 		err := c.Validate()
-		require.ErrorContains(t, err, "express: Config."+field+" ", field)
+		require.ErrorContains(t, err, "express: Config."+test.field+" ", test.field)
 		assert.NotContains(t, err.Error(), "\n", "one problem")
 		assert.Panics(t, func() { express.Redis(nil, c) })
 	}

@@ -3,13 +3,16 @@ package expresslive_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
 	"github.com/gin-sessionkit/sessionkit/store/express"
 )
 
@@ -138,6 +141,7 @@ func TestCookies(t *testing.T) {
 		{name: "secure", config: express.Cookie{Secure: express.Always}, environ: []string{"SECURE=true"}, https: true},
 		{name: "auto over HTTPS", config: express.Cookie{Secure: express.Auto}, environ: []string{"SECURE=auto"}, https: true},
 		{name: "auto over HTTP", config: express.Cookie{Secure: express.Auto}, environ: []string{"SECURE=auto"}},
+		{name: "Domain with a dot", config: express.Cookie{Domain: ".example.com"}, environ: []string{"DOMAIN=.example.com"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSite(t, m, express.Config{Cookie: test.config}, sessionkit.Config{}, test.environ...)
@@ -168,7 +172,47 @@ func TestCookies(t *testing.T) {
 			for _, c := range made {
 				c.Value, c.Raw, c.Expires, c.RawExpires, c.MaxAge = "", "", time.Time{}, "", 0
 			}
+			node.Domain = strings.TrimPrefix(node.Domain, ".") // which browsers ignore (RFC 6265 section 5.2.3)
 			assert.Equal(t, node, here)
+		})
+	}
+}
+
+// TestCookiesOfAnyKind: cookies as Express applications have them, which both sides read and write.
+func TestCookiesOfAnyKind(t *testing.T) {
+	m := newRedis(t)
+	for name, config := range map[string]express.Cookie{
+		"__Host-":                   {Name: "__Host-sid", Secure: express.Always},
+		"__Secure-":                 {Name: "__Secure-sid", Secure: express.Always, Domain: "example.com", Path: "/"},
+		"__Host-Http-":              {Name: "__Host-Http-sid", Secure: express.Always},
+		"a Domain with a dot":       {Name: "sid", Domain: ".example.com"},
+		"SameSite=None":             {Name: "sid", SameSite: http.SameSiteNoneMode, Secure: express.Always, Partitioned: true},
+		"SameSite=None, over HTTPS": {Name: "sid", SameSite: http.SameSiteNoneMode, Secure: express.Auto},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m.write(t, "x", `{"cookie":{"originalMaxAge":null},"userId":"ada"}`)
+			r := gin.New()
+			r.Use(sessionkit.Sessions(m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}, Cookie: config})))
+			r.GET("/", func(c *gin.Context) {
+				user, _ := sessionkit.User(c)
+				sessionkit.Renew(c)
+				c.String(http.StatusOK, user)
+			})
+			r.GET("/logout", sessionkit.Logout)
+			b := kittest.NewBrowser(t, r)
+			b.Cookies[config.Name] = seal(secrets, "x")
+			w := b.Get("/")
+			assert.Equal(t, "ada", w.Body.String())
+			set := kittest.SetCookies(w)
+			require.Len(t, set, 1)
+			assert.Equal(t, config.Name, set[0].Name)
+			assert.Equal(t, strings.TrimPrefix(config.Domain, "."), set[0].Domain, "the dot means nothing to browsers (RFC 6265 section 5.2.3)")
+			sid, ok := open(secrets, set[0].Value)
+			require.True(t, ok)
+			assert.NotEmpty(t, m.read(t, sid))
+			b.Get("/logout")
+			assert.Empty(t, b.Cookies)
+			assert.Empty(t, m.read(t, sid))
 		})
 	}
 }

@@ -6,7 +6,7 @@ const express = require('express');
 const cookieParser = require('cookie-parser');
 const session = require('express-session');
 
-const { STORE, REDIS, TABLE, MAX_AGE, SECURE } = process.env;
+const { STORE, REDIS, TABLE, MAX_AGE, SECURE, DOMAIN } = process.env;
 const secrets = ['a new secret of the shop', 'an old secret of the shop'];
 
 async function newStore() {
@@ -29,6 +29,7 @@ async function main() {
   const cookie = {};
   if (MAX_AGE) cookie.maxAge = Number(MAX_AGE);
   if (SECURE) cookie.secure = SECURE === 'auto' ? 'auto' : true;
+  if (DOMAIN) cookie.domain = DOMAIN;
   app.use(session({ store: await newStore(), secret: secrets, resave: false, saveUninitialized: false, cookie }));
 
   const r = express.Router();
