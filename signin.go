@@ -24,10 +24,13 @@ type Session = store.Session
 // LoginOption adjusts a [Login]: see [Remember], [IdleTimeout], [Lifetime] and
 // [Attempt].
 type LoginOption struct {
-	remember       bool
-	idle, lifetime time.Duration // 0: not set
-	note           *note
-	err            error
+	remember bool
+	note     *note
+	err      error
+
+	// idle and lifetime are 0 if they are not set. They have no nanoseconds, which would make
+	// numbers that JavaScript rounds: store/express keeps none of those.
+	idle, lifetime time.Duration
 }
 
 // lasting reports whether the option says how long the sign-in lasts.
@@ -83,7 +86,7 @@ func Remember() LoginOption { return LoginOption{remember: true} }
 //
 // Login refuses a duration under 100 ms or over 400 days: the response is a 500.
 func IdleTimeout(d time.Duration) LoginOption {
-	return LoginOption{idle: max(d, 0), err: lastingTo("IdleTimeout", d)}
+	return LoginOption{idle: max(d, 0).Truncate(time.Microsecond), err: lastingTo("IdleTimeout", d)}
 }
 
 // Lifetime is how long the session lasts after this sign-in, in place of
@@ -92,7 +95,7 @@ func IdleTimeout(d time.Duration) LoginOption {
 //
 // Login refuses a duration under 100 ms or over 400 days: the response is a 500.
 func Lifetime(d time.Duration) LoginOption {
-	return LoginOption{lifetime: max(d, 0), err: lastingTo("Lifetime", d)}
+	return LoginOption{lifetime: max(d, 0).Truncate(time.Microsecond), err: lastingTo("Lifetime", d)}
 }
 
 // Login signs a user in. user is what the application knows the user by, such as

@@ -671,6 +671,7 @@ func TestLoginOfARememberedUser(t *testing.T) {
 
 // TestLoginBesideAMaxAge: Login signs in for as long as it says, whatever the cookies of Node are told.
 func TestLoginBesideAMaxAge(t *testing.T) {
+	const untilADate = 399*24*time.Hour + 1 // as time.Until has it, in nanoseconds that JavaScript would round
 	eachMedium(t, func(t *testing.T, m *medium) {
 		s := m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}, Cookie: express.Cookie{MaxAge: week}})
 		for _, test := range []struct {
@@ -680,6 +681,7 @@ func TestLoginBesideAMaxAge(t *testing.T) {
 		}{
 			{nil, 24 * time.Hour, 0},
 			{[]sessionkit.LoginOption{sessionkit.Remember(), sessionkit.Lifetime(week)}, week, week.Seconds()},
+			{[]sessionkit.LoginOption{sessionkit.Remember(), sessionkit.Lifetime(untilADate), sessionkit.IdleTimeout(untilADate)}, untilADate, untilADate.Seconds()},
 		} {
 			res := inside(t, s, "", func(c *gin.Context) { sessionkit.Login(c, "ada", test.options...) })
 			require.Len(t, res.Cookies(), 1)
