@@ -14,6 +14,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/internal/address"
 	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
+	"github.com/gin-sessionkit/sessionkit/internal/dbsc"
 )
 
 // GuardConfig adjusts [RequireSession].
@@ -70,7 +71,7 @@ const (
 	Revoked     Denial = "revoked"     // the session was ended from another device, by the application, or by MaxSessions
 	Stale       Denial = "stale"       // the sign-in is older than FreshWithin
 	Forbidden   Denial = "forbidden"   // a user is signed in, and Check does not allow it
-	Unavailable Denial = "unavailable" // the session could not be read
+	Unavailable Denial = "unavailable" // the session could not be read, or its browser, if it is bound, could not reach the server to prove its device
 	Unbound     Denial = "unbound"     // the session is bound to a device, and the request has no valid bound cookie
 )
 
@@ -86,7 +87,8 @@ const (
 //     for programs.
 //
 // If Check does not allow a signed-in user, the answer is a 403. If the session
-// cannot be read, it is a 503 with Retry-After.
+// cannot be read, it is a 503 with Retry-After. So it is if the session is bound to a device
+// that the browser, by its own account, could not prove because the server failed.
 //
 // Guarded responses carry Cache-Control: no-store, unless the handler sets its own
 // (OWASP ASVS 5.0 section 14.3.2). A route that the handler calls by
@@ -150,6 +152,9 @@ func (g *guard) serve(c *gin.Context) {
 		}
 		if old { // the browser says that it cannot prove its device now
 			denial = Unbound
+		}
+		if denial == Unbound && dbsc.TriesAgain(c.Request.Header[dbsc.HeaderSkipped]) { // to sign in again is not needed
+			denial = Unavailable
 		}
 	}
 	if denial == "" {
@@ -252,8 +257,13 @@ func (g *guard) deny(c *gin.Context, q *request, denial Denial) {
 	case denial == Unavailable:
 		q.lock()
 		q.asked = false // a handler in front of the guard may have asked, and does not answer
+		failed := q.loadErr != nil
 		q.unlock(c)
-		q.writer.WriteHeaderNow() // it answers by itself
+		if failed {
+			q.writer.WriteHeaderNow() // it answers by itself
+			return
+		}
+		q.answer(c, unavailable("Your device could not be checked."))
 		return
 	case denial == Forbidden:
 		status = http.StatusForbidden

@@ -34,6 +34,19 @@ func Challenge(challenge, id string) string {
 	return fmt.Sprintf(`"%s";id="%s"`, challenge, id)
 }
 
+// TriesAgain reports whether the values of [HeaderSkipped] say that the server failed or could
+// not be reached: the browser pauses, and then refreshes again. One that has no signatures left
+// may need minutes.
+func TriesAgain(fields []string) bool {
+	for item := range strings.SplitSeq(strings.Join(fields, ","), ",") { // one for each binding
+		reason, _, _ := strings.Cut(item, ";")
+		if reason = strings.TrimSpace(reason); reason == "server_error" || reason == "unreachable" {
+			return true
+		}
+	}
+	return false
+}
+
 // Unquote returns the text of a header field that the specification has as a quoted
 // string, and that Chromium sends bare.
 func Unquote(field string) string {

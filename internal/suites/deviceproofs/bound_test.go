@@ -1228,6 +1228,51 @@ func TestBoundWhileSkipped(t *testing.T) {
 	})
 }
 
+// TestBoundAfterAnOutage: a browser that could not reach the server pauses before it refreshes again, and says so. A
+// guard has its user wait, and not sign in again. That lets nobody in who says so without the key.
+func TestBoundAfterAnOutage(t *testing.T) {
+	inBubble(t, sessionkit.Config{BoundFor: 10 * time.Minute}, func(t *testing.T, a *kittest.Site, _ *store.Store) {
+		var told []sessionkit.Denial
+		a.On("/own", sessionkit.RequireSession(sessionkit.GuardConfig{OnDenied: func(_ *gin.Context, d sessionkit.Denial) { told = append(told, d) }}), kittest.Whoami)
+		d := newDevice(t, a)
+		d.post("/login")
+		d.get("/")
+		token := d.Session()
+		time.Sleep(11 * time.Minute)
+		delete(d.Cookies, boundCookie)
+		for reason, status := range map[string]int{
+			`server_error;session_identifier="x"`: http.StatusServiceUnavailable,
+			`unreachable`:                         http.StatusServiceUnavailable,
+			`quota_exceeded;session_identifier="y" ,  unreachable ; session_identifier="` + d.id + `"`: http.StatusServiceUnavailable,
+			`quota_exceeded;session_identifier="x"`:                                                    http.StatusUnauthorized,
+			`quota_exceeded;session_identifier="unreachable"`:                                          http.StatusUnauthorized,
+			`unreachable_`: http.StatusUnauthorized,
+			``:             http.StatusUnauthorized,
+		} {
+			w := d.Get("/guarded", "Secure-Session-Skipped", reason)
+			assert.Equal(t, status, w.Code, reason)
+			assert.Equal(t, status == http.StatusServiceUnavailable, w.Header().Get("Retry-After") != "")
+			assert.Contains(t, w.Body.String(), map[int]string{http.StatusServiceUnavailable: `"unavailable"`, http.StatusUnauthorized: `"unbound"`}[status])
+			if status == http.StatusUnauthorized {
+				status = http.StatusSeeOther
+			}
+			assert.Equal(t, status, d.Get("/guarded", "Secure-Session-Skipped", reason, "Accept", "text/html").Code, reason)
+			d.Get("/own", "Secure-Session-Skipped", reason)
+			require.Len(t, told, 1)
+			assert.Equal(t, status == http.StatusServiceUnavailable, told[0] == sessionkit.Unavailable, reason)
+			told = nil
+		}
+		assert.Equal(t, token, d.Session())
+		assert.Equal(t, "42", d.get("/guarded").Body.String(), "it refreshes again")
+
+		time.Sleep(150 * time.Second)
+		d.post("/confirm")
+		thief := d.copied()
+		time.Sleep(45 * time.Second) // the proof is too old, and the bound cookie counts
+		assert.Equal(t, http.StatusServiceUnavailable, thief.Post("/fresh", nil, "Secure-Session-Skipped", "server_error").Code)
+	})
+}
+
 // TestBoundStaleCookieAndAChange: a browser that has the key, and a bound cookie that the server does not
 // accept, as after a failover that has lost the last refresh, keeps its session: the change of a page without a
 // guard begins no other one. The response takes the bound cookie away, so the next request proves the device.
