@@ -67,6 +67,10 @@ func newApp(store sessions.Store, config sessionkit.Config) http.Handler {
 		c.JSON(http.StatusOK, nil)
 	})
 	ok("/login", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) })
+	ok("/clear-login", func(c *gin.Context) {
+		sessions.Default(c).Clear()
+		sessionkit.Login(c, c.Query("user"))
+	})
 	ok("/logout", sessionkit.Logout)
 	ok("/logout-set", func(c *gin.Context) {
 		sessionkit.Logout(c)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,6 +104,27 @@ func TestOneUserAfterTheOther(t *testing.T) {
 	})
 }
 
+// TestOneUserAfterASignOutByValue: nobody can tell what was the first one's if Node signs out by deleting the value that
+// says who is signed in. A sign-in that drops all values leaves the next user none of it.
+func TestOneUserAfterASignOutByValue(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := newSite(t, m, express.Config{}, sessionkit.Config{})
+		for path, kept := range map[string]string{"/gin/login": `[{"name":"tea","n":1}]`, "/gin/clear-login": "null"} {
+			for _, first := range []string{"/node", "/gin"} {
+				b := s.browser(t)
+				b.get(first+"/login", "user", "ada")
+				b.get("/node/add", "item", "tea")
+				b.get("/node/delete", "name", "userId")
+				b.get(path, "user", "bob")
+				for _, reader := range []string{"/node", "/gin"} {
+					assert.Equal(t, `"bob"`, b.get(reader+"/me"))
+					assert.JSONEq(t, kept, b.get(reader+"/get", "name", "cart"))
+				}
+			}
+		}
+	})
+}
+
 // TestSignInByValue: an application that has kept its old way of signing in.
 func TestSignInByValue(t *testing.T) {
 	eachMedium(t, func(t *testing.T, m *medium) {
@@ -124,6 +146,53 @@ func TestSignInByValue(t *testing.T) {
 			b.get("/node/set", "name", "userId", "value", odd)
 			assert.Equal(t, "null", b.get("/gin/me"), "%s is nobody", odd)
 		}
+	})
+}
+
+// TestSignOutByAFlag: an application that leaves the name of its user in the session when that signs out. Both of its
+// values say who is signed in, by sessionkit.Config.UserOf.
+func TestSignOutByAFlag(t *testing.T) {
+	eachMedium(t, func(t *testing.T, m *medium) {
+		s := m.store(express.Config{Secrets: secrets})
+		config := sessionkit.Config{UserOf: func(values map[any]any) string {
+			user, _ := values["username"].(string)
+			if values["loggedin"] != true {
+				user = ""
+			}
+			return user
+		}}
+		r := gin.New()
+		r.Use(sessionkit.Sessions(s, config))
+		signIn := func(c *gin.Context) {
+			sessions.Default(c).Set("loggedin", true)
+			sessions.Default(c).Set("username", c.Query("user"))
+		}
+		r.GET("/login", signIn)
+		r.GET("/login-both-ways", func(c *gin.Context) { sessionkit.Login(c, c.Query("user")) }, signIn)
+		r.GET("/logout", func(c *gin.Context) { sessions.Default(c).Set("loggedin", false) })
+		r.GET("/me", func(c *gin.Context) {
+			user, _ := sessionkit.User(c)
+			c.String(http.StatusOK, user)
+		})
+		m.write(t, "x", `{"cookie":{"originalMaxAge":null},"loggedin":true,"username":"ada"}`)
+		b := kittest.NewBrowser(t, r)
+		b.Cookies["connect.sid"] = seal(secrets, "x")
+		assert.Equal(t, "ada", b.Get("/me").Body.String(), "Node has signed in")
+		signOutByNode := func() {
+			sid, _ := open(secrets, b.Cookies["connect.sid"])
+			m.write(t, sid, strings.Replace(squeezed(m.read(t, sid)), `"loggedin":true`, `"loggedin":false`, 1))
+		}
+		for user, signOut := range map[string]func(){"bob": func() { b.Get("/logout") }, "eve": signOutByNode} {
+			before := b.Cookies["connect.sid"]
+			assert.Equal(t, http.StatusOK, b.Get("/login?user="+user).Code)
+			assert.NotEqual(t, before, b.Cookies["connect.sid"], "a new ID")
+			assert.Equal(t, user, b.Get("/me").Body.String())
+			signOut()
+			assert.Empty(t, b.Get("/me").Body.String())
+		}
+		b.Get("/login-both-ways?user=eve")
+		signOutByNode()
+		assert.Equal(t, "eve", b.Get("/me").Body.String(), "Login has signed in, whatever the values say: it is not to be called")
 	})
 }
 
