@@ -259,9 +259,9 @@ func (q *request) replaced() bool {
 }
 
 // start begins with a stored session, or with a new one. due says whether its use is to
-// be recorded, if this is one.
+// be recorded.
 func (q *request) start(k *keeper.Kept, due bool) {
-	q.session.Begin(&k.Stored, due && !q.prefetch())
+	q.session.Begin(&k.Stored, due)
 	q.handle = k.Handle
 	q.refreshView()
 	q.agree()

@@ -206,7 +206,8 @@ func (q *request) came(name string) bool {
 	return false
 }
 
-// prefetch reports whether nobody sees the response yet: it is no use of the session.
+// prefetch reports whether nobody sees the response yet. It is use of the session all the same: a
+// page that the user has open has caused it, and is followed by no other request if they go there.
 func (q *request) prefetch() bool { return client.Prefetches(q.r) }
 
 // unseen reports whether nobody sees the body of the response: no message is for it.

@@ -327,7 +327,6 @@ func Current(c *gin.Context) Session {
 }
 
 func (q *request) describe() Session {
-	q.session.Passive = q.session.Passive || q.prefetch()
 	s := q.session.Describe(time.Now())
 	if q.handle.IsText() { // it is stored once it moves
 		s.ID = ""
