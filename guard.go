@@ -56,7 +56,9 @@ type GuardConfig struct {
 	OnDenied func(*gin.Context, Denial)
 
 	// Passive makes the request not count as use of the session: for what a page
-	// asks by itself, such as how long the session will last.
+	// asks by itself, such as how long the session will last. Behind a guard that is not
+	// Passive, that is certain for GET requests only: such a guard may record the use of
+	// another one before the handler runs, as an upload may outlast the session.
 	Passive bool
 }
 
@@ -233,7 +235,8 @@ func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, sta
 	q.guarded = true
 	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
 	q.session.Passive = q.session.Passive || g.Passive
-	_ = q.applyUserOf()                             // it is reported
+	_ = q.applyUserOf() // it is reported
+	q.touchEarly()
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
 	tooOld := func(within time.Duration) bool { return within > 0 && (age > within || age < -tolerated) }
 	stale = tooOld(g.FreshWithin) || !q.proved && tooOld(g.BoundOrFresh)

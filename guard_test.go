@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-contrib/sessions"
@@ -393,6 +394,50 @@ func TestStorePanicIsNotSignedOut(t *testing.T) {
 	assert.Empty(t, kittest.SetCookies(w))
 	s.Before = nil
 	assert.Equal(t, "42", b.Get("/").Body.String())
+}
+
+// TestUseThatTheGuardRecords shows what a request does that may take longer than its session has left:
+// nothing more in the first half of that, and else it records its use before the handler runs. The
+// cookie that is due then comes with the response all the same, also if the handler fails first.
+func TestUseThatTheGuardRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := kittest.NewBackend()
+		a := kittest.NewSite(kittest.StoreOver(backend), sessionkit.Config{VisitorFor: 48 * time.Hour}, gin.RecoveryWithWriter(io.Discard))
+		guard := sessionkit.RequireSession(sessionkit.GuardConfig{Check: func(*gin.Context) bool { return true }})
+		a.On("/begin", kittest.Increment)
+		a.POST("/upload", guard, func(c *gin.Context) {
+			_ = backend.On("body")
+			if c.Query("fails") != "" {
+				panic("the disk is full")
+			}
+			kittest.Increment(c)
+		})
+		b := kittest.NewBrowser(t, a)
+		upload := func(query string) (cookies int) {
+			backend.Called()
+			return len(kittest.SetCookies(b.Post("/upload"+query, nil)))
+		}
+		b.Get("/begin")
+		time.Sleep(23 * time.Hour)
+		assert.Zero(t, upload(""))
+		assert.Equal(t, []string{"load", "body", "update"}, backend.Called(), "in the first half")
+		time.Sleep(30 * time.Hour)
+		assert.Equal(t, 1, upload(""), "it is sent on each day")
+		assert.Equal(t, []string{"load", "update", "body", "update"}, backend.Called())
+		assert.Zero(t, upload(""))
+		assert.Equal(t, []string{"load", "body", "update"}, backend.Called(), "it was recorded a moment ago")
+		time.Sleep(30 * time.Hour)
+		assert.Zero(t, upload("?fails=1"))
+		assert.Equal(t, []string{"load", "update", "body"}, backend.Called())
+		assert.Equal(t, 1, upload(""), "it was not sent before")
+
+		time.Sleep(30 * time.Hour)
+		backend.Failing(kittest.ErrDown, "update")
+		a.Errors()
+		a.POST("/read", guard, kittest.ShowCount)
+		assert.Equal(t, http.StatusOK, b.Post("/read", nil).Code, "the answer does not depend on it")
+		assert.Len(t, a.Errors(), 1, "but it is reported")
+	})
 }
 
 // TestGuardAndATokenOfAnotherName: the session lives where it belongs, so it has not

@@ -133,6 +133,41 @@ func TestPassive(t *testing.T) {
 	})
 }
 
+// TestUploadBeyondTheIdleTimeout: a request that comes within the idle timeout is use of the
+// session, also if it takes so long that the timeout passes meanwhile. What a page asks by itself
+// is none, whichever guards are in front of it.
+func TestUploadBeyondTheIdleTimeout(t *testing.T) {
+	teststores.EachStore(t, func(t *testing.T, s sessions.Store) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			a := kittest.NewSite(s, sessionkit.Config{})
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/", kittest.Whoami)
+			account := a.Group("/", sessionkit.RequireSession())
+			account.POST("/upload", func(c *gin.Context) {
+				time.Sleep(10 * time.Minute) // the body comes
+				sessionkit.Flash(c, sessionkit.Success, "Uploaded")
+				c.Status(http.StatusNoContent)
+			})
+			asking := sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true})
+			account.GET("/expiry", asking, kittest.Whoami)
+			a.POST("/draft", asking, kittest.Whoami)
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			time.Sleep(55 * time.Minute)
+			assert.Equal(t, http.StatusNoContent, b.Post("/upload", nil).Code)
+			assert.Empty(t, a.Errors())
+			for range 2 {
+				time.Sleep(24 * time.Minute)
+				assert.Equal(t, "42", b.Get("/expiry").Body.String())
+				assert.Equal(t, "42", b.Post("/draft", nil).Body.String())
+			}
+			time.Sleep(15 * time.Minute)
+			assert.Empty(t, b.Get("/").Body.String(), "it has not been used")
+		})
+	})
+}
+
 // TestPrefetch: a page that nobody has asked for yet takes no message away, and is use of the
 // session: it is shown without another request once the user goes there.
 func TestPrefetch(t *testing.T) {
