@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +116,29 @@ func TestRevocationEndsTheStream(t *testing.T) {
 	phone.open("/devices")
 	assert.Equal(t, "/login?next=%2Fdevices&reason=revoked", phone.path())
 	assert.Contains(t, phone.text("main"), "Your session was ended.")
+}
+
+// TestStreamAfterAnOutage: a browser does not ask again for a stream in place of which it got an error.
+func TestStreamAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	server := newTestServer(t, sessionkit.Config{})
+	application := server.Config.Handler
+	var asked atomic.Bool
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/live" && !asked.Swap(true) {
+			w.WriteHeader(http.StatusBadGateway) // the proxy's
+			return
+		}
+		application.ServeHTTP(w, r)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	b.signIn("alice")
+	b.open("/live")
+	b.expectComplaint("502")
+	b.waitText("#orders", "Sencha")
+	assert.Equal(t, "connected", b.text("#stream"))
 }
 
 func TestSigningOutOthersAndEverywhere(t *testing.T) {

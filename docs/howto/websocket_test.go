@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -30,6 +31,7 @@ type liveSite struct {
 	http    *http.Client
 	left    chan struct{} // a stream to a user has ended
 	over    chan struct{} // closed: there is nothing after the first message
+	outage  atomic.Bool   // a proxy answers
 }
 
 func newLiveSite(t *testing.T) *liveSite {
@@ -40,6 +42,12 @@ func newLiveSite(t *testing.T) *liveSite {
 	r.POST("/logout", func(c *gin.Context) { sessionkit.Logout(c) })
 	r.GET("/login", func(c *gin.Context) { sessionkit.Login(c, "42") })
 	r.GET("/", html("<!doctype html><title>live</title>"))
+	r.GET("/me", sessionkit.RequireSession(sessionkit.GuardConfig{Passive: true}), whoami)
+	r.Use(func(c *gin.Context) {
+		if s.outage.Load() {
+			c.AbortWithStatus(http.StatusBadGateway)
+		}
+	})
 	howto.Live(r, func(ctx context.Context, user string) <-chan string {
 		messages := make(chan string, 1)
 		messages <- "hello " + user
@@ -141,19 +149,38 @@ func TestLiveEventsEndWithTheClient(t *testing.T) {
 	<-s.left // or the test hangs
 }
 
-// TestLiveEventsInBrowser: an EventSource connects anew when the stream has ended, and
-// gives up at the 401.
+// docs/howto.md has this script.
+const liveScript = `
+function connect() {
+	const events = new EventSource("/events");
+	events.addEventListener("message", (event) => show(event.data));
+	events.addEventListener("error", () => { // CLOSED: the answer was no stream, so the browser does not reconnect
+		if (events.readyState === EventSource.CLOSED) setTimeout(reconnect, 3000);
+	});
+}
+async function reconnect() {
+	const answer = await fetch("/me").catch(() => null); // a route with the guard signedIn
+	if (answer?.status !== 401) connect();
+}
+connect();`
+
+// TestLiveEventsInBrowser: the script connects again after an outage, and when the stream has ended,
+// and gives up at the 401.
 func TestLiveEventsInBrowser(t *testing.T) {
 	s := newLiveSite(t)
 	b := newTab(t)
 	site := "http://" + s.address
 	b.open(site + "/login")
 	b.open(site)
-	js[bool](b, `window.messages = [], window.source = new EventSource("/events"),
-		source.addEventListener("message", (event) => messages.push(event.data)), true`)
-	b.wait(`messages.includes("hello 42")`)
-	js[int](b, `fetch("/logout", {method: "POST"}).then((r) => r.status)`)
-	b.wait(`source.readyState === EventSource.CLOSED`)
+	s.outage.Store(true)
+	js[bool](b, `window.shown = [], window.show = (text) => shown.push(text), window.answers = [], window.load = fetch,
+		window.fetch = (url) => load(url).then((answer) => (answers.push(answer.status), answer)), true`)
+	js[bool](b, strings.Replace(liveScript, "3000", "50", 1)+"true")
+	b.wait(`answers.length === 2`) // and still out of order
+	s.outage.Store(false)
+	b.wait(`shown.includes("hello 42")`)
+	js[int](b, `load("/logout", {method: "POST"}).then((r) => r.status)`)
+	b.wait(`answers.at(-1) === 401`)
 }
 
 func TestLiveWebSockets(t *testing.T) {
