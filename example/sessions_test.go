@@ -92,6 +92,20 @@ func TestExpiryIsSaid(t *testing.T) {
 	}
 }
 
+// TestSignedInAgainInAnotherTab, perhaps as somebody else: the page is loaded again.
+func TestSignedInAgainInAnotherTab(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, newSite(t, sessionkit.Config{}))
+	b.signIn("alice")
+	comesBack := func() { js[bool](b, "document.dispatchEvent(new Event('visibilitychange'))") }
+	js[int](b, `fetch("/logout", {method: "POST"}).then((r) => r.status)`)
+	comesBack()
+	b.waitText("#expiry", "You are signed out on this device.")
+	js[int](b, `fetch("/login", {method: "POST", body: new URLSearchParams({user: "bob", password: "opensesame"})}).then((r) => r.status)`)
+	comesBack()
+	b.wait("document.getElementById('expiry')?.checkVisibility() === false && document.querySelector('header').innerText.includes('bob')")
+}
+
 func TestRevocationEndsTheStream(t *testing.T) {
 	t.Parallel()
 	site := newSite(t, sessionkit.Config{})

@@ -16,6 +16,10 @@ async function ask() {
 	} catch {
 		return // the server cannot be reached: ask again later
 	}
+	if (over && answer.remaining_seconds !== undefined) {
+		location.reload() // somebody has signed in by another tab, and the page may be another user's
+		return
+	}
 	if (answer.remaining_seconds !== undefined) {
 		ends.idle = performance.now() + answer.remaining_seconds * 1000
 		ends.end = performance.now() + answer.at_most_seconds * 1000
