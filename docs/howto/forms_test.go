@@ -15,6 +15,7 @@ import (
 	"github.com/gin-sessionkit/sessionkit/docs/howto"
 	"github.com/gin-sessionkit/sessionkit/internal/testserver"
 	"github.com/gin-sessionkit/sessionkit/sessionkittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // pages serves an application whose account page is the given one, with a login page.
@@ -73,6 +74,46 @@ func TestHTMX(t *testing.T) {
 			if version == "htmx2" {
 				assert.Contains(t, js[string](b, `document.querySelector("#problem").textContent`), "Try again")
 			}
+		})
+	}
+}
+
+// TestBackAfterSigningOutWithHTMX: htmx 2 shows the pages of its history as they were, without a
+// request, unless its configuration says otherwise.
+func TestBackAfterSigningOutWithHTMX(t *testing.T) {
+	head := fmt.Sprintf(`<!doctype html><meta name="htmx-config" content='{"historyCacheSize":0,"refreshOnHistoryMiss":true}'>
+		<script src="%s/htmx2.js"></script>`, testserver.Node(t, "testdata/pages"))
+	site := pages(t, sessionkittest.NewStore(), head+`<body hx-boost="true">`,
+		html(head+`<body hx-boost="true"><input name="name"><p>balance</p><a href="/login">another page</a>`))
+	b := newTab(t)
+	signedOutMeanwhile(b, site)
+	b.press("a")
+	b.wait(`location.pathname === "/login" && document.body.innerText.includes("Please sign in")`)
+	js[bool](b, "history.back(), true")
+	b.wait(`location.search.includes("not-signed-in") && document.body !== null || document.body?.innerText.includes("balance") === true`)
+	assert.NotContains(t, b.text(), "balance")
+}
+
+// TestPageFetchedAheadOfASignOut: the browser shows it without another request, unless the sign-out
+// has it forget such pages.
+func TestPageFetchedAheadOfASignOut(t *testing.T) {
+	for _, clears := range [][]string{{"cache"}, {"prefetchCache", "prerenderCache"}} {
+		t.Run(fmt.Sprint(clears), func(t *testing.T) {
+			r := gin.New()
+			r.Use(sessionkit.Sessions(memstore.New(), sessionkit.Config{ClearSiteData: clears}))
+			r.GET("/", func(c *gin.Context) { sessionkit.Login(c, "42") }, html(`<!doctype html><a href="/account">account</a>
+				<script type="speculationrules">{"prefetch": [{"urls": ["/account"], "eagerness": "immediate"}]}</script>`))
+			r.POST("/logout", sessionkit.Logout)
+			fetched := make(chan string, 2)
+			r.GET("/account", func(c *gin.Context) {
+				c.Next()
+				fetched <- c.GetHeader("Sec-Purpose")
+			}, sessionkit.RequireSession(), html("<!doctype html>balance"))
+			b := newTab(t)
+			b.open(serve(t, "localhost", r))
+			require.Equal(t, "prefetch", <-fetched)
+			js[int](b, `fetch("/logout", {method: "POST"}).then((r) => r.status)`)
+			assert.Equal(t, http.StatusUnauthorized, b.click("a"), b.text())
 		})
 	}
 }
