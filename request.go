@@ -3,7 +3,9 @@ package sessionkit
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,10 +161,12 @@ func (q *request) showing(c *gin.Context, w *response.Writer, f func(*gin.Contex
 	shows := c.Copy() // goroutines of the handler may be using its own
 	shows.Errors, shows.Writer = c.Errors, w
 	shows.Set(sessions.DefaultKey, (*ginSession)(q))
+	before := maps.Clone(shows.Keys)
 	defer func() {
 		c.Errors = shows.Errors
 		for key, v := range shows.Keys {
-			if key != sessions.DefaultKey {
+			unchanged := reflect.ValueOf(v).Comparable() && v == before[key] // a goroutine of the handler may have set it meanwhile
+			if key != sessions.DefaultKey && !unchanged {
 				c.Set(key, v)
 			}
 		}

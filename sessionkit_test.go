@@ -253,6 +253,7 @@ func TestOnEventBehindTwo(t *testing.T) {
 	known := sessionkit.NewCookie[string]("known")
 	s := memstore.New()
 	r := gin.New()
+	var handlers *gin.Context
 	r.Use(sessionkit.Sessions(s, sessionkit.Config{Name: "shop", OnEvent: func(c *gin.Context, e sessionkit.Event) {
 		if e.Kind == sessionkit.EventCreated {
 			user, _ := sessionkit.User(c)
@@ -260,12 +261,19 @@ func TestOnEventBehindTwo(t *testing.T) {
 			assert.NoError(t, known.Set(c, "x"))
 			sessionkit.Flash(c, sessionkit.Info, "Welcome to the shop")
 			c.Set("told", true)
+			c.Set("list", []string{"of", "OnEvent"})
+			handlers.Set("step", 2) // as a goroutine of the handler may do at this moment
 		}
 	}}))
 	r.Use(func(c *gin.Context) {
 		kittest.Increment(c)
+		handlers = c
+		c.Set("step", 1)
+		c.Set("list", []string{"of", "the", "handlers"})
 		c.Next()
 		assert.True(t, c.GetBool("told"))
+		assert.Equal(t, []string{"of", "OnEvent"}, c.GetStringSlice("list"))
+		assert.Equal(t, 2, c.GetInt("step"))
 	})
 	flashes := func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) }
 	admin := r.Group("/admin", sessionkit.Sessions(s, sessionkit.Config{Name: "admin"}))
