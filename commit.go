@@ -62,6 +62,8 @@ func (q *request) commitFor(next response.Stage) (called bool) {
 	q.writer.Begin(next)
 	if q.closed || q.writer.Panicked(q.c) {
 		q.discard()
+	} else if q.writer.MayHavePanicked(q.c) {
+		q.doubt(q.c)
 	}
 	if q.loaded != nil {
 		q.conclude(header)

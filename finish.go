@@ -1,6 +1,12 @@
 package sessionkit
 
-import "github.com/gin-sessionkit/sessionkit/internal/keeper"
+import (
+	"fmt"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/gin-sessionkit/sessionkit/internal/keeper"
+)
 
 // finish ends the request's part in the session. A handler that panicked saves
 // nothing.
@@ -79,6 +85,17 @@ func (q *request) discard() {
 	q.asked = true
 	defer func() { _ = recover() }() // Config.UserOf may be what has panicked
 	q.forget()
+}
+
+// doubt is discard for handlers that may have panicked: if that loses a change, the commit fails, so
+// that the answer does not say that all went well.
+func (q *request) doubt(c *gin.Context) {
+	if q.loaded == nil || !q.entry.Listed() {
+		return
+	}
+	q.discard()
+	q.refuse(fmt.Errorf("the handlers have aborted with an error that gin.Recovery records for a panic, and it stands behind Sessions: "+
+		"register recoveries in front of Sessions: %w", c.Errors.Last()))
 }
 
 // forget goes on with the session as it is stored.

@@ -403,12 +403,17 @@ func (q *request) serveAgain(c *gin.Context, shown *request) {
 		if shown != nil {
 			giveBack(c, &w, shown)
 		}
-		// As long as nothing is answered, such an error is the one that gin.Recovery leaves.
-		lost := !q.writer.Begun() && w.Status() == http.StatusOK && c.IsAborted() && response.ConnectionLost(c.Errors.Last())
-		if c != q.c && (panicking || lost || w.PanickedLate(c)) { // the other engine does not see who recovers here
-			q.lock()
-			defer q.unlock(c)
+		panicked := panicking || w.PanickedLate(c)
+		doubtful := !q.writer.Begun() && w.Status() == http.StatusOK && response.MayHavePanicked(c)
+		if c == q.c || !panicked && !doubtful { // else the other engine does not see who recovers here
+			return
+		}
+		q.lock()
+		defer q.unlock(c)
+		if panicked {
 			q.discard()
+		} else {
+			q.doubt(c)
 		}
 	}()
 	q.next(c)

@@ -4,16 +4,31 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/gin-gonic/gin"
 )
 
-// ConnectionLost reports whether an error is one for which [gin.Recovery] writes
-// nothing after a panic.
-func ConnectionLost(err *gin.Error) bool {
+// MayHavePanicked reports whether handlers have returned with what [gin.Recovery] leaves of a panic
+// about a lost connection, for which it writes nothing: an error, and the context aborted. If a
+// recovery stands behind the middleware, nobody can tell that from a handler that has recorded the error
+// of a connection of its own, as to a database. If none does, no panic has ended there.
+func MayHavePanicked(c *gin.Context) bool {
+	return c.IsAborted() && connectionLost(c.Errors.Last()) && recoversBehind(c.HandlerNames())
+}
+
+func connectionLost(err *gin.Error) bool {
 	return err != nil && (errors.Is(err, http.ErrAbortHandler) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET))
+}
+
+// recoversBehind reports whether one of the handlers behind the middleware is called a recovery, or
+// one of all handlers if the middleware is in a function of the application.
+func recoversBehind(names []string) bool {
+	own := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "sessionkit.(*kit).serve-fm") })
+	return slices.ContainsFunc(names[own+1:], func(name string) bool { return strings.Contains(strings.ToLower(name), "recover") })
 }
 
 // Panicking reports whether it is called in a panic: by a deferred function, so

@@ -249,9 +249,7 @@ func (w *Writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Panicked reports whether the response is being written because the handler
 // panicked: by a recovery middleware that stands between this one and the
 // handler. Only a response that says failure is looked at; a handler that recovers
-// by itself and goes on is not one that panicked. For a panic about a lost connection
-// [gin.Recovery] records an error, and writes nothing. A handler that records such an error of
-// a connection of its own, as to a database, and then answers is not one that panicked.
+// by itself and goes on is not one that panicked.
 func (w *Writer) Panicked(c *gin.Context) bool {
 	switch {
 	case w.panicked:
@@ -259,9 +257,16 @@ func (w *Writer) Panicked(c *gin.Context) bool {
 	case w.Status() >= http.StatusInternalServerError:
 		return Panicking()
 	case c.IsAborted():
-		return Panicking() || aborted(c) || w.returned && (w.status == 0 || w.recorded() > w.errors) && ConnectionLost(c.Errors.Last())
+		return Panicking() || aborted(c)
 	}
 	return false
+}
+
+// MayHavePanicked is the function of that name, for handlers that [Writer.Panicked] knows nothing
+// of. A handler that records its error first and then answers is not one that panicked, and one that
+// says failure need not be told of it.
+func (w *Writer) MayHavePanicked(c *gin.Context) bool {
+	return w.returned && w.Status() < http.StatusInternalServerError && (w.status == 0 || w.recorded() > w.errors) && MayHavePanicked(c)
 }
 
 // PanickedLate is Panicked for a handler that has returned after the header went out. A

@@ -1,11 +1,13 @@
 package response_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -231,6 +233,12 @@ func TestRecoveriesBehindTheKit(t *testing.T) {
 			w := b.Get("/")
 			assert.Empty(t, b.Session())
 			assert.Empty(t, a.Heard())
+			lost, _ := test.value.(error)
+			if errors.Is(lost, syscall.EPIPE) || errors.Is(lost, syscall.ECONNRESET) { // which is told, as it may be no panic
+				assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+				assert.Len(t, a.Errors(), 1)
+			}
+			assert.Empty(t, a.Errors())
 			if test.value == "oops" {
 				assert.GreaterOrEqual(t, w.Code, http.StatusBadRequest)
 			}
@@ -305,6 +313,81 @@ func TestErrorOfAnotherConnection(t *testing.T) {
 				assert.Equal(t, "1", b.Get("/flashes").Body.String(), path)
 			}
 		})
+	}
+}
+
+// TestErrorAsOfAPanic: a handler that aborts, and the error of another connection that is recorded
+// then, look like a panic of which gin.Recovery has written nothing. If a recovery stands behind the
+// middleware, nothing is saved, and the answer says so.
+func TestErrorAsOfAPanic(t *testing.T) {
+	audit := func(lost error) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			if c.Next(); c.Request.Method == http.MethodPost {
+				_ = c.Error(fmt.Errorf("audit log: %w", lost))
+			}
+		}
+	}
+	onError := func(c *gin.Context) {
+		if c.Next(); c.Errors.Last() != nil && !c.Writer.Written() {
+			c.Status(http.StatusBadGateway)
+		}
+	}
+	recovery := gin.RecoveryWithWriter(io.Discard)
+	kit := func(heard *[]error) gin.HandlerFunc {
+		return sessionkit.Sessions(memstore.New(), sessionkit.Config{OnError: func(_ *gin.Context, err error) { *heard = append(*heard, err) }})
+	}
+	for name, test := range map[string]struct {
+		chain func(kit gin.HandlerFunc) gin.HandlersChain
+		told  bool
+	}{
+		"no recovery":         {func(kit gin.HandlerFunc) gin.HandlersChain { return gin.HandlersChain{onError, kit} }, false},
+		"a recovery in front": {func(kit gin.HandlerFunc) gin.HandlersChain { return gin.HandlersChain{onError, recovery, kit} }, false},
+		"a recovery behind":   {func(kit gin.HandlerFunc) gin.HandlersChain { return gin.HandlersChain{onError, kit, recovery} }, true},
+		"in a function, recovery behind": {func(kit gin.HandlerFunc) gin.HandlersChain {
+			return gin.HandlersChain{onError, func(c *gin.Context) { kit(c) }, recovery}
+		}, true},
+		"in a function, recovery somewhere": {func(kit gin.HandlerFunc) gin.HandlersChain {
+			return gin.HandlersChain{onError, recovery, func(c *gin.Context) { kit(c) }}
+		}, true},
+	} {
+		for _, lost := range []error{syscall.EPIPE, syscall.ECONNRESET} {
+			for how, answer := range map[string]gin.HandlerFunc{
+				"a redirect": func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/") },
+				"nothing":    func(*gin.Context) {},
+			} {
+				t.Run(fmt.Sprintf("%s, %s, %v", name, how, lost), func(t *testing.T) {
+					var errs []error
+					r := gin.New()
+					r.Use(test.chain(kit(&errs))...)
+					r.Use(audit(lost))
+					r.GET("/login", kittest.SignIn("42"))
+					r.GET("/", kittest.Whoami)
+					r.POST("/logout", sessionkit.Logout, answer, (*gin.Context).Abort)
+					r.POST("/read", func(c *gin.Context) { sessionkit.User(c) }, answer, (*gin.Context).Abort)
+					r.NoRoute(func(c *gin.Context) {
+						c.Request.URL.Path = strings.TrimPrefix(c.Request.URL.Path, "/again")
+						r.ServeHTTP(c.Writer, c.Request)
+					})
+					for _, again := range []string{"", "/again"} {
+						b := kittest.NewBrowser(t, r)
+						b.Get("/login")
+						assert.NotEqual(t, http.StatusServiceUnavailable, b.Post(again+"/read", nil).Code, "nothing is lost")
+						assert.Empty(t, errs)
+						code := b.Post(again+"/logout", nil).Code
+						if test.told && (again == "" || how == "nothing") { // one that was served again has answered
+							assert.Equal(t, http.StatusServiceUnavailable, code)
+							assert.ErrorIs(t, errors.Join(errs...), lost)
+							errs = nil
+							assert.Equal(t, "42", b.Get("/").Body.String())
+							continue
+						}
+						assert.NotEqual(t, http.StatusServiceUnavailable, code)
+						assert.Empty(t, errs)
+						assert.Empty(t, b.Get("/").Body.String())
+					}
+				})
+			}
+		}
 	}
 }
 
