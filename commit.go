@@ -198,8 +198,8 @@ func (q *request) commit(header bool) error {
 	if q.closed && !q.untouched() {
 		return errTooLate // it is reported already
 	}
-	if header && q.flashes != nil && q.r.Context().Err() != nil {
-		q.keepFlashes() // nobody is there to see them
+	if header && q.flashes != nil && !q.panicked && (q.r.Context().Err() != nil || q.writer.Status() >= http.StatusInternalServerError) {
+		q.keepFlashes() // nobody is there to see them, or the page is another
 	}
 	q.syncView()
 	if err := q.applyUserOf(); err != nil {

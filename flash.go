@@ -101,11 +101,17 @@ func FlashNow(c *gin.Context, level Level, text string) {
 
 // Flashes returns the messages, oldest first and those of [FlashNow] last, and
 // consumes them. They are removed when the response goes out, so each is shown at
-// least once: requests at the same time may both show it, but none is lost because a
-// response failed, or because the client went away before it. A prefetch or a HEAD request
-// gets none, as nobody sees the response. If there are none, nothing changes, and what it
-// returns is nil. Texts that were left with AddFlash of gin-contrib/sessions are among them,
-// as Info, but for those under a key of their own.
+// least once: requests at the same time may both show it, but none is lost because the
+// handler panics, the status is 500 or more, the session cannot be saved, or the client went
+// away before the response. A prefetch or a HEAD request gets none, as nobody sees the
+// response. If there are none, nothing changes, and what it returns is nil. Texts that were
+// left with AddFlash of gin-contrib/sessions are among them, as Info, but for those under a
+// key of their own.
+//
+// Call it where the page is rendered. Of another response, nobody can tell that it shows none of
+// them: before a redirect call [KeepFlashes]. If c.HTML does not find its template, Gin sends an
+// empty page with the status 200, and the messages are lost, unless a middleware behind [Sessions]
+// answers what is in c.Errors by a status of 500.
 func Flashes(c *gin.Context) []FlashMessage {
 	q := requestOf(c, "Flashes")
 	q.lock()

@@ -3,6 +3,8 @@ package sessionkit_test
 import (
 	"context"
 	"fmt"
+	"html/template"
+	"io"
 	"net/http"
 	"strconv"
 	"testing"
@@ -175,6 +177,51 @@ func TestFlashesOfAPageThatNobodyWaitedFor(t *testing.T) {
 	const messages = `[{"level":"success","text":"Saved."},{"level":"info","text":"See you."}]`
 	assert.JSONEq(t, messages, b.Get("/").Body.String())
 	assert.JSONEq(t, "null", b.Get("/").Body.String())
+}
+
+// TestFlashesOfAFailedPage: a page that read the messages and then failed has shown none of them. The
+// next one does, each once.
+func TestFlashesOfAFailedPage(t *testing.T) {
+	recovery := gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { c.AbortWithStatus(http.StatusInternalServerError) })
+	onError := func(c *gin.Context) {
+		if c.Next(); len(c.Errors) > 0 && !c.Writer.Written() {
+			c.Status(http.StatusInternalServerError)
+		}
+	}
+	fails := map[string]gin.HandlerFunc{
+		"a status":           func(c *gin.Context) { c.AbortWithStatus(http.StatusInternalServerError) },
+		"another page":       func(c *gin.Context) { c.String(http.StatusBadGateway, "Sorry.") },
+		"a panic":            func(*gin.Context) { panic("oops") },
+		"a lacking template": func(c *gin.Context) { c.HTML(http.StatusOK, "lacking", nil) },
+	}
+	kit := func() gin.HandlerFunc { return sessionkit.Sessions(memstore.New()) }
+	for order, chain := range map[string]gin.HandlersChain{"in front": {recovery, kit(), onError}, "behind": {kit(), onError, recovery}} {
+		for name, fail := range fails {
+			for _, gone := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, a recovery %s, client gone: %t", name, order, gone), func(t *testing.T) {
+					r := gin.New()
+					r.SetHTMLTemplate(template.Must(template.New("page").Parse("")))
+					r.Use(chain...)
+					r.GET("/do", func(c *gin.Context) {
+						sessionkit.Flash(c, sessionkit.Success, "Saved.")
+						sessionkit.Flash(c, sessionkit.Info, "See you.")
+					})
+					r.GET("/fail", func(c *gin.Context) { _ = sessionkit.Flashes(c) }, fail)
+					r.GET("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+					b := kittest.NewBrowser(t, r)
+					b.Get("/do")
+					ctx, leave := context.WithCancel(t.Context())
+					defer leave()
+					if gone {
+						leave()
+					}
+					assert.GreaterOrEqual(t, b.Do(b.Request(http.MethodGet, "/fail").WithContext(ctx)).Code, http.StatusInternalServerError)
+					assert.JSONEq(t, `[{"level":"success","text":"Saved."},{"level":"info","text":"See you."}]`, b.Get("/").Body.String())
+					assert.JSONEq(t, "null", b.Get("/").Body.String())
+				})
+			}
+		}
+	}
 }
 
 // TestFlashesOfAHead: nobody sees the body of its response, so the messages stay. It counts as use
