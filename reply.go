@@ -2,6 +2,7 @@ package sessionkit
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-sessionkit/sessionkit/internal/client"
@@ -114,7 +115,7 @@ func (q *request) setVary(header http.Header) {
 	}
 	for _, field := range q.kit.vary {
 		if !response.Varies(header["Vary"], field) {
-			header["Vary"] = append(header["Vary"], field)
+			header["Vary"] = append(slices.Clip(header["Vary"]), field) // which other responses may have as well
 		}
 	}
 }

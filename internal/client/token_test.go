@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,18 @@ func TestVaryNamesEachHeaderOnce(t *testing.T) {
 	a := kittest.NewSite(memstore.New(), sessionkit.Config{TokenHeader: "Authorization"}, func(c *gin.Context) { c.Header("Vary", "Accept, cookie") })
 	a.On("/", kittest.Whoami)
 	assert.Equal(t, []string{"Accept, cookie", "Authorization"}, kittest.NewBrowser(t, a).Get("/").Header()["Vary"])
+}
+
+// TestVaryOfAllResponses: a middleware may give all responses one list, as gin-contrib/cors does to
+// preflights, and what is added for one request is not in it.
+func TestVaryOfAllResponses(t *testing.T) {
+	shared := slices.Grow([]string{"Origin"}, 1)
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.Use(func(c *gin.Context) { c.Writer.Header()["Vary"] = shared })
+	r.GET("/", kittest.Whoami)
+	assert.Equal(t, []string{"Origin", "Cookie"}, kittest.NewBrowser(t, r).Get("/").Header()["Vary"])
+	assert.Empty(t, shared[:2][1])
 }
 
 // TestCookiesBesideAToken: a request that says that it is one of a client without
