@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -88,12 +89,31 @@ func (a *app) endSession(c *gin.Context) {
 		logOut(c)
 		return
 	}
-	if err := a.sessions.Revoke(c, user, id); err != nil {
+	listed, err := a.isListed(c, user, id)
+	if err = errors.Join(err, a.sessions.Revoke(c, user, id)); err != nil {
 		refuse(c, http.StatusServiceUnavailable, "The session could not be ended. Try again.")
 		return
 	}
-	sessionkit.Flash(c, sessionkit.Success, "The session has ended.")
+	if listed {
+		sessionkit.Flash(c, sessionkit.Success, "The session has ended.")
+	} else { // see signOutDevice
+		sessionkit.Flash(c, sessionkit.Warning, "Your list of sessions was out of date. If the session is still in it, end it again.")
+	}
 	c.Redirect(http.StatusSeeOther, "/admin")
+}
+
+// isListed reports whether a session has this ID and this user now. Those of nobody are found in the
+// list of all alone.
+func (a *app) isListed(c *gin.Context, user, id string) (bool, error) {
+	for s, err := range a.sessions.All(c) {
+		if err != nil {
+			return false, err
+		}
+		if s.User == user && s.ID == id {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (a *app) endUser(c *gin.Context) {

@@ -100,6 +100,44 @@ func TestAdministration(t *testing.T) {
 	assert.Equal(t, "1, 1", counts, "visitors' sessions have ended as well")
 }
 
+// TestAdministratorEndsFromAnOldPage: an ID that is out of date ends nothing, and the page does not say
+// that it has.
+func TestAdministratorEndsFromAnOldPage(t *testing.T) {
+	const done, old = "The session has ended.", "Your list of sessions was out of date."
+	t.Run("a visitor who has signed in since", func(t *testing.T) {
+		alice := newBrowser(t)
+		alice.signIn("alice")
+		visitor := alice.another()
+		visitor.post("/cart", "item", "Sencha")
+		_, ids := alice.allSessions()
+		visitor.signIn("bob")
+		requireRedirect(t, "/admin", alice.post("/admin/revoke", "user", "", "id", ids[""][0]))
+		assert.Equal(t, http.StatusOK, visitor.get("/account").StatusCode)
+		assert.Contains(t, alice.get("/admin").body, old)
+		_, ids = alice.allSessions()
+		requireRedirect(t, "/admin", alice.post("/admin/revoke", "user", "bob", "id", ids["bob"][0]))
+		assert.Equal(t, http.StatusSeeOther, visitor.get("/account").StatusCode)
+		assert.Contains(t, alice.get("/admin").body, done)
+	})
+	t.Run("a user with another ID for long", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			alice := newBubbleBrowser(t, sessionkit.Config{IdleTimeout: 4 * time.Hour})
+			bob := alice.another()
+			bob.signIn("bob")
+			alice.signIn("alice")
+			_, ids := alice.allSessions()
+			bob.signIn("bob")
+			for range 8 { // alice's own timeout is 15 minutes
+				time.Sleep(10 * time.Minute)
+				alice.get("/account")
+			}
+			requireRedirect(t, "/admin", alice.post("/admin/revoke", "user", "bob", "id", ids["bob"][0]))
+			assert.Equal(t, http.StatusOK, bob.get("/account").StatusCode)
+			assert.Contains(t, alice.get("/admin").body, old)
+		})
+	})
+}
+
 // TestAdministratorsAreSignedOutSooner: after 15 minutes, also if they are remembered.
 func TestAdministratorsAreSignedOutSooner(t *testing.T) {
 	for _, in := range []struct {

@@ -212,8 +212,10 @@ func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, err
 
 // Revoke ends a session of user by its ID, also one that the session had before it
 // was renewed within the last hour ([Retention]), or before [Migrate] moved it. A
-// session that is gone already, or is another user's, is ignored. For the empty user it
-// ends a visitor's.
+// session that is gone already, or is another user's, is ignored, and so is an ID from before an
+// earlier renewal or a visitor's sign-in, as an old page may show it. So before you tell anybody that
+// the session has ended, look for the ID in [Store.Sessions], or for a visitor's in [Store.All].
+// For the empty user it ends a visitor's.
 func (s *Store) Revoke(ctx context.Context, user, id string) error {
 	_, _, err := s.revoke(ctx, user, "", strings.Clone(id), "") // it may be a part of a form, and the backend keeps it
 	return err
