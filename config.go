@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/gin-sessionkit/sessionkit/internal/address"
 	"github.com/gin-sessionkit/sessionkit/internal/client"
 	"github.com/gin-sessionkit/sessionkit/internal/config"
 	"github.com/gin-sessionkit/sessionkit/internal/cookie"
@@ -52,7 +53,8 @@ type Config struct {
 	VisitorFor time.Duration
 
 	// Domain lets subdomains see the cookie. Default: "", this host alone. With a Domain,
-	// each subdomain can also put a session of its own in place of the user's. On a
+	// each subdomain can also put a session of its own in place of the user's. A public suffix,
+	// such as co.uk or herokuapp.com, is refused: browsers drop its cookies. On a
 	// developer's own machine it is left out if the host is not within it.
 	Domain string
 
@@ -67,7 +69,8 @@ type Config struct {
 	// has no session, and if it stores something, a new one takes the place of the user's.
 	SameSite http.SameSite
 
-	// Partitioned keeps a cookie jar for each site that embeds this one (CHIPS).
+	// Partitioned keeps a cookie jar for each site that embeds this one (CHIPS). It needs
+	// SameSite None: browsers send no other cookie to an embedded page.
 	Partitioned bool
 
 	// InsecureHTTP lets cookies go over plain HTTP to hosts other than localhost,
@@ -275,7 +278,7 @@ func (c Config) Validate() error {
 	if _, err := client.NewRoutes(c.CookielessRoutes); err != nil {
 		p.add("CookielessRoutes", fmt.Sprintf("%q", c.CookielessRoutes), err.Error())
 	}
-	p.scope(c.Domain, c.Path, c.SameSite)
+	p.scope(c.Domain, c.Path, c.SameSite, c.Partitioned && !c.InsecureHTTP)
 	if c.InsecureHTTP && c.SameSite == http.SameSiteNoneMode {
 		p.add("SameSite", "None", "browsers take SameSite=None from Secure cookies only; drop InsecureHTTP or use Lax")
 	}
@@ -419,14 +422,19 @@ func (p *problems) cookieName(field, name string) {
 }
 
 // scope judges the attributes that all cookies share.
-func (p *problems) scope(domain, path string, sameSite http.SameSite) {
+func (p *problems) scope(domain, path string, sameSite http.SameSite, partitioned bool) {
 	if domain != "" && !config.IsDomain(domain) {
 		p.add("Domain", quote(domain), "must be a host name such as example.com, without scheme, port or leading dot")
+	} else if address.IsPublicSuffix(domain) {
+		p.add("Domain", quote(domain), "others may have names under it, so browsers drop such a cookie; name your own, such as app."+domain+", or leave it out")
 	}
 	if path != "" && !config.IsPath(path) {
 		p.add("Path", quote(path), config.NoPath)
 	}
 	if sameSite < 0 || sameSite > http.SameSiteNoneMode {
 		p.add("SameSite", fmt.Sprint(int(sameSite)), "must be http.SameSiteLaxMode, StrictMode or NoneMode")
+	}
+	if partitioned && sameSite != http.SameSiteNoneMode {
+		p.add("Partitioned", "true", "browsers send no other cookie than one with SameSite None to a page that another site embeds; set SameSite to http.SameSiteNoneMode, or drop Partitioned")
 	}
 }

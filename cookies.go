@@ -56,10 +56,10 @@ type CookieOptions struct {
 	// then accepted until its secret is removed.
 	MaxAge time.Duration
 
-	Domain         string        // lets subdomains see the cookie; default: this host alone
+	Domain         string        // lets subdomains see the cookie, no public suffix; default: this host alone
 	Path           string        // default: "/"
 	SameSite       http.SameSite // default: Lax
-	Partitioned    bool          // a jar for each site that embeds this one (CHIPS)
+	Partitioned    bool          // a jar for each site that embeds this one (CHIPS); needs SameSite None
 	ScriptReadable bool          // leaves HttpOnly out
 	Protection     Protection    // default: Plain
 }
@@ -79,7 +79,7 @@ func (o CookieOptions) validate(name string) error {
 	var of problems
 	of.cookieName("the name", name)
 	p := problems{prefix: "CookieOptions.", errs: of.errs}
-	p.scope(o.Domain, o.Path, o.SameSite)
+	p.scope(o.Domain, o.Path, o.SameSite, o.Partitioned)
 	if o.MaxAge < 0 {
 		p.add("MaxAge", o.MaxAge.String(), "must be positive; to delete a cookie call Delete")
 	}

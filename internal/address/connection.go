@@ -153,3 +153,11 @@ func hostname(hostport string) string {
 	u := url.URL{Host: strings.ToLower(hostport)}
 	return u.Hostname()
 }
+
+// IsPublicSuffix reports whether everybody may register names under a domain, such as co.uk or
+// herokuapp.com: browsers keep no cookie for all of it. One of a single label is none unless it is listed.
+func IsPublicSuffix(domain string) bool {
+	domain = strings.ToLower(domain)
+	suffix, listed := publicsuffix.PublicSuffix(domain)
+	return domain == suffix && (listed || strings.Contains(domain, "."))
+}

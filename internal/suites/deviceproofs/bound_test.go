@@ -1385,7 +1385,7 @@ func TestBoundDevicesAfterASecondSignIn(t *testing.T) {
 func TestBoundConfig(t *testing.T) {
 	for field, config := range map[string]sessionkit.Config{
 		"Config.DeviceBound":   {Domain: "example.com"},
-		"Config.DeviceBound ":  {Partitioned: true},
+		"Config.DeviceBound ":  {Partitioned: true, SameSite: http.SameSiteNoneMode},
 		"Config.DeviceBound  ": {InsecureHTTP: true},
 		"Config.BoundFor":      {BoundFor: 3 * time.Minute},
 		"Config.BoundFor ":     {BoundFor: 2 * time.Hour},

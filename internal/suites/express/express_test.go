@@ -67,7 +67,7 @@ var same = map[string]func(t *testing.T, s side){
 		c := newBrowser(t, s.site).get("/cookies/attributes", "X-Forwarded-Proto", "https").cookies[0]
 		assert.Equal(t, "/docs", c.Path)
 		assert.Equal(t, "example.com", c.Domain)
-		assert.Equal(t, http.SameSiteStrictMode, c.SameSite)
+		assert.Equal(t, http.SameSiteNoneMode, c.SameSite)
 		assert.True(t, c.HttpOnly && c.Secure && c.Partitioned)
 	},
 	"res.cookie(name, object)": func(t *testing.T, s side) {

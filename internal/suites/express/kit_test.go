@@ -23,8 +23,8 @@ var (
 	object = sessionkit.NewCookie[item]("o")
 	signed = sessionkit.NewCookie[string]("s", sessionkit.CookieOptions{Protection: sessionkit.Signed})
 	timed  = sessionkit.NewCookie[string]("v", sessionkit.CookieOptions{MaxAge: 90 * time.Second})
-	strict = sessionkit.NewCookie[string]("v", sessionkit.CookieOptions{
-		Path: "/docs", Domain: "example.com", SameSite: http.SameSiteStrictMode, Partitioned: true,
+	framed = sessionkit.NewCookie[string]("v", sessionkit.CookieOptions{
+		Path: "/docs", Domain: "example.com", SameSite: http.SameSiteNoneMode, Partitioned: true,
 	})
 
 	number = sessionkit.NewKey[int]("n")
@@ -57,7 +57,7 @@ func cookieRoutes(r *gin.RouterGroup, secrets ...[]byte) {
 	}
 	set("/set", func(c *gin.Context) error { return text.Set(c, c.Query("v")) })
 	set("/age", func(c *gin.Context) error { return timed.Set(c, "x") })
-	set("/attributes", func(c *gin.Context) error { return strict.Set(c, "x") })
+	set("/attributes", func(c *gin.Context) error { return framed.Set(c, "x") })
 	set("/object", func(c *gin.Context) error { return object.Set(c, item{"tea", 2}) })
 	set("/sign", func(c *gin.Context) error { return signed.Set(c, c.Query("v")) })
 	set("/several", func(c *gin.Context) error {

@@ -31,7 +31,7 @@ function cookies(keys) {
   });
   r.get('/attributes', (req, res) => {
     res.cookie('v', 'x', {
-      path: '/docs', domain: 'example.com', httpOnly: true, secure: true, sameSite: 'strict', partitioned: true,
+      path: '/docs', domain: 'example.com', httpOnly: true, secure: true, sameSite: 'none', partitioned: true,
     });
     res.end();
   });
