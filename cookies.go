@@ -150,8 +150,8 @@ func (e callError) Unwrap() error { return e.err }
 
 // Set sends the cookie with the response, in place of one of the same name. The
 // error is [ErrCookieTooLarge], or says that the response has begun, that Config.Secrets is
-// empty, that v does not encode, or that the name is that of the session cookie; then no
-// cookie is sent.
+// empty, that v does not encode or cannot be read back, or that the name is that of the session
+// cookie; then no cookie is sent.
 func (k Cookie[T]) Set(c *gin.Context, v T) error {
 	text, err := cookie.Text(v)
 	if err != nil {

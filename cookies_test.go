@@ -172,6 +172,11 @@ func TestCookieOfAnEvent(t *testing.T) {
 	assert.Empty(t, b.Cookies)
 }
 
+// written is a type whose values write a text and do not read it.
+type written int
+
+func (written) MarshalText() ([]byte, error) { return []byte("high"), nil }
+
 func TestCookieErrors(t *testing.T) {
 	plain := sessionkit.NewCookie[int]("c")
 	for value, want := range map[string]error{"x": sessionkit.ErrCookieMalformed, "5%": sessionkit.ErrCookieMalformed, "": sessionkit.ErrCookieMalformed, "99999999999999999999": sessionkit.ErrCookieMalformed, strings.Repeat("1", 5000): sessionkit.ErrCookieMalformed} {
@@ -195,6 +200,11 @@ func TestCookieErrors(t *testing.T) {
 	kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
 		err := sessionkit.NewCookie[map[string]any]("c").Set(c, map[string]any{"f": func() {}})
 		assert.ErrorContains(t, err, `setting cookie "c"`)
+		assert.Empty(t, c.Writer.Header()["Set-Cookie"])
+	})
+	kittest.Within(t, sessionkit.Config{}, nil, func(c *gin.Context) {
+		err := sessionkit.NewCookie[written]("c").Set(c, 1)
+		assert.ErrorContains(t, err, "cannot be read back")
 		assert.Empty(t, c.Writer.Header()["Set-Cookie"])
 	})
 	signed := sessionkit.NewCookie[string]("c", sessionkit.CookieOptions{Protection: sessionkit.Signed})

@@ -2,6 +2,7 @@ package cookie
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"reflect"
 	"strconv"
@@ -28,7 +29,7 @@ func Escape(s string) string {
 // Unescape undoes [Escape].
 func Unescape(s string) (string, error) { return url.PathUnescape(s) }
 
-// Text returns the text of a value.
+// Text returns the text of a value, an error if [Parse] would not read it.
 func Text[T any](v T) (string, error) {
 	rv := reflect.ValueOf(&v).Elem()
 	switch kind := rv.Kind(); {
@@ -47,7 +48,13 @@ func Text[T any](v T) (string, error) {
 		return strconv.FormatComplex(rv.Complex(), 'g', -1, rv.Type().Bits()), nil
 	}
 	j, err := json.Marshal(&v) // a method of *T counts as well
-	return string(j), err
+	if err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(j, new(T)); err != nil {
+		return "", fmt.Errorf("what JSON makes of it cannot be read back: %w", err)
+	}
+	return string(j), nil
 }
 
 // Parse reads the text of a value. On an error v is of no use.
