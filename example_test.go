@@ -128,14 +128,42 @@ func ExampleConfig_Validate() {
 }
 
 func ExampleKey() {
+	theme := sessionkit.NewKey[string]("theme")
+
+	r := gin.New()
+	r.Use(sessionkit.Sessions(memstore.New()))
+	r.POST("/theme", func(c *gin.Context) { theme.Set(c, c.Query("name")) })
+	r.GET("/", func(c *gin.Context) {
+		name, ok := theme.Get(c)
+		if !ok {
+			name = "light"
+		}
+		c.String(http.StatusOK, name)
+	})
+
+	visit := newVisitor(r)
+	visit("GET", "/")
+	visit("POST", "/theme?name=dark")
+	visit("GET", "/")
+	// Output:
+	// GET /: 200 light
+	// POST /theme?name=dark: 200
+	// GET /: 200 dark
+}
+
+// A counter loses nothing of what requests at the same time add to it.
+func ExampleKey_Update() {
 	visits := sessionkit.NewKey[int]("visits")
 
 	r := gin.New()
 	r.Use(sessionkit.Sessions(memstore.New()))
 	r.GET("/", func(c *gin.Context) {
-		n, _ := visits.Get(c)
-		visits.Set(c, n+1)
-		c.String(http.StatusOK, "visit %d", n+1)
+		n, err := visits.Update(c, func(n int) int { return n + 1 })
+		if err != nil {
+			c.AbortWithStatus(http.StatusServiceUnavailable)
+			return
+		}
+		c.String(http.StatusOK, "visit %d", n)
 	})
 
 	visit := newVisitor(r)

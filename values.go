@@ -37,6 +37,10 @@ type Key[T any] struct {
 // most. A field of an embedded struct that another one of its name hides is not stored.
 // It also panics if the name is empty, is no UTF-8 text, holds a NUL or begins with an
 // underscore: those are sessionkit's own.
+//
+// The name alone tells values apart. Two keys of one name are one value of the session, also if
+// they are made in different packages or are of different types: a package that others import
+// begins its names with its own, such as "cart.items".
 func NewKey[T any](name string) Key[T] {
 	return Key[T]{name: checkName("NewKey", name), codec: newCodec[T]("NewKey", name)}
 }
