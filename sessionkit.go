@@ -16,10 +16,18 @@
 // Nothing needs to be saved by hand. What a handler changed is saved once, right
 // before the first byte of the response goes out. If that fails, the response
 // becomes a 503 without the handler's body, the cookies that it has set, and the header
-// fields that describe its answer; others, as for CORS, are sent. A handler that
-// panics saves nothing. A change after the middleware has returned, such as one by a
-// recovery in front of it, is reported to Config.OnError and not saved. A visitor who
+// fields that describe its answer; others, as for CORS, are sent. A change after the
+// middleware has returned is reported to Config.OnError and not saved. A visitor who
 // stores nothing gets no cookie.
+//
+// A handler that panics saves nothing, if the recovery stands in front of this middleware,
+// as that of [gin.Default] does. What such a recovery changes itself comes too late. One behind
+// is known by a status of 500 or more, or by a request that it has aborted before it writes: if
+// it answers otherwise, or not at all, what the handler changed is saved.
+//
+// A middleware that keeps whole pages in the process, as gin-contrib/cache does, keeps
+// the header too, and gives the cookie of one visitor to all others. Add the routes of such
+// pages before this middleware: they have no session.
 //
 // A middleware that sets a deadline in the context of c.Request belongs behind this one:
 // after a deadline that was set in front of it no new cookie is sent, because what set it,

@@ -31,7 +31,7 @@ func TestDocument(t *testing.T) {
 	}
 	fence := regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 	sections := strings.Split(string(document), "\n## ")[1:]
-	assert.Len(t, sections, 16)
+	assert.Len(t, sections, 17)
 	for _, section := range sections {
 		title, text, _ := strings.Cut(section, "\n")
 		assert.True(t, strings.HasPrefix(strings.TrimSpace(text), "```"), "%s: the snippet comes first", title)
