@@ -180,7 +180,14 @@ func mustSettings(call string, configs []Config) settings {
 // that time is sent again, and may be carried out twice: a sign-in or renewal then fails, Take of
 // a session value gives it to nobody, and Update may call its function once more on the result.
 // The connection of the cache leads to the new master within some 10 s, unless the old one takes
-// writes again. [Open] needs no such setting.
+// writes again.
+//
+// If the client asks Sentinels, set in its options under Sentinel: Dialer.Timeout and
+// Dialer.KeepAlive, to 1 s for example, or a Sentinel that hangs is never given up;
+// TopologyRefreshInterval, to 5 s, or a failover that the client was not told of is never
+// noticed; and TLSConfig, if the Sentinels use TLS. Those of the servers do not apply to them.
+//
+// [Open] needs none of these settings.
 func New(client rueidis.Client, configs ...Config) *store.Store {
 	return newStore(client, mustSettings("New", configs))
 }
@@ -192,6 +199,9 @@ func New(client rueidis.Client, configs ...Config) *store.Store {
 //	rediss://host:6379                                 TLS
 //	redis://host1:6379?addr=host2:6379&addr=host3:6379  a Cluster
 //	redis://sentinel:26379?master_set=name              Sentinel
+//
+// With rediss, Sentinels use TLS as well. The user and the password are those of the servers:
+// Sentinels that require a password of their own need a client of the caller's, and [New].
 //
 // It fails if no server answers. A server that hangs is given up after 2 s unless
 // the URL says otherwise (dial_timeout, write_timeout). If a single server refuses a write,
@@ -238,6 +248,9 @@ func clientOption(text string) (rueidis.ClientOption, error) {
 	if option.Sentinel.MasterSet != "" {
 		// A switch of the master that was missed would otherwise never be noticed.
 		option.Sentinel.TopologyRefreshInterval = 5 * time.Second
+		option.Sentinel.TLSConfig = option.TLSConfig
+		option.Sentinel.Dialer = option.Dialer
+		option.Sentinel.Dialer.KeepAlive = rueidis.DefaultTCPKeepAlive // without it, the client does not notice that a Sentinel hangs
 	}
 	return option, nil
 }

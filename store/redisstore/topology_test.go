@@ -5,7 +5,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -245,47 +244,6 @@ func TestRenewWhileANodeOfABoundaryHangs(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 	assert.Empty(t, r.Ended, "the session goes on")
-}
-
-// TestSentinelFailover kills the master of two servers that a Sentinel watches.
-func TestSentinelFailover(t *testing.T) {
-	testserver.Slow(t)
-	master := testserver.Redis(t)
-	host, port, err := net.SplitHostPort(master.Address)
-	require.NoError(t, err)
-	replica := testserver.Redis(t, "--replicaof", host, port)
-	require.Eventually(t, func() bool {
-		return strings.Contains(command(t, replica, "INFO", "replication"), "master_link_status:up")
-	}, 10*time.Second, 10*time.Millisecond)
-	sentinel := testserver.RedisSentinel(t, "main", master)
-
-	client := connectWith(t, rueidis.ClientOption{
-		InitAddress: []string{sentinel.Address},
-		Sentinel:    rueidis.SentinelOption{MasterSet: "main"},
-	})
-	b := backend(t, client)
-	create(t, b, newID(1), record("alice", nil))
-	create(t, b, newID(2), record("alice", nil))
-	waitCached(t, loader(t, b, newID(1)), master)
-	require.Eventually(t, func() bool { // the Sentinel has found the replica, and it has the sessions
-		return strings.Contains(command(t, sentinel, "INFO", "sentinel"), "slaves=1") &&
-			command(t, replica, "EXISTS", "session:id:"+newID(2)) == "1"
-	}, 15*time.Second, 50*time.Millisecond)
-	master.Kill()
-	require.Eventually(t, func() bool {
-		found, err := b.Delete(t.Context(), newID(2))
-		return err == nil && found
-	}, 20*time.Second, 50*time.Millisecond, "the store must go on with the new master")
-	waitCached(t, loader(t, b, newID(1)), replica)
-	_, found, err := b.Load(t.Context(), newID(2))
-	require.NoError(t, err)
-	assert.False(t, found)
-
-	other := backend(t, connect(t, replica.Address), redisstore.Config{CacheBytes: -1})
-	_, err = other.Delete(t.Context(), newID(1))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return loader(t, b, newID(1))() != nil }, time.Second, time.Millisecond,
-		"a change on the new master must be seen")
 }
 
 // TestRenewWhereANodeRefusesWrites: the node of the new ID is full, or lacks replicas. A
