@@ -241,9 +241,10 @@ func checkRights(ctx context.Context, conn *sql.Conn, table string) error {
 }
 
 func checkMySQL(ctx context.Context, conn *sql.Conn) error {
-	var in, out, isolation, ignored string
+	var in, through, out, isolation, ignored string
 	var autocommit bool
-	err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_results, @@autocommit").Scan(&in, &out, &autocommit)
+	err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, @@autocommit").
+		Scan(&in, &through, &out, &autocommit)
 	if err == nil { // MySQL and MariaDB have different names for it
 		err = conn.QueryRowContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&ignored, &isolation)
 	}
@@ -256,8 +257,11 @@ func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 	if strings.EqualFold(isolation, "READ-UNCOMMITTED") {
 		return errors.New("sqlstore: READ-UNCOMMITTED can leave out sessions where all of a user's are to be ended: set another isolation level in the DSN")
 	}
-	if in != "utf8mb4" || out != "utf8mb4" {
-		return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN", in)
+	for _, charset := range []string{in, through, out} {
+		if charset != "utf8mb4" {
+			return fmt.Errorf("sqlstore: the character set %s of the connection does not hold every text: set charset=utf8mb4 in the DSN, "+
+				"and no character_set_connection", charset)
+		}
 	}
 	return nil
 }

@@ -280,8 +280,8 @@ func TestRefused(t *testing.T) {
 		})
 	}
 	t.Run("character set", func(t *testing.T) {
-		for _, charset := range []string{"utf8", "latin1"} {
-			_, err := sqlstore.New(open(t, "mysql", testserver.MariaDB(t)+"?charset="+charset))
+		for _, setting := range []string{"charset=utf8", "charset=latin1", "character_set_connection=latin1"} {
+			_, err := sqlstore.New(open(t, "mysql", testserver.MariaDB(t)+"?"+setting))
 			require.ErrorContains(t, err, "set charset=utf8mb4 in the DSN")
 		}
 	})
