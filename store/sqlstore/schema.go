@@ -1,11 +1,14 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -241,12 +244,13 @@ func checkRights(ctx context.Context, conn *sql.Conn, table string) error {
 }
 
 func checkMySQL(ctx context.Context, conn *sql.Conn) error {
-	var in, through, out, isolation, ignored string
 	var autocommit bool
-	err := conn.QueryRowContext(ctx, "SELECT @@character_set_client, @@character_set_connection, @@character_set_results, @@autocommit").
-		Scan(&in, &through, &out, &autocommit)
-	if err == nil { // MySQL and MariaDB have different names for it
-		err = conn.QueryRowContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&ignored, &isolation)
+	var in, through, out string
+	err := conn.QueryRowContext(ctx, "SELECT @@autocommit, @@character_set_client, @@character_set_connection, @@character_set_results").
+		Scan(&autocommit, &in, &through, &out)
+	var settings map[string]string
+	if err == nil {
+		settings, err = variables(ctx, conn)
 	}
 	if err != nil {
 		return fmt.Errorf("sqlstore: reading the settings of the connection: %w", err)
@@ -254,6 +258,7 @@ func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 	if !autocommit {
 		return errors.New("sqlstore: without autocommit no change of a session would be committed: leave autocommit=0 out of the DSN")
 	}
+	isolation := cmp.Or(settings["tx_isolation"], settings["transaction_isolation"]) // MariaDB and MySQL have different names for it
 	if strings.EqualFold(isolation, "READ-UNCOMMITTED") {
 		return errors.New("sqlstore: READ-UNCOMMITTED can leave out sessions where all of a user's are to be ended: set another isolation level in the DSN")
 	}
@@ -263,7 +268,31 @@ func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 				"and no character_set_connection", charset)
 		}
 	}
+	const readsAndUpdates = 3
+	if wait, _ := strconv.Atoi(settings["wsrep_sync_wait"]); settings["wsrep_on"] == "ON" && wait&readsAndUpdates != readsAndUpdates {
+		slog.WarnContext(ctx, "sqlstore: a node of this cluster may not know yet what another one has acknowledged: sessions that were ended could still be used. "+
+			"Set wsrep_sync_wait=3 in the DSN, or have all processes use the same node", "wsrep_sync_wait", wait)
+	}
 	return nil
+}
+
+// variables returns settings that not every server has.
+func variables(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
+	rows, err := conn.QueryContext(ctx,
+		"SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'wsrep_on', 'wsrep_sync_wait')")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // Err below has told what went wrong
+	settings := make(map[string]string)
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return nil, err
+		}
+		settings[name] = value
+	}
+	return settings, rows.Err()
 }
 
 // checkEngine refuses a table that was made with the engine of the server's choice, which
