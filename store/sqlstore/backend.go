@@ -357,7 +357,7 @@ func idsOf(rows *sql.Rows, err error) ([]string, error) {
 }
 
 func (b *sqlBackend) Delete(ctx context.Context, id string) (bool, error) {
-	n, err := b.write(ctx, b.remove, id)
+	n, err := b.write(ctx, b.remove, id, true)
 	if err != nil {
 		return false, fmt.Errorf("sqlstore: deleting a session: %w", err)
 	}

@@ -243,6 +243,54 @@ func checkRights(ctx context.Context, conn *sql.Conn, table string) error {
 	return nil
 }
 
+// poolerTimeout bounds the search for a pooler that loses statements.
+const poolerTimeout = 2 * time.Second
+
+// checkPooler refuses a pooler that gives each transaction another connection and does not
+// keep prepared statements: one is prepared, and run while another transaction has the
+// server's connection. No other error counts, so such a pooler may be missed if it has few
+// connections.
+func checkPooler(ctx context.Context, db *sql.DB) error {
+	if db.Stats().MaxOpenConnections == 1 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, poolerTimeout)
+	defer cancel() // which also ends the transaction
+	var state interface{ SQLState() string }
+	if err := runElsewhere(ctx, db); ctx.Err() == nil && errors.As(err, &state) {
+		switch state.SQLState() {
+		case "26000", "42P05": // there is no such statement; there is one of another client
+			return fmt.Errorf("sqlstore: a pooler in front of PostgreSQL loses prepared statements, which would fail, or be run in each other's place: "+
+				"have it keep them (max_prepared_statements above 0, PgBouncer 1.21 or later), or pool sessions: %w", err)
+		}
+	}
+	return nil
+}
+
+func runElsewhere(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // it only goes back to the pool
+	// Few others have three parameters, so that none is run if the names are mixed up.
+	stmt, err := conn.PrepareContext(ctx, "SELECT $1::bigint, $2::bigint, $3::bigint")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stmt.Close() }() // the server may have lost it
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // it has changed nothing
+	if _, err := tx.ExecContext(ctx, "SELECT 1"); err != nil {
+		return err
+	}
+	_, err = stmt.ExecContext(ctx, 1, 2, 3)
+	return err
+}
+
 func checkMySQL(ctx context.Context, conn *sql.Conn) error {
 	var autocommit bool
 	var in, through, out string

@@ -148,6 +148,11 @@ func newBackend(db *sql.DB, c Config) (*sqlBackend, error) {
 	if err := migrate(db, c.Dialect, c.Table, texts); err != nil {
 		return nil, err
 	}
+	if c.Dialect == PostgreSQL {
+		if err := checkPooler(context.Background(), db); err != nil {
+			return nil, err
+		}
+	}
 	b := &sqlBackend{db: db, dialect: c.Dialect, texts: texts, closeTimeout: cmp.Or(c.Store.Timeout, 2*time.Second)}
 	if c.Dialect == SQLite {
 		b.writing = make(chan struct{}, 1)

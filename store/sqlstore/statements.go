@@ -18,7 +18,7 @@ type statements struct {
 	touch    string // seen, expires, id, now: a change that leaves the values alone
 	rotate   string // patch, new id, name, user, created, since, seen, expires, id, now, room; PostgreSQL: and what create takes of the trace but the ID. SQLite: see rotateSQLite
 	end      string // ending, now, now, id
-	remove   string // id
+	remove   string // id, true: no other statement has these parameters, so none deletes if a pooler mixes them up
 	list     string // user, now
 	scan     string // the ID after which to go on
 	count    string // now
@@ -104,7 +104,7 @@ func newStatements(d Dialect, g grammar, table string) statements {
 		end:      end + "= $4",
 		endMany:  end + "IN " + inList,
 		lockMany: "SELECT id FROM " + t + " WHERE expires > $1 AND kind IS NULL AND ended IS NULL AND id IN " + inList + " ORDER BY id FOR UPDATE",
-		remove:   "DELETE FROM " + t + " WHERE id = $1",
+		remove:   "DELETE FROM " + t + " WHERE id = $1 AND $2",
 		list:     outlines + " WHERE user_id = $1" + session + "$2",
 		scan: outlines + " WHERE id > $1 AND kind IS NULL AND (ended IS NULL OR next IS NOT NULL)" +
 			fmt.Sprintf(" ORDER BY %s.id LIMIT %d", t, portion),
