@@ -275,15 +275,25 @@ func TestBackups(t *testing.T) {
 		assert.NotContains(t, string(content), secret, "a backup opens no session by itself")
 	}
 	t.Run("SQLite", func(t *testing.T) {
-		const settings = "?_pragma=busy_timeout(5000)"
-		dir := t.TempDir()
-		backup := filepath.Join(dir, "backup.db")
+		const settings = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
+		dir, killed := t.TempDir(), t.TempDir()
 		s, db := over(t, "sqlite", filepath.Join(dir, "sessions.db")+settings)
 		secret := begin(t, s)
+		backup := filepath.Join(killed, "backup.db")
 		_, err := db.ExecContext(t.Context(), strings.Replace(recipe(t, "sql backup SQLite"), "backup.db", backup, 1))
 		require.NoError(t, err)
-		again, _ := over(t, "sqlite", backup+settings)
-		restored(t, again, secret, backup)
+		since := begin(t, s)
+		for _, file := range []string{"sessions.db", "sessions.db-wal"} { // which a process leaves that is killed now
+			content, err := os.ReadFile(filepath.Join(dir, file)) // #nosec G304 -- of this test
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(killed, file), content, 0o600))
+		}
+		shell(t, killed, "sh restore SQLite", same)
+		again, _ := over(t, "sqlite", filepath.Join(killed, "sessions.db")+settings)
+		restored(t, again, secret, filepath.Join(killed, "sessions.db"))
+		_, _, found, err := kittest.Server(again).Load(t.Context(), "session", since, true)
+		require.NoError(t, err)
+		assert.False(t, found, "what came later is not restored")
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		dir, dsn := t.TempDir(), testserver.Postgres(t)
@@ -320,7 +330,12 @@ func TestBackups(t *testing.T) {
 		secret := begin(t, overRedis(server.Address))
 		_, port, _ := net.SplitHostPort(server.Address)
 		shell(t, dir, "sh backup Redis", strings.NewReplacer("redis-cli", "redis-cli -p "+port))
-		second := testserver.Redis(t, "--dir", dir, "--dbfilename", "backup.rdb")
+		second := testserver.Redis(t, append([]string{"--dir", dir}, strings.Fields(recipe(t, "text restore Redis"))...)...)
 		restored(t, overRedis(second.Address), secret, filepath.Join(dir, "backup.rdb"))
+		_, port, _ = net.SplitHostPort(second.Address)
+		shell(t, dir, "sh restore Redis", strings.NewReplacer("redis-cli", "redis-cli -p "+port))
+		second.Kill()
+		usual := testserver.Redis(t, "--dir", dir, "--appendonly", "yes")
+		restored(t, overRedis(usual.Address), secret, filepath.Join(dir, "backup.rdb"))
 	})
 }
