@@ -30,8 +30,16 @@
 // Each store takes one connection to each node from the client's blocking pool,
 // and is told of all session writes, some 60 bytes each, so the load of telling
 // grows with the number of processes; [Config].CacheBytes below 0 avoids both. Where the
-// server or a proxy refuses tracking, the store logs that once and reads without
-// a cache.
+// server refuses tracking, or a proxy in front of it, the store logs that once and reads
+// without a cache.
+//
+// # Proxies
+//
+// A user's sessions and their index must be on one server, or in one Cluster that the client
+// knows as such. A proxy that spreads keys over several servers (Envoy's redis_proxy, twemproxy)
+// puts them apart: RevokeAll then ends nothing, and returns no error. With such a proxy, have all
+// keys go to one server by a hash tag, Config{Prefix: "{session}:"}, and the proxy heed it
+// (enable_hashtagging in Envoy, hash_tag in twemproxy).
 //
 // # Many requests at a time
 //
@@ -200,8 +208,9 @@ func New(client rueidis.Client, configs ...Config) *store.Store {
 //	redis://host1:6379?addr=host2:6379&addr=host3:6379  a Cluster
 //	redis://sentinel:26379?master_set=name              Sentinel
 //
-// With rediss, Sentinels use TLS as well. The user and the password are those of the servers:
-// Sentinels that require a password of their own need a client of the caller's, and [New].
+// With rediss, Sentinels use TLS as well, and the certificate of every server must be good for the
+// host of the URL. The user and the password are those of the servers: Sentinels that require a
+// password of their own need a client of the caller's, and [New].
 //
 // It fails if no server answers. A server that hangs is given up after 2 s unless
 // the URL says otherwise (dial_timeout, write_timeout). If a single server refuses a write,

@@ -23,16 +23,25 @@
 //
 // The store uses prepared statements, so a pooler in front of PostgreSQL that gives each
 // transaction another connection must keep them (PgBouncer 1.21 or later, with
-// max_prepared_statements above 0) or pool whole sessions. A proxy must send reads to the
-// primary: if it sends each SELECT to a replica (as MaxScale, ProxySQL and Pgpool-II can),
-// sessions that have just been ended can still be used, and sign-ins can outlive a revocation.
+// max_prepared_statements above 0) or pool whole sessions: otherwise requests fail, and with
+// lib/pq one statement can run in the place of another. [New] refuses such a pooler if it
+// finds one. A proxy must send reads to the primary: if it sends each SELECT to a replica (as
+// MaxScale, ProxySQL and Pgpool-II can), sessions that have just been ended can still be used,
+// and sign-ins can outlive a revocation.
 //
 // PostgreSQL and MySQL keep the members of a JSON object in an order of their own, and one of each
 // name. A type with a MarshalJSON of its own must not depend on more.
 //
 // The driver for PostgreSQL should be pgx. lib/pq has [database/sql] run a statement again whose
 // answer was lost, without an error: so Key.Update may call its function once more on the result,
-// and Key.Take may give the value to nobody.
+// and Key.Take may give the value to nobody. It also waits without end for a server that hangs,
+// whatever Config.Store.Timeout is. If a DSN has several hosts, pgx needs a connect_timeout below
+// Config.Store.Timeout: otherwise a first host that hangs takes all of the time.
+//
+// The nodes of a Galera cluster (MariaDB Galera Cluster, Percona XtraDB Cluster) answer reads before
+// they have what another one has acknowledged. If the processes use several nodes, set
+// wsrep_sync_wait=3 in the DSN: otherwise sessions that have been ended can still be used, and a
+// sign-out may end nothing. [New] logs a warning.
 //
 // If the primary of MySQL or MariaDB may become a replica while it runs, set
 // rejectReadOnly=true in the DSN of go-sql-driver: otherwise the connections to it stay,
