@@ -664,3 +664,36 @@ func TestRevokeAllWithoutAnID(t *testing.T) {
 	assert.Equal(t, 1, n)
 	assert.Empty(t, b.Get("/").Body.String())
 }
+
+// TestAllHasASignInOfItsOwn shows that All has the session of a sign-in whose visitor was given another
+// ID meanwhile, at once.
+func TestAllHasASignInOfItsOwn(t *testing.T) {
+	s := memstore.New()
+	a := kittest.NewSite(s, sessionkit.Config{})
+	meanwhile := func() {}
+	a.On("/visit", kittest.Increment)
+	a.On("/renew", sessionkit.Renew)
+	a.On("/login", func(c *gin.Context) {
+		sessionkit.User(c) // loads
+		meanwhile()
+		sessionkit.Login(c, "42")
+	})
+	b := kittest.NewBrowser(t, a)
+	b.Get("/visit")
+	b.Get("/login") // the session got a new ID a moment ago
+	other := b.Fork()
+	meanwhile = func() { other.Get("/renew") }
+	require.Equal(t, http.StatusOK, b.Get("/login").Code)
+	require.Empty(t, a.Errors())
+
+	listed, err := s.Sessions(t.Context(), "42")
+	require.NoError(t, err)
+	var all []string
+	for session, err := range s.All(t.Context()) {
+		require.NoError(t, err)
+		all = append(all, session.ID)
+	}
+	for _, session := range listed {
+		assert.Contains(t, all, session.ID, "a live session that All leaves out")
+	}
+}

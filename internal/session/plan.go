@@ -197,6 +197,7 @@ func (s *Session) OwesCookie() {
 // session held. The next Plan is a Create.
 func (s *Session) ByItself() {
 	s.stored.ID = ""
+	s.stored.Record.Created, s.stored.Record.Since = time.Time{}, time.Time{}
 	s.signIn.Line, s.signIn.Mark = rand.Text(), ""
 	if s.stored.Record.User == "" {
 		s.values.set = maps.Clone(s.values.all()) // a handler may go on if the Create fails, and what was loaded is others' as well

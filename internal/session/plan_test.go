@@ -263,6 +263,8 @@ func TestRotationThatFindsNothing(t *testing.T) {
 			require.Equal(t, session.Create, second.Act)
 			assert.ElementsMatch(t, test.values, keys(second.Record.Values))
 			assert.NotEqual(t, signin.Of(first.Record.Values).Line, signin.Of(second.Record.Values).Line, "nothing follows it to the other one")
+			assert.Equal(t, now, second.Record.Created)
+			assert.Zero(t, second.Record.Since, "it never had another ID")
 		})
 	}
 }
