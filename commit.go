@@ -199,7 +199,7 @@ func (q *request) commit(header bool) error {
 		return errTooLate // it is reported already
 	}
 	if header && q.flashes != nil && !q.panicked && (q.r.Context().Err() != nil || q.writer.Status() >= http.StatusInternalServerError) {
-		q.keepFlashes() // nobody is there to see them, or the page is another
+		q.unreadFlashes() // nobody is there to see them, or the page is another
 	}
 	q.syncView()
 	if err := q.applyUserOf(); err != nil {

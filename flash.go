@@ -35,12 +35,34 @@ type FlashMessage struct {
 // flashes is what one request knows of flash messages beside the stored ones.
 type flashes struct {
 	now  []FlashMessage // for this request only
-	read []FlashMessage // were read, and are gone unless kept
-	at   time.Time      // when the first of them was: those that are added later are newer
+	read readFlashes    // are gone unless kept
+	at   time.Time      // when the first of them was read: those that are added later are newer
 	n    int            // makes names unique, and keeps the order of those of one time
 
 	kept    []string // the names of what KeepFlashes has left, for whoever the session was
 	bounded []string // the prefixes of those of which old ones have made room
+}
+
+// readFlashes are the messages that a request has read: all of them, and how those stand in the
+// session that were there before.
+type readFlashes struct {
+	messages []FlashMessage
+	texts    map[string]string
+	gin      []any // were left with AddFlash
+}
+
+// add adds messages, and those texts of messages that are not of this request.
+func (r *readFlashes) add(q *request, read []FlashMessage, texts map[string]string) {
+	r.messages = append(r.messages, read...)
+	before := q.session.Base()
+	for name, text := range texts {
+		if before[name] != "" {
+			if r.texts == nil {
+				r.texts = make(map[string]string, len(texts))
+			}
+			r.texts[name] = text
+		}
+	}
 }
 
 // keeps reports whether a message is one that [KeepFlashes] has left.
@@ -103,8 +125,8 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // consumes them. They are removed when the response goes out, so each is shown at
 // least once: requests at the same time may both show it, but none is lost because the
 // handler panics, the status is 500 or more, the session cannot be saved, or the client went
-// away before the response. A prefetch or a HEAD request gets none, as nobody sees the
-// response. If there are none, nothing changes, and what it returns is nil. Texts that were
+// away before the response, unless the same request has left it. A prefetch or a HEAD request
+// gets none, as nobody sees the response. If there are none, nothing changes, and what it returns is nil. Texts that were
 // left with AddFlash of gin-contrib/sessions are among them, as Info, but for those under a
 // key of their own.
 //
@@ -118,17 +140,20 @@ func Flashes(c *gin.Context) []FlashMessage {
 	defer q.unlock(c)
 	q.load(false)
 	var stored []FlashMessage
+	var texts map[string]string
 	if !q.unseen() {
-		stored = append(q.takeGinFlashes(), messages.read(q)...)
+		texts = q.session.WithPrefix(messages.prefix)
+		q.removeAll(texts)
+		stored = append(q.takeGinFlashes(), messages.decode(texts)...)
 	}
 	if q.flashes == nil && len(stored) == 0 {
 		return nil
 	}
 	f := q.ownFlashes()
-	if len(f.read) == 0 {
+	if len(f.read.messages) == 0 {
 		f.at = time.Now()
 	}
-	f.read = append(f.read, stored...)
+	f.read.add(q, stored, texts)
 	now := f.now
 	f.now = nil
 	return append(stored, now...)
@@ -140,45 +165,62 @@ func KeepFlashes(c *gin.Context) {
 	q := requestOf(c, "KeepFlashes")
 	q.lock()
 	defer q.unlock(c)
-	q.keepFlashes()
-}
-
-func (q *request) keepFlashes() {
 	if q.flashes == nil {
 		return
 	}
-	for _, m := range q.flashes.read {
+	for _, m := range q.flashes.read.messages {
 		if name := messages.add(q, m, q.flashes.at); name != "" {
 			q.flashes.kept = append(q.flashes.kept, name)
 		}
 	}
-	q.flashes.read = nil
+	q.flashes.read = readFlashes{}
+}
+
+// unreadFlashes has the messages that were there before this request stay as they are, so that
+// another one that reads them at the same time still consumes them.
+func (q *request) unreadFlashes() {
+	read := q.flashes.read
+	if q.session.PutAll(read.texts) { // Save has removed them
+		q.changed()
+	}
+	if len(read.gin) > 0 {
+		q.putGinFlashes(append(read.gin, q.ginFlashes()...))
+	}
+	q.flashes.read = readFlashes{}
 }
 
 // ginFlashes is where gin-contrib/sessions keeps what AddFlash is given.
 const ginFlashes = "_flash"
 
+func (q *request) ginFlashes() []any {
+	var flashes any
+	if q.view != nil {
+		flashes = q.view.Values[ginFlashes]
+	} else if text, ok := q.session.Text(ginFlashes); ok {
+		flashes, _ = value.Decode(text) // what does not decode is not text either
+	}
+	list, _ := flashes.([]any)
+	return list
+}
+
 // takeGinFlashes takes the texts left with gin-contrib's AddFlash. What is not
 // text stays for whoever understands it.
 func (q *request) takeGinFlashes() []FlashMessage {
-	var stored any
-	if q.view != nil {
-		stored = q.view.Values[ginFlashes]
-	} else if text, ok := q.session.Text(ginFlashes); ok {
-		stored, _ = value.Decode(text) // what does not decode is not text either
-	}
-	list, _ := stored.([]any)
 	var taken []FlashMessage
 	var left []any
-	for _, item := range list {
+	var texts []any
+	for _, item := range q.ginFlashes() {
 		if text, ok := item.(string); ok {
-			taken = append(taken, FlashMessage{Info, text})
+			taken, texts = append(taken, FlashMessage{Info, text}), append(texts, item)
 		} else {
 			left = append(left, item)
 		}
 	}
 	if len(taken) > 0 {
 		q.putGinFlashes(left)
+	}
+	if before, _ := q.session.StoredText(ginFlashes); before != "" && len(taken) > 0 {
+		q.ownFlashes().read.gin = append(q.ownFlashes().read.gin, texts...)
 	}
 	return taken
 }
@@ -284,13 +326,6 @@ func (k FlashKey[T]) Take(c *gin.Context) []T {
 		return nil
 	}
 	return k.decode(q.takeValues(k.prefix, k.latest))
-}
-
-// read returns the values, oldest first, and removes them with the commit.
-func (k FlashKey[T]) read(q *request) []T {
-	texts := q.session.WithPrefix(k.prefix)
-	q.removeAll(texts)
-	return k.decode(texts)
 }
 
 func (k FlashKey[T]) decode(texts map[string]string) []T {

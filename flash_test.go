@@ -131,6 +131,9 @@ func TestManyFlashes(t *testing.T) {
 	a.On("/read", func(c *gin.Context) {
 		c.Header("X-Count", strconv.Itoa(len(sessionkit.Flashes(c))))
 		sessionkit.Flash(c, sessionkit.Info, "another")
+		if c.Query("fails") != "" {
+			c.Status(http.StatusBadGateway)
+		}
 	})
 	typed := sessionkit.NewFlash[int]("typed")
 	a.On("/add-typed", func(c *gin.Context) {
@@ -142,7 +145,7 @@ func TestManyFlashes(t *testing.T) {
 		c.Header("X-Count", strconv.Itoa(len(typed.Take(c))))
 		typed.Add(c, 1)
 	})
-	for add, read := range map[string]string{"/add": "/read", "/add-typed": "/take"} {
+	for read, add := range map[string]string{"/read": "/add", "/read?fails=1": "/add", "/take": "/add-typed"} {
 		took := func(n int) time.Duration {
 			b := kittest.NewBrowser(t, a)
 			left = n
@@ -204,7 +207,7 @@ func TestFlashesOfAFailedPage(t *testing.T) {
 					r.Use(chain...)
 					r.GET("/do", func(c *gin.Context) {
 						sessionkit.Flash(c, sessionkit.Success, "Saved.")
-						sessionkit.Flash(c, sessionkit.Info, "See you.")
+						sessions.Default(c).AddFlash("See you.")
 					})
 					r.GET("/fail", func(c *gin.Context) { _ = sessionkit.Flashes(c) }, fail)
 					r.GET("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
@@ -216,12 +219,73 @@ func TestFlashesOfAFailedPage(t *testing.T) {
 						leave()
 					}
 					assert.GreaterOrEqual(t, b.Do(b.Request(http.MethodGet, "/fail").WithContext(ctx)).Code, http.StatusInternalServerError)
-					assert.JSONEq(t, `[{"level":"success","text":"Saved."},{"level":"info","text":"See you."}]`, b.Get("/").Body.String())
+					assert.JSONEq(t, `[{"level":"info","text":"See you."},{"level":"success","text":"Saved."}]`, b.Get("/").Body.String())
 					assert.JSONEq(t, "null", b.Get("/").Body.String())
 				})
 			}
 		}
 	}
+}
+
+// TestFailedPageLeavesMessagesAsTheyAre: it writes nothing, so they are not there twice if the pages of
+// two tabs fail, and do not come back if another tab has shown them meanwhile.
+func TestFailedPageLeavesMessagesAsTheyAre(t *testing.T) {
+	back := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(back), sessionkit.Config{})
+	var meanwhile func()
+	a.On("/do", func(c *gin.Context) {
+		sessionkit.Flash(c, sessionkit.Success, "Saved.")
+		sessions.Default(c).AddFlash("See you.")
+	})
+	a.On("/fail", func(c *gin.Context) {
+		_ = sessionkit.Flashes(c)
+		meanwhile()
+		c.Status(http.StatusBadGateway)
+	})
+	a.On("/save-and-fail", func(c *gin.Context) {
+		_ = sessionkit.Flashes(c)
+		assert.NoError(t, sessions.Default(c).Save())
+		c.Status(http.StatusBadGateway)
+	})
+	a.On("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+	b := kittest.NewBrowser(t, a)
+	const both = `[{"level":"info","text":"See you."},{"level":"success","text":"Saved."}]`
+	b.Get("/do")
+	other := b.Fork()
+	back.Called()
+	meanwhile = func() {
+		meanwhile = func() {}
+		assert.Equal(t, http.StatusBadGateway, other.Get("/fail").Code)
+	}
+	assert.Equal(t, http.StatusBadGateway, b.Get("/fail").Code)
+	assert.Equal(t, []string{"load", "load"}, back.Called())
+	assert.Equal(t, http.StatusBadGateway, b.Get("/save-and-fail").Code)
+	meanwhile = func() { assert.JSONEq(t, both, other.Get("/").Body.String()) }
+	assert.Equal(t, http.StatusBadGateway, b.Get("/fail").Code)
+	assert.JSONEq(t, "null", b.Get("/").Body.String())
+}
+
+// TestErrorPageThatShowsItsOwnMessage begins no session for it, and does not need one that can be read.
+func TestErrorPageThatShowsItsOwnMessage(t *testing.T) {
+	back := kittest.NewBackend()
+	a := kittest.NewSite(kittest.StoreOver(back), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/fail", func(c *gin.Context) {
+		_ = sessionkit.Err(c)
+		sessionkit.Flash(c, sessionkit.Error, "Back soon.")
+		sessions.Default(c).AddFlash("Sorry.")
+		c.JSON(http.StatusBadGateway, sessionkit.Flashes(c))
+	})
+	a.On("/", func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) })
+	const own = `[{"level":"info","text":"Sorry."},{"level":"error","text":"Back soon."}]`
+	b := kittest.NewBrowser(t, a)
+	assert.JSONEq(t, own, b.Get("/fail").Body.String())
+	assert.Empty(t, b.Session())
+	b.Get("/login")
+	assert.JSONEq(t, own, b.Get("/fail").Body.String())
+	assert.JSONEq(t, "null", b.Get("/").Body.String())
+	back.Failing(kittest.ErrDown, "load")
+	assert.JSONEq(t, own, b.Get("/fail").Body.String())
 }
 
 // TestFlashesOfAHead: nobody sees the body of its response, so the messages stay. It counts as use

@@ -222,7 +222,7 @@ func (q *request) restart() {
 	q.session.Restart()
 	q.valuesUser = ""
 	if q.flashes != nil {
-		q.flashes.read = nil // they were for whoever the session was
+		q.flashes.read = readFlashes{} // they were for whoever the session was
 	}
 	q.refreshView()
 }

@@ -269,6 +269,13 @@ func (s *Session) RemoveAll(texts map[string]string) {
 	s.values.removeAll(texts)
 }
 
+// PutAll puts values that RemoveAll has dropped, and reports whether that is a change: it is none
+// unless they have been dropped from the store as well.
+func (s *Session) PutAll(texts map[string]string) bool {
+	s.settle()
+	return s.values.putAll(texts)
+}
+
 // ReplaceValues has nothing but these values in the session.
 func (s *Session) ReplaceValues(texts map[string]string) { s.values.set = texts }
 

@@ -124,3 +124,15 @@ func (v *values) removeAll(texts map[string]string) {
 		v.remove(name)
 	}
 }
+
+// putAll puts values, in time in proportion to their number.
+func (v *values) putAll(texts map[string]string) (changed bool) {
+	v.drop = slices.DeleteFunc(v.drop, func(name string) bool {
+		_, ok := texts[name]
+		return ok
+	})
+	for name, text := range texts {
+		changed = v.put(name, text) || changed
+	}
+	return changed
+}
