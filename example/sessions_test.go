@@ -92,11 +92,29 @@ func TestExpiryIsSaid(t *testing.T) {
 	}
 }
 
-// TestSignedInAgainInAnotherTab, perhaps as somebody else: the page is loaded again.
+// TestSignedInAgainInAnotherTab, perhaps as somebody else: the page goes, and the form that it has
+// answered is not sent again.
 func TestSignedInAgainInAnotherTab(t *testing.T) {
 	t.Parallel()
-	b := newTab(t, newSite(t, sessionkit.Config{}))
+	var forms atomic.Int32
+	server := newTestServer(t, sessionkit.Config{})
+	app := server.Config.Handler
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cart" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+			forms.Add(1)
+		}
+		app.ServeHTTP(w, r)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
 	b.signIn("alice")
+	b.open("/")
+	const add = `fetch("/cart", {method: "POST", body: new URLSearchParams({item: "tea " + i})})`
+	js[int](b, `(async () => { for (let i = 0; i < 20; i++) await `+add+`; return 1 })()`)
+	b.click("form[action='/cart'] button")
+	b.waitText("main", "The cart is full.")
+	b.expectComplaint("422")
 	comesBack := func() { js[bool](b, "document.dispatchEvent(new Event('visibilitychange'))") }
 	js[int](b, `fetch("/logout", {method: "POST"}).then((r) => r.status)`)
 	comesBack()
@@ -104,6 +122,7 @@ func TestSignedInAgainInAnotherTab(t *testing.T) {
 	js[int](b, `fetch("/login", {method: "POST", body: new URLSearchParams({user: "bob", password: "opensesame"})}).then((r) => r.status)`)
 	comesBack()
 	b.wait("document.getElementById('expiry')?.checkVisibility() === false && document.querySelector('header').innerText.includes('bob')")
+	assert.EqualValues(t, 1, forms.Load())
 }
 
 func TestRevocationEndsTheStream(t *testing.T) {

@@ -17,7 +17,7 @@ async function ask() {
 		return // the server cannot be reached: ask again later
 	}
 	if (over && answer.remaining_seconds !== undefined) {
-		location.reload() // somebody has signed in by another tab, and the page may be another user's
+		location.replace('/') // somebody has signed in by another tab; reloading would send a form again as another user
 		return
 	}
 	if (answer.remaining_seconds !== undefined) {
