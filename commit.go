@@ -246,32 +246,33 @@ func (q *request) touch(header bool) {
 	if stored := q.session.Stored(); !header && (q.handle.NeedsCookie() || !q.kit.policy.Due(&stored.Record, now)) {
 		return // it takes a cookie, which cannot be sent
 	}
-	if err := q.update(q.session.Plan(now), header); err != nil {
-		q.notRecorded(err)
+	err := q.update(q.session.Plan(now), header)
+	q.session.NotRecorded()
+	if err != nil && !errors.Is(err, store.ErrEnded) {
+		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
 	}
 }
 
 // touchEarly records the use before the handler runs, if at least half of the time is over that the
-// session may stay unused: an upload may take longer than the rest. It leaves GET requests to the
-// commit, as a guard behind this one may be Passive, and stores of gin-contrib, which accept what the
+// session may stay unused: an upload may take longer than the rest. For this request all is as it was:
+// the commit records the use once more, and reports what fails. It leaves GET requests to the commit
+// alone, as a guard behind this one may be Passive, and stores of gin-contrib, which accept what the
 // commit writes even after that time.
 func (q *request) touchEarly() {
 	if !q.session.Due() || q.r.Method == http.MethodGet || q.loadErr != nil || !q.handle.OneByOne() || q.handle.ToMove() {
 		return
 	}
-	stored := q.session.Stored()
-	if now := time.Now(); now.Sub(stored.Record.Seen) < stored.Record.Expires.Sub(now) {
+	stored, now := q.session.Stored(), time.Now()
+	if now.Sub(stored.Record.Seen) < stored.Record.Expires.Sub(now) {
 		return
 	}
-	if _, err := q.changeAlone(store.Change{}); err != nil {
-		q.notRecorded(err)
+	change := q.session.SeenAlone(store.Change{}, &stored.Record, now)
+	renews := q.session.RenewsCookie(change)
+	if renews {
+		change = q.session.CookieSent(change, false)
 	}
-}
-
-func (q *request) notRecorded(err error) {
-	q.session.NotRecorded()
-	if !errors.Is(err, store.ErrEnded) {
-		q.report(fmt.Errorf("sessionkit: recording that the session was used: %w", err))
+	if outcome, err := q.changeOnce(change); err == nil && outcome.Found && renews {
+		q.session.OwesCookie() // or the next one does, if this one's handler panics
 	}
 }
 

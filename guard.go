@@ -232,11 +232,14 @@ const tolerated = 5 * time.Second
 func (g *guard) look(c *gin.Context, q *request) (user string, ended Denial, stale, failed bool) {
 	q.lock()
 	defer q.unlock(c) // also where a store panics
+	first := !q.guarded
 	q.guarded = true
 	q.load(g.FreshWithin > 0 || g.BoundOrFresh > 0)
 	q.session.Passive = q.session.Passive || g.Passive
 	_ = q.applyUserOf() // it is reported
-	q.touchEarly()
+	if first {
+		q.touchEarly()
+	}
 	age := time.Since(q.session.SignedIn().Shown()) // negative if the clock that made it is ahead
 	tooOld := func(within time.Duration) bool { return within > 0 && (age > within || age < -tolerated) }
 	stale = tooOld(g.FreshWithin) || !q.proved && tooOld(g.BoundOrFresh)

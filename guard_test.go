@@ -440,6 +440,34 @@ func TestUseThatTheGuardRecords(t *testing.T) {
 	})
 }
 
+// TestUseThatTheGuardRecordsIsNotSeen by the handler: for it, the session was last used before. If the
+// store fails just then, the commit records the use all the same.
+func TestUseThatTheGuardRecordsIsNotSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := kittest.NewBackend()
+		a := kittest.NewSite(kittest.StoreOver(back), sessionkit.Config{})
+		a.On("/login", kittest.SignIn("42"))
+		a.On("/", kittest.Whoami)
+		down := func(c *gin.Context) { back.Failing(kittest.ErrDown, c.QueryArray("down")...) }
+		up := func(*gin.Context) { back.Failing(nil) }
+		a.POST("/pay", down, sessionkit.RequireSession(), sessionkit.RequireSession(), up, func(c *gin.Context) {
+			kittest.Increment(c)
+			c.String(http.StatusOK, time.Since(sessionkit.Current(c).LastSeenAt).String())
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get("/login")
+		back.Called()
+		time.Sleep(50 * time.Minute)
+		assert.Equal(t, "50m0s", b.Post("/pay", nil).Body.String())
+		assert.Equal(t, []string{"load", "update", "update"}, back.Called())
+		time.Sleep(50 * time.Minute)
+		assert.Equal(t, "50m0s", b.Post("/pay?down=update", nil).Body.String())
+		time.Sleep(20 * time.Minute)
+		assert.Equal(t, "42", b.Get("/").Body.String())
+		assert.Empty(t, a.Errors())
+	})
+}
+
 // TestGuardAndATokenOfAnotherName: the session lives where it belongs, so it has not
 // expired.
 func TestGuardAndATokenOfAnotherName(t *testing.T) {

@@ -274,13 +274,7 @@ func (q *request) move() error {
 
 // changeAtOnce makes a change in the store now. If another request has given the
 // session a new ID, the change is made there.
-func (q *request) changeAtOnce(change store.Change) (store.Outcome, error) {
-	outcome, err := q.changeAlone(change)
-	return outcome, q.failedAtOnce(err)
-}
-
-// changeAlone makes a change by itself, whatever else the request has changed.
-func (q *request) changeAlone(change store.Change) (outcome store.Outcome, err error) {
+func (q *request) changeAtOnce(change store.Change) (outcome store.Outcome, err error) {
 	var renews bool
 	for tries := 0; ; tries++ {
 		stored := q.session.Stored()
@@ -294,7 +288,7 @@ func (q *request) changeAlone(change store.Change) (outcome store.Outcome, err e
 		}
 		k, found, err := q.kit.keeper.Follow(q.r, q.kept())
 		if err != nil || !found {
-			return store.Outcome{}, err
+			return store.Outcome{}, q.failedAtOnce(err)
 		}
 		q.takeOver(k)
 	}
@@ -304,7 +298,7 @@ func (q *request) changeAlone(change store.Change) (outcome store.Outcome, err e
 			q.session.OwesCookie()
 		}
 	}
-	return outcome, err
+	return outcome, q.failedAtOnce(err)
 }
 
 func (q *request) changeOnce(change store.Change) (store.Outcome, error) {
