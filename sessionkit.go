@@ -23,7 +23,9 @@
 // A handler that panics saves nothing, if the recovery stands in front of this middleware,
 // as that of [gin.Default] does. What such a recovery changes itself comes too late. One behind
 // is known by a status of 500 or more, or by a request that it has aborted before it writes: if
-// it answers otherwise, or not at all, what the handler changed is saved.
+// it answers otherwise, or not at all, what the handler changed is saved. After a panic about a
+// lost connection, for which [gin.Recovery] writes nothing, it is known by "recover" in the name of
+// its function.
 //
 // A middleware that keeps whole pages in the process, as gin-contrib/cache does, keeps
 // the header too, and gives the cookie of one visitor to all others. Add the routes of such

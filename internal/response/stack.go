@@ -15,7 +15,8 @@ import (
 // MayHavePanicked reports whether handlers have returned with what [gin.Recovery] leaves of a panic
 // about a lost connection, for which it writes nothing: an error, and the context aborted. If a
 // recovery stands behind the middleware, nobody can tell that from a handler that has recorded the error
-// of a connection of its own, as to a database. If none does, no panic has ended there.
+// of a connection of its own, as to a database. If none is known by its name, no panic is taken to have
+// ended there.
 func MayHavePanicked(c *gin.Context) bool {
 	return c.IsAborted() && connectionLost(c.Errors.Last()) && recoversBehind(c.HandlerNames())
 }
@@ -25,10 +26,14 @@ func connectionLost(err *gin.Error) bool {
 }
 
 // recoversBehind reports whether one of the handlers behind the middleware is called a recovery, or
-// one of all handlers if the middleware is in a function of the application.
+// one of all handlers if the middleware is in a function of the application. The last one answers, and
+// may recover an account.
 func recoversBehind(names []string) bool {
 	own := slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "sessionkit.(*kit).serve-fm") })
-	return slices.ContainsFunc(names[own+1:], func(name string) bool { return strings.Contains(strings.ToLower(name), "recover") })
+	return slices.ContainsFunc(names[own+1:max(own+1, len(names)-1)], func(name string) bool {
+		_, function, _ := strings.Cut(name[strings.LastIndexByte(name, '/')+1:], ".") // from its package
+		return strings.Contains(strings.ToLower(function), "recover")
+	})
 }
 
 // Panicking reports whether it is called in a panic: by a deferred function, so

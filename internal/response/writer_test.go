@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/internal/response"
 	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
@@ -388,6 +391,29 @@ func TestErrorAsOfAPanic(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestRecoversBehind: a recovery is known by the name of its function. The handler that answers is none,
+// nor is one of a package that is called so.
+func TestRecoversBehind(t *testing.T) {
+	const own, last = "github.com/gin-sessionkit/sessionkit.(*kit).serve-fm", "main.main.func1"
+	gins := runtime.FuncForPC(reflect.ValueOf(gin.RecoveryWithWriter(io.Discard)).Pointer()).Name()
+	for _, test := range []struct {
+		want  bool
+		names []string
+	}{
+		{true, []string{own, gins, last}},
+		{true, []string{own, "main.(*app).recoverPanics-fm", last}},
+		{true, []string{gins, "main.sessions.func1", last}},
+		{false, []string{gins, own, last}},
+		{false, []string{own, "main.recoverAccount"}},
+		{false, []string{own, "example.com/recovery/account.Show", last}},
+		{false, []string{own, "example.com/recovery.Show", last}},
+		{false, []string{gins, own}},
+		{false, nil},
+	} {
+		assert.Equal(t, test.want, response.RecoversBehind(test.names), test.names)
 	}
 }
 

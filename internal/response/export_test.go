@@ -1,0 +1,3 @@
+package response
+
+var RecoversBehind = recoversBehind
