@@ -165,7 +165,12 @@ func (q *request) showing(c *gin.Context, w *response.Writer, f func(*gin.Contex
 	defer func() {
 		c.Errors = shows.Errors
 		for key, v := range shows.Keys {
-			unchanged := reflect.ValueOf(v).Comparable() && v == before[key] // a goroutine of the handler may have set it meanwhile
+			now, was := reflect.ValueOf(v), reflect.ValueOf(before[key])
+			unchanged := now.Comparable() && v == before[key] // a goroutine of the handler may have set it meanwhile
+			if k := now.Kind(); k == was.Kind() && (k == reflect.Map || k == reflect.Slice) {
+				// It may be writing there.
+				unchanged = now.Type() == was.Type() && now.Pointer() == was.Pointer() && (k == reflect.Map || now.Len() == was.Len())
+			}
 			if key != sessions.DefaultKey && !unchanged {
 				c.Set(key, v)
 			}

@@ -263,6 +263,8 @@ func TestOnEventBehindTwo(t *testing.T) {
 			c.Set("told", true)
 			c.Set("list", []string{"of", "OnEvent"})
 			handlers.Set("step", 2) // as a goroutine of the handler may do at this moment
+			handlers.Set("rows", []int{1, 2})
+			handlers.Set("texts", map[string]string{"step": "2"})
 		}
 	}}))
 	r.Use(func(c *gin.Context) {
@@ -270,10 +272,14 @@ func TestOnEventBehindTwo(t *testing.T) {
 		handlers = c
 		c.Set("step", 1)
 		c.Set("list", []string{"of", "the", "handlers"})
+		c.Set("rows", []int{1})
+		c.Set("texts", map[string]string{"step": "1"})
 		c.Next()
 		assert.True(t, c.GetBool("told"))
 		assert.Equal(t, []string{"of", "OnEvent"}, c.GetStringSlice("list"))
 		assert.Equal(t, 2, c.GetInt("step"))
+		assert.Equal(t, []int{1, 2}, c.GetIntSlice("rows"))
+		assert.Equal(t, map[string]string{"step": "2"}, c.GetStringMapString("texts"))
 	})
 	flashes := func(c *gin.Context) { c.JSON(http.StatusOK, sessionkit.Flashes(c)) }
 	admin := r.Group("/admin", sessionkit.Sessions(s, sessionkit.Config{Name: "admin"}))
