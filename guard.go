@@ -73,7 +73,7 @@ const (
 	Revoked     Denial = "revoked"     // the session was ended from another device, by the application, or by MaxSessions
 	Stale       Denial = "stale"       // the sign-in is older than FreshWithin
 	Forbidden   Denial = "forbidden"   // a user is signed in, and Check does not allow it
-	Unavailable Denial = "unavailable" // the session could not be read, or its browser, if it is bound, could not reach the server to prove its device
+	Unavailable Denial = "unavailable" // the session could not be read, or its browser, if it is bound, could not reach the server to prove its device: Err is nil then
 	Unbound     Denial = "unbound"     // the session is bound to a device, and the request has no valid bound cookie
 )
 

@@ -249,9 +249,9 @@ const poolerTimeout = 2 * time.Second
 // checkPooler refuses a pooler that gives each transaction another connection and does not
 // keep prepared statements: one is prepared, and run while another transaction has the
 // server's connection. No other error counts, so such a pooler may be missed if it has few
-// connections.
+// connections, and is if db has no two for that.
 func checkPooler(ctx context.Context, db *sql.DB) error {
-	if db.Stats().MaxOpenConnections == 1 {
+	if s := db.Stats(); s.MaxOpenConnections > 0 && s.MaxOpenConnections-s.InUse < 2 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, poolerTimeout)

@@ -52,6 +52,19 @@ func TestPoolerThatKeepsStatements(t *testing.T) {
 	}
 }
 
+// TestNewWhileConnectionsAreInUse: the search for a pooler does not wait for one that the application has.
+func TestNewWhileConnectionsAreInUse(t *testing.T) {
+	db := open(t, "pgx", testserver.Postgres(t))
+	db.SetMaxOpenConns(2)
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, conn.Close()) }()
+	s, err := sqlstore.New(db, sqlstore.Config{Table: newTable()})
+	require.NoError(t, err)
+	assert.Zero(t, db.Stats().WaitCount)
+	assert.NoError(t, s.Close())
+}
+
 // TestDeletesHaveParametersOfTheirOwn: a statement that is run in the place of one that
 // deletes is refused.
 func TestDeletesHaveParametersOfTheirOwn(t *testing.T) {
