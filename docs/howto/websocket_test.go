@@ -159,7 +159,7 @@ function connect() {
 	});
 }
 async function reconnect() {
-	const answer = await fetch("/me").catch(() => null); // a route with the guard signedIn
+	const answer = await fetch("/me").catch(() => null); // a route whose guard is Passive: this is no use of the session
 	if (answer?.status !== 401) connect();
 }
 connect();`
