@@ -323,6 +323,18 @@ func (q *request) offerHeld() {
 	response.KeepFromCaches(q.writer.Header())
 }
 
+// bindingID returns the ID of the binding of the session that the request has, or has not opened.
+func (q *request) bindingID() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	text, _ := q.session.Text(dbsc.Name)
+	if q.refused != nil {
+		text = q.refused.Record.Values[dbsc.Name]
+	}
+	b, _ := dbsc.BindingOf(text)
+	return b.ID
+}
+
 // unbind forgets the binding of the session.
 func (q *request) unbind() {
 	q.remove(dbsc.Name)

@@ -155,7 +155,7 @@ func (g *guard) serve(c *gin.Context) {
 		if old { // the browser says that it cannot prove its device now
 			denial = Unbound
 		}
-		if denial == Unbound && dbsc.TriesAgain(c.Request.Header[dbsc.HeaderSkipped]) { // to sign in again is not needed
+		if denial == Unbound && dbsc.TriesAgain(c.Request.Header[dbsc.HeaderSkipped], q.bindingID()) { // to sign in again is not needed
 			denial = Unavailable
 		}
 	}

@@ -36,10 +36,14 @@ func Challenge(challenge, id string) string {
 
 // TriesAgain reports whether the values of [HeaderSkipped] say that the server failed or could
 // not be reached: the browser pauses, and then refreshes again. One that has no signatures left
-// may need minutes.
-func TriesAgain(fields []string) bool {
+// may need minutes. What they say of another binding than that of the ID does not count.
+func TriesAgain(fields []string, id string) bool {
 	for item := range strings.SplitSeq(strings.Join(fields, ","), ",") { // one for each binding
-		reason, _, _ := strings.Cut(item, ";")
+		reason, parameters, _ := strings.Cut(item, ";")
+		_, of, named := strings.Cut(parameters, "session_identifier=")
+		if of, _, _ = strings.Cut(of, ";"); named && Unquote(of) != id {
+			continue
+		}
 		if reason = strings.TrimSpace(reason); reason == "server_error" || reason == "unreachable" {
 			return true
 		}

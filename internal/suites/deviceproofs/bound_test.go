@@ -1241,8 +1241,9 @@ func TestBoundAfterAnOutage(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		delete(d.Cookies, boundCookie)
 		for reason, status := range map[string]int{
-			`server_error;session_identifier="x"`: http.StatusServiceUnavailable,
-			`unreachable`:                         http.StatusServiceUnavailable,
+			`server_error;session_identifier="` + d.id + `"`: http.StatusServiceUnavailable,
+			`server_error;session_identifier="x"`:            http.StatusUnauthorized, // another one of the host
+			`unreachable`:                                    http.StatusServiceUnavailable,
 			`quota_exceeded;session_identifier="y" ,  unreachable ; session_identifier="` + d.id + `"`: http.StatusServiceUnavailable,
 			`quota_exceeded;session_identifier="x"`:                                                    http.StatusUnauthorized,
 			`quota_exceeded;session_identifier="unreachable"`:                                          http.StatusUnauthorized,
@@ -1269,7 +1270,8 @@ func TestBoundAfterAnOutage(t *testing.T) {
 		d.post("/confirm")
 		thief := d.copied()
 		time.Sleep(45 * time.Second) // the proof is too old, and the bound cookie counts
-		assert.Equal(t, http.StatusServiceUnavailable, thief.Post("/fresh", nil, "Secure-Session-Skipped", "server_error").Code)
+		assert.Equal(t, http.StatusServiceUnavailable, thief.Post("/fresh", nil, "Secure-Session-Skipped", `server_error;session_identifier="`+d.id+`"`).Code)
+		assert.Equal(t, http.StatusUnauthorized, thief.Post("/fresh", nil, "Secure-Session-Skipped", `server_error;session_identifier="x"`).Code)
 	})
 }
 
