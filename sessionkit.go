@@ -146,14 +146,15 @@ func newKit(store sessions.Store, configs []Config) (*kit, error) {
 	if store == nil || reflect.ValueOf(store).Kind() == reflect.Pointer && reflect.ValueOf(store).IsNil() {
 		return nil, errors.New("sessionkit: Sessions needs a store; memstore.New() is one")
 	}
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
+	own := c
 	shared, isShared := kitstore.SharedOf(store)
 	if isShared {
 		if c, err = shareConfig(c, shared); err != nil {
 			return nil, err
 		}
+	}
+	if err := own.Validate(); err != nil {
+		return nil, err
 	}
 	c = c.withDefaults()
 	k := &kit{

@@ -834,7 +834,12 @@ func TestUnsupported(t *testing.T) {
 		"so that a page loaded at the same time would undo the binding; use memstore, sqlstore or redisstore", func() {
 		sessionkit.Sessions(s, sessionkit.Config{DeviceBound: true})
 	})
-	for _, c := range []sessionkit.Config{{Name: "sid"}, {Path: "/x"}, {Domain: "example.com"}, {SameSite: http.SameSiteStrictMode}, {VisitorFor: time.Hour}, {Partitioned: true}} {
-		assert.Panics(t, func() { sessionkit.Sessions(s, c) })
+	for _, c := range []sessionkit.Config{
+		{Name: "sid"}, {Name: "my sid"}, {Path: "/x"}, {Domain: "example.com"}, {Domain: "co.uk"}, {SameSite: http.SameSiteStrictMode}, {VisitorFor: time.Hour}, {Partitioned: true},
+	} {
+		func() {
+			defer func() { assert.ErrorContains(t, recover().(error), "set it there") }()
+			sessionkit.Sessions(s, c)
+		}()
 	}
 }
