@@ -326,6 +326,10 @@ func TestCookieIsSentAgain(t *testing.T) {
 	m := newRedis(t)
 	s := m.store(express.Config{Secrets: secrets, User: express.User{Name: "userId"}, Cookie: express.Cookie{MaxAge: maxAge}})
 	read, write := func(c *gin.Context) { _, _ = counter.Get(c) }, func(c *gin.Context) { counter.Set(c, time.Now().Nanosecond()) }
+	guarded := func(c *gin.Context) { // the guard records the use before the handler runs
+		c.Request.Method = http.MethodPost
+		sessionkit.RequireSession(sessionkit.GuardConfig{Check: func(*gin.Context) bool { return true }})(c)
+	}
 	m.write(t, "x", `{"cookie":{"originalMaxAge":7200000},"userId":"ada"}`)
 	for name, cookie := range map[string]string{
 		"signed in by Node":        seal(secrets, "x"),
@@ -333,7 +337,7 @@ func TestCookieIsSentAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sid, _ := open(secrets, cookie)
-			for _, use := range []func(c *gin.Context){read, write} {
+			for _, use := range []func(c *gin.Context){read, write, guarded} {
 				for range 2 { // an hour passes
 					m.write(t, sid, m.read(t, sid))
 					res := inside(t, s, cookie, use)
