@@ -386,7 +386,17 @@ func (s *Store) trim(ctx context.Context, user, name string, limit int) ([]strin
 		one, other := records[a], records[b]
 		return cmp.Or(cmp.Compare(other.signIn().Order(), one.signIn().Order()), other.Created.Compare(one.Created), cmp.Compare(b, a))
 	})
-	old := ids[limit:] // many, if the limit is new
+	kept := make(map[string]bool, limit)
+	var old []string // many, if the limit is new
+	for _, id := range ids {
+		line := cmp.Or(records[id].signIn().Line, id) // of one sign-in there are several while it moves
+		if len(kept) < limit {
+			kept[line] = true
+		}
+		if !kept[line] {
+			old = append(old, id)
+		}
+	}
 	ended, err := s.end(ctx, user, Revoked, old...)
 	if err != nil || len(ended) == len(old) {
 		return ended, err

@@ -1,0 +1,70 @@
+package ginstores_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
+	ginmemstore "github.com/gin-contrib/sessions/memstore"
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/gin-sessionkit/sessionkit"
+	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+)
+
+// Of parallel requests that move one session each stores a new one, and only the first mark counts. For
+// a moment the others are there as well. Which one is met first by chance, so each test tries several times.
+const chances = 10
+
+// eachFrom runs f with each kind of store of gin-contrib, several times.
+func eachFrom(t *testing.T, f func(t *testing.T, from sessions.Store, back *kittest.Backend)) {
+	t.Helper()
+	for i := range chances {
+		for name, from := range map[string]sessions.Store{
+			"cookie": gincookie.NewStore(fmt.Appendf(nil, "%032d", i)), "memstore": ginmemstore.NewStore(kittest.TestSecret),
+		} {
+			t.Run(fmt.Sprint(name, i), func(t *testing.T) { f(t, from, kittest.NewBackend()) })
+		}
+	}
+}
+
+// TestMigrateMaxSessionsOfParallelRequests: one browser that sends several requests after the deploy has
+// signed in once.
+func TestMigrateMaxSessionsOfParallelRequests(t *testing.T) {
+	eachFrom(t, func(t *testing.T, from sessions.Store, back *kittest.Backend) {
+		before := visited(t, from, "/login")
+		after := moveSite(from, kittest.StoreOver(back), sessionkit.Config{MaxSessions: 1})
+		held := hold(after, "/held", func(c *gin.Context) { kittest.Name.Set(c, "Grace") })
+		moved, trims, stored, goOn := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+		var creates, lists atomic.Int32
+		first, second := make(chan int), make(chan int)
+		b, other := before.At(after), before.At(after)
+		go func() { second <- other.Get("/held").Code }()
+		<-held.loaded
+		back.Before = func(call string) {
+			switch {
+			case call == "list" && lists.Add(1) == 1: // the first request has moved the session, and is about to count
+				close(moved)
+				<-trims
+			case call == "create" && creates.Add(1) == 4: // the second one has stored its own, and finds that it is not needed
+				close(stored)
+				<-goOn
+			}
+		}
+		go func() { first <- b.Get("/").Code }()
+		<-moved
+		close(held.goOn)
+		<-stored
+		close(trims)
+		assert.Equal(t, http.StatusOK, <-first)
+		close(goOn)
+		assert.Equal(t, http.StatusOK, <-second)
+		assert.Equal(t, "42", b.Get("/").Body.String())
+		assert.Len(t, kittest.UserSessions(t, kittest.StoreOver(back), "42"), 1)
+		assert.Empty(t, after.Errors())
+	})
+}
