@@ -96,31 +96,45 @@ func (s *Store) listToEnd(ctx context.Context, user, name string, moveErr error)
 	return s.listUser(longer, user, name)
 }
 
-// findToEnd is find, as listToEnd is list.
-func (s *Store) findToEnd(ctx context.Context, user, line string, moveErr error) (id string, err error) {
+// findToEnd returns the IDs of all that have the line of a sign-in, which are to end: see listToEnd.
+func (s *Store) findToEnd(ctx context.Context, user, line string, moveErr error) (ids []string, err error) {
 	records, err := s.listToEnd(ctx, user, "", moveErr)
 	return withLine(records, line), err
 }
 
 // find returns the live session of user that has the line of a sign-in, "" if
-// there is none.
+// there is none. While one moves there are several: its mark names the one that stays, unless that has
+// been renewed since.
 func (s *Store) find(ctx context.Context, user, line string) (string, Record, error) {
 	if line == "" {
 		return "", Record{}, nil
 	}
 	records, err := s.list(ctx, user, "")
-	id := withLine(records, line)
-	return id, records[id], err
-}
-
-// withLine returns the ID of the one that has the line of a sign-in, "" if there is none.
-func withLine(records map[string]Record, line string) string {
-	for id, r := range records {
-		if line != "" && r.signIn().Line == line {
-			return id
+	ids := withLine(records, line)
+	if err != nil || len(ids) == 0 {
+		return "", Record{}, err
+	}
+	id := slices.MaxFunc(ids, func(a, b string) int { return records[a].Since.Compare(records[b].Since) })
+	if len(ids) > 1 {
+		m, _, err := s.mark(ctx, records[id].signIn().Mark)
+		if err != nil {
+			return "", Record{}, err
+		}
+		if slices.Contains(ids, m.ID) {
+			id = m.ID
 		}
 	}
-	return ""
+	return id, records[id], nil
+}
+
+// withLine returns the IDs of those that have the line of a sign-in. There is one at most, unless it moves.
+func withLine(records map[string]Record, line string) (ids []string) {
+	for id, r := range records {
+		if line != "" && r.signIn().Line == line {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // endedAtOnce is how many sessions are ended in one step, which has the store's timeout.
@@ -199,14 +213,14 @@ func (s *Store) endRenewed(ctx context.Context, r Record, why Ending) (bool, err
 		b.Over = true
 		return nil
 	})
-	id, err := s.findToEnd(ctx, r.User, line, moveErr)
+	ids, err := s.findToEnd(ctx, r.User, line, moveErr)
 	if err != nil {
 		return false, errors.Join(moveErr, err)
 	}
-	if id == "" {
+	if len(ids) == 0 {
 		return false, errors.Join(moveErr, s.awaitEnds(ctx, r.User, own))
 	}
-	ended, err := s.end(ctx, r.User, why, id)
+	ended, err := s.end(ctx, r.User, why, ids...)
 	return len(ended) > 0, errors.Join(moveErr, err)
 }
 
@@ -369,7 +383,7 @@ func (s *Store) endedAlone(ctx context.Context, user, id string, in signin.SignI
 		return false, nil
 	}
 	now, err := s.findToEnd(ctx, user, in.Line, nil)
-	return now == "", err
+	return len(now) == 0, err
 }
 
 // trim ends the oldest sign-ins of user under a name until limit of them live, and

@@ -68,3 +68,60 @@ func TestMigrateMaxSessionsOfParallelRequests(t *testing.T) {
 		assert.Empty(t, after.Errors())
 	})
 }
+
+// whileOneMoves runs f while a request of b to a held path has stored a new session, and has yet to find
+// that f has put up a mark meanwhile.
+func whileOneMoves(back *kittest.Backend, held heldRoute, b *kittest.Browser, f func()) {
+	stored, goOn, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		b.Get("/held")
+	}()
+	<-held.loaded
+	var creates atomic.Int32
+	back.Before = func(call string) {
+		if call == "create" && creates.Add(1) == 2 {
+			close(stored)
+			<-goOn
+		}
+	}
+	close(held.goOn)
+	<-stored
+	f()
+	close(goOn)
+	<-done
+}
+
+// TestMigrateChangeBesideAMove: what a request changes is in the session that the browser goes on with.
+func TestMigrateChangeBesideAMove(t *testing.T) {
+	eachFrom(t, func(t *testing.T, from sessions.Store, back *kittest.Backend) {
+		before := visited(t, from, "/login")
+		after := moveSite(from, kittest.StoreOver(back))
+		held := hold(after, "/held", func(c *gin.Context) { kittest.Name.Set(c, "Grace") })
+		changes := hold(after, "/changes", func(c *gin.Context) { kittest.Count.Set(c, 5) })
+		b := before.At(after)
+		whileOneMoves(back, held, before.At(after), func() {
+			w := changes.during(before.At(after), "/changes", func() { b.Get("/renew") })
+			assert.Equal(t, http.StatusOK, w.Code)
+		})
+		assert.JSONEq(t, `{"n":5,"ok":true}`, b.Get("/count").Body.String())
+	})
+}
+
+// TestMigrateSignOutBesideAMove: a sign-out holds that was sent before the answer to a renewal.
+func TestMigrateSignOutBesideAMove(t *testing.T) {
+	eachFrom(t, func(t *testing.T, from sessions.Store, back *kittest.Backend) {
+		before := visited(t, from, "/login")
+		after := moveSite(from, kittest.StoreOver(back))
+		held := hold(after, "/held", func(c *gin.Context) { kittest.Name.Set(c, "Grace") })
+		b := before.At(after)
+		whileOneMoves(back, held, before.At(after), func() {
+			b.Get("/") // it moves
+			late := b.Fork()
+			b.Get("/renew") // in another tab
+			assert.Equal(t, http.StatusOK, late.Get("/logout").Code)
+		})
+		assert.Empty(t, b.Get("/").Body.String())
+		assert.Empty(t, kittest.UserSessions(t, kittest.StoreOver(back), "42"))
+	})
+}
