@@ -63,11 +63,11 @@ func (q *request) swapValue(c *gin.Context, name, before, next string, try int) 
 	q.lock()
 	defer q.unlock(c)
 	q.syncView()
-	if text, _ := q.session.Text(name); text != before && try < mostRetries {
+	defer q.refreshView()
+	ready, err := q.atOnce() // if that moves the session, another request may have changed it there
+	if text, _ := q.session.Text(name); err == nil && text != before && try < mostRetries {
 		return false, nil
 	}
-	defer q.refreshView()
-	ready, err := q.atOnce()
 	if err == nil && !ready {
 		if q.session.ID() == "" || q.session.Ending() || q.handle.NeedsCookie() {
 			err = q.refuseLate(fmt.Sprintf("updating %q", name))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-sessionkit/sessionkit"
 	"github.com/gin-sessionkit/sessionkit/internal/kittest"
+	"github.com/gin-sessionkit/sessionkit/store/memstore"
 )
 
 // Of parallel requests that move one session each stores a new one, and only the first mark counts. For
@@ -124,4 +125,34 @@ func TestMigrateSignOutBesideAMove(t *testing.T) {
 		assert.Empty(t, b.Get("/").Body.String())
 		assert.Empty(t, kittest.UserSessions(t, kittest.StoreOver(back), "42"))
 	})
+}
+
+// TestMigrateUpdateBesideARenewal: of two updates both count, also if another request has renewed the moved
+// session before the second one gets to it.
+func TestMigrateUpdateBesideARenewal(t *testing.T) {
+	for _, renews := range []string{"/renew", "/login", "/others"} {
+		for name, from := range map[string]sessions.Store{
+			"cookie": gincookie.NewStore(kittest.TestSecret), "memstore": ginmemstore.NewStore(kittest.TestSecret),
+		} {
+			t.Run(name+renews, func(t *testing.T) {
+				update := func(c *gin.Context) {
+					n, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+					assert.NoError(t, err)
+					c.JSON(http.StatusOK, n)
+				}
+				before := visited(t, from, "/visit", "/login") // the count is 7
+				after := moveSite(from, memstore.New())
+				after.On("/update", update)
+				after.On("/others", func(c *gin.Context) { assert.NoError(t, sessionkit.LogoutOthers(c)) })
+				held := hold(after, "/held", update)
+				b := before.At(after)
+				w := held.during(before.At(after), "/held", func() {
+					assert.Equal(t, "8", b.Get("/update").Body.String())
+					b.Get(renews)
+				})
+				assert.Equal(t, "9", w.Body.String())
+				assert.JSONEq(t, `{"n":9,"ok":true}`, b.Get("/count").Body.String())
+			})
+		}
+	}
 }
