@@ -259,7 +259,8 @@ func (q *request) touch(header bool) {
 // alone, as a guard behind this one may be Passive, and stores of gin-contrib, which accept what the
 // commit writes even after that time.
 func (q *request) touchEarly() {
-	if !q.session.Due() || q.r.Method == http.MethodGet || q.loadErr != nil || !q.handle.OneByOne() || q.handle.ToMove() {
+	if !q.session.Due() || q.session.Ending() || q.r.Method == http.MethodGet ||
+		q.loadErr != nil || !q.handle.OneByOne() || q.handle.ToMove() {
 		return
 	}
 	stored, now := q.session.Stored(), time.Now()

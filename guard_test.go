@@ -919,3 +919,35 @@ func TestUnreadableSessionOverAStream(t *testing.T) {
 		assert.NotContains(t, w.Body.String(), "hello")
 	}
 }
+
+// TestSignOutInFrontOfAGuard: one that a middleware has asked for, as for an account that is blocked, also
+// holds if the guard could record the use early and another tab renews the session meanwhile.
+func TestSignOutInFrontOfAGuard(t *testing.T) {
+	for name, front := range map[string]gin.HandlerFunc{"logout": sessionkit.Logout, "another user": kittest.SignIn("other")} {
+		for idle, why := range map[time.Duration]string{10 * time.Minute: "no early touch", 40 * time.Minute: "early touch"} {
+			t.Run(name+" "+why, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := memstore.New()
+					defer func() { assert.NoError(t, s.Close()) }()
+					a := kittest.NewSite(s, sessionkit.Config{Lifetime: 7 * 24 * time.Hour, VisitorFor: 30 * 24 * time.Hour})
+					var meanwhile func()
+					a.On("/login", kittest.SignIn("42"))
+					a.On("/", kittest.Whoami)
+					a.On("/renew", sessionkit.Renew)
+					a.POST("/slow", front, sessionkit.RequireSession(sessionkit.GuardConfig{Check: func(*gin.Context) bool { return true }}),
+						func(c *gin.Context) { meanwhile(); c.Status(http.StatusOK) })
+					b := kittest.NewBrowser(t, a)
+					b.Get("/login")
+					b.Use(24*time.Hour-5*time.Minute, 20*time.Minute)
+					b.Get("/")
+					time.Sleep(idle)
+					other := b.Fork()
+					meanwhile = func() { assert.Equal(t, 200, other.Get("/renew").Code) }
+					assert.Equal(t, 200, b.Post("/slow", nil).Code)
+					assert.Empty(t, other.Get("/").Body.String(), "the sign-out must hold")
+					assert.Empty(t, kittest.UserSessions(t, s, "42"))
+				})
+			})
+		}
+	}
+}
