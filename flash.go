@@ -44,19 +44,19 @@ type flashes struct {
 }
 
 // readFlashes are the messages that a request has read: all of them, and how those stand in the
-// session that were there before.
+// session that were there before, or that it has kept.
 type readFlashes struct {
 	messages []FlashMessage
 	texts    map[string]string
 	gin      []any // were left with AddFlash
 }
 
-// add adds messages, and those texts of messages that are not of this request.
+// add adds messages, and those texts of messages that an earlier request has left.
 func (r *readFlashes) add(q *request, read []FlashMessage, texts map[string]string) {
 	r.messages = append(r.messages, read...)
 	before := q.session.Base()
 	for name, text := range texts {
-		if before[name] != "" {
+		if before[name] != "" || q.keeps(name) {
 			if r.texts == nil {
 				r.texts = make(map[string]string, len(texts))
 			}
@@ -180,8 +180,14 @@ func KeepFlashes(c *gin.Context) {
 // another one that reads them at the same time still consumes them.
 func (q *request) unreadFlashes() {
 	read := q.flashes.read
-	if q.session.PutAll(read.texts) { // Save has removed them
-		q.changed()
+	q.session.Undrop(read.texts)
+	for _, name := range q.flashes.kept {
+		if text, ok := read.texts[name]; ok {
+			q.put(name, text)
+		}
+	}
+	if slices.Contains(q.flashes.bounded, messages.prefix) {
+		messages.dropOldest(q) // with those of this request they may be too many
 	}
 	if len(read.gin) > 0 {
 		q.putGinFlashes(append(read.gin, q.ginFlashes()...))

@@ -580,3 +580,79 @@ func TestFlashesThatNobodyReads(t *testing.T) {
 	b.Get("/show?want=100")
 	assert.Empty(t, a.Errors())
 }
+
+// TestFailedPageReadsWhatWasKept: an error page reads the messages once more that the handler has kept
+// for a redirect, and shows none of them either.
+func TestFailedPageReadsWhatWasKept(t *testing.T) {
+	for name, leave := range map[string]gin.HandlerFunc{
+		"flash": func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Success, "Saved.") },
+		"gin":   func(c *gin.Context) { sessions.Default(c).AddFlash("Saved.") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+			a.On("/do", leave)
+			a.On("/fail", func(c *gin.Context) {
+				_ = sessionkit.Flashes(c)
+				sessionkit.KeepFlashes(c)
+				_ = sessionkit.Flashes(c)
+				c.Status(http.StatusBadGateway)
+			})
+			a.On("/", func(c *gin.Context) { c.String(http.StatusOK, "%v", sessionkit.Flashes(c)) })
+			b := kittest.NewBrowser(t, a)
+			b.Get("/do")
+			b.Get("/fail")
+			assert.Contains(t, b.Get("/").Body.String(), "Saved.")
+		})
+	}
+}
+
+// TestFailedPageThatFollowsTheSession brings no message back that another tab has shown.
+func TestFailedPageThatFollowsTheSession(t *testing.T) {
+	a := kittest.NewSite(memstore.New(), sessionkit.Config{})
+	a.On("/login", kittest.SignIn("42"))
+	a.On("/do", func(c *gin.Context) { sessionkit.Flash(c, sessionkit.Success, "Saved.") })
+	a.On("/renew", func(c *gin.Context) { sessionkit.Renew(c) })
+	var meanwhile func()
+	a.On("/fail", func(c *gin.Context) {
+		_ = sessionkit.Flashes(c)
+		meanwhile()
+		_, err := kittest.Count.Update(c, func(n int) int { return n + 1 })
+		assert.NoError(t, err)
+		c.Status(http.StatusBadGateway)
+	})
+	a.On("/", func(c *gin.Context) { c.String(http.StatusOK, "%v", sessionkit.Flashes(c)) })
+	b := kittest.NewBrowser(t, a)
+	b.Get("/login")
+	b.Get("/do")
+	other := b.Fork()
+	meanwhile = func() {
+		other.Get("/renew")
+		assert.Contains(t, other.Get("/").Body.String(), "Saved.")
+	}
+	assert.Equal(t, http.StatusBadGateway, b.Get("/fail").Code)
+	assert.NotContains(t, other.Get("/").Body.String(), "Saved.")
+}
+
+// TestFailedPagesThatReadAndLeave: the bounds hold for pages that read the messages, leave one, and fail.
+func TestFailedPagesThatReadAndLeave(t *testing.T) {
+	for name, s := range map[string]sessions.Store{"cookie": gincookie.NewStore(kittest.TestSecret), "own": memstore.New()} {
+		t.Run(name, func(t *testing.T) {
+			a := kittest.NewSite(s, sessionkit.Config{})
+			count := 0
+			a.On("/login", kittest.SignIn("42"))
+			a.On("/fail", func(c *gin.Context) {
+				count = len(sessionkit.Flashes(c))
+				kittest.Increment(c)
+				sessionkit.Flash(c, sessionkit.Error, "The shop cannot be reached. Try again.")
+				c.Status(http.StatusBadGateway)
+			})
+			b := kittest.NewBrowser(t, a)
+			b.Get("/login")
+			for i := range 120 {
+				w := b.Get("/fail")
+				require.Equal(t, http.StatusBadGateway, w.Code, "%d: %v", i, a.Errors())
+				require.LessOrEqual(t, count, 100)
+			}
+		})
+	}
+}

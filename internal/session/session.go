@@ -269,11 +269,10 @@ func (s *Session) RemoveAll(texts map[string]string) {
 	s.values.removeAll(texts)
 }
 
-// PutAll puts values that RemoveAll has dropped, and reports whether that is a change: it is none
-// unless they have been dropped from the store as well.
-func (s *Session) PutAll(texts map[string]string) bool {
+// Undrop leaves values as the store has them, if it has them, that RemoveAll has dropped.
+func (s *Session) Undrop(texts map[string]string) {
 	s.settle()
-	return s.values.putAll(texts)
+	s.values.undropAll(texts)
 }
 
 // ReplaceValues has nothing but these values in the session.

@@ -125,14 +125,10 @@ func (v *values) removeAll(texts map[string]string) {
 	}
 }
 
-// putAll puts values, in time in proportion to their number.
-func (v *values) putAll(texts map[string]string) (changed bool) {
+// undropAll is undrop for many, in time in proportion to their number.
+func (v *values) undropAll(texts map[string]string) {
 	v.drop = slices.DeleteFunc(v.drop, func(name string) bool {
 		_, ok := texts[name]
 		return ok
 	})
-	for name, text := range texts {
-		changed = v.put(name, text) || changed
-	}
-	return changed
 }
