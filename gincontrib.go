@@ -85,7 +85,7 @@ func (g *ginSession) Clear() {
 		clear(view.Values)
 		q.removeAll(q.handlersTexts())
 		q.changed()
-		if q.session.User() != "" {
+		if q.hasUser() {
 			life := q.session.SaidOfLife() // which Clear of gin-contrib leaves as well
 			q.signOut()
 			q.session.ReplaceValues(life)

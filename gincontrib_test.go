@@ -275,6 +275,29 @@ func TestOptionsBeforeASignInOverAnother(t *testing.T) {
 	}
 }
 
+// TestClearThatComesLate: a sign-out by Clear that the browser has sent before it had the cookie of a renewal ends the
+// session, as one by Logout does.
+func TestClearThatComesLate(t *testing.T) {
+	for _, in := range []string{"/login", "/values"} {
+		a := kittest.NewSite(memstore.New(), sessionkit.Config{UserOf: func(v map[any]any) string { id, _ := v["uid"].(string); return id }})
+		a.On("/", kittest.Whoami)
+		a.On("/login", kittest.SignIn("42"))
+		a.On("/values", func(c *gin.Context) { sessions.Default(c).Set("uid", "42") })
+		a.On("/confirm", sessionkit.Confirm)
+		a.On("/clear", func(c *gin.Context) {
+			sessions.Default(c).Clear()
+			assert.NoError(t, sessions.Default(c).Save())
+		})
+		b := kittest.NewBrowser(t, a)
+		b.Get(in)
+		late := b.Fork()
+		b.Get("/confirm") // in another tab
+		require.Equal(t, "42", b.Get("/").Body.String())
+		assert.Equal(t, http.StatusOK, late.Get("/clear").Code)
+		assert.Empty(t, b.Get("/").Body.String(), in)
+	}
+}
+
 // visit is of a type that is stored with gob. It has a reference.
 type visit struct{ Pages []string }
 

@@ -246,6 +246,14 @@ func (q *request) endIfBegun() error {
 	return nil
 }
 
+// hasUser reports whether a sign-out would end the session of a user, also one that is not open here.
+func (q *request) hasUser() bool {
+	if q.session.User() != "" || q.session.ID() != "" {
+		return q.session.User() != ""
+	}
+	return q.refused != nil || q.left != nil && q.left.Record.Ended == store.Renewed && q.left.Record.User != ""
+}
+
 func (q *request) signOut() {
 	if q.session.ID() == "" && q.refused != nil { // whoever has the cookie may end it
 		q.session.EndInstead(q.refused.Stored)

@@ -1221,10 +1221,18 @@ func TestBoundWhileSkipped(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, list, 2)
 
-		thief := d.copied()
-		thief.Get("/logout")
-		assert.Empty(t, d.get("/").Body.String(), "whoever has the cookie may end the session")
-		assert.Equal(t, "the server said so", d.ended)
+		a.On("/clear", func(c *gin.Context) { sessions.Default(c).Clear() })
+		for _, out := range []string{"/logout", "/clear"} {
+			d := newDevice(t, a)
+			d.post("/login")
+			d.get("/")
+			time.Sleep(6 * time.Minute)
+			thief := d.copied()
+			delete(thief.Cookies, boundCookie)
+			thief.Get(out)
+			assert.Empty(t, d.get("/").Body.String(), "whoever has the cookie may end the session")
+			assert.Equal(t, "the server said so", d.ended, out)
+		}
 	})
 }
 
