@@ -337,7 +337,7 @@ func (o *moving) readAsItIs(ctx context.Context, r *http.Request) (bool, error) 
 	session, err := gorilla.Open(o.m.from, r, o.m.oldName, o.cookie)
 	inCookie := session == nil || session.ID == ""
 	switch {
-	case err != nil && (storeerr.Gone(err) || storeerr.Undecodable(err) && inCookie):
+	case err != nil && (storeerr.Gone(err) || storeerr.Undecodable(err) && inCookie && !storeerr.Signed(err)):
 		return false, nil
 	case err != nil && storeerr.Undecodable(err):
 		return false, fmt.Errorf("store: reading a session of the old store: %T: %w: %w", o.m.from, ErrCorrupt, err)

@@ -4,11 +4,13 @@ package storeerr
 
 import (
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/securecookie"
@@ -42,6 +44,24 @@ func Undecodable(err error) bool {
 		return true
 	}
 	return strings.HasPrefix(err.Error(), "gob: ")
+}
+
+// Signed reports whether an error means that a cookie which the old store has signed does not decode:
+// nobody else can have made it. Of the errors of securecookie that one has a cause, and so has what is
+// no base64, which comes before.
+func Signed(err error) bool {
+	all, ok := errors.AsType[securecookie.MultiError](err)
+	if !ok {
+		all = securecookie.MultiError{err}
+	}
+	return slices.ContainsFunc(all, func(err error) bool {
+		invalid, ok := errors.AsType[securecookie.Error](err)
+		if !ok || invalid.Cause() == nil {
+			return false
+		}
+		_, noBase64 := errors.AsType[base64.CorruptInputError](invalid.Cause())
+		return !noBase64
+	})
 }
 
 // EndedHereError is the error of a renewal that has itself ended the session, as one that was to

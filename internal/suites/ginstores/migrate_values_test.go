@@ -2,6 +2,7 @@ package ginstores_test
 
 import (
 	"bytes"
+	"encoding/gob"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/boj/redistore"
 	"github.com/gin-contrib/sessions"
+	gincookie "github.com/gin-contrib/sessions/cookie"
 	ginmemstore "github.com/gin-contrib/sessions/memstore"
 	ginredis "github.com/gin-contrib/sessions/redis"
 	"github.com/gin-gonic/gin"
+	"github.com/gorilla/securecookie"
 	gsessions "github.com/gorilla/sessions"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -276,4 +279,36 @@ func TestMigratePlainOfWhatCannotMove(t *testing.T) {
 	before.At(after).Get("/")
 	assert.Contains(t, log.String(), "ginstores_test.odd can be stored only")
 	assert.Equal(t, "Ada", oldValues(t, from, before)["name"])
+}
+
+type movedLine struct{ Name string }
+
+// otherName is gob of a program in which the type had another name.
+type otherName struct{ securecookie.GobEncoder }
+
+func (o otherName) Serialize(v any) ([]byte, error) {
+	b, err := o.GobEncoder.Serialize(v)
+	return bytes.ReplaceAll(b, []byte("after.Line"), []byte("older.Line")), err
+}
+
+// TestMigrateTypeThatHasMoved: a cookie of the old cookie store that does not decode any more is reported, as a record
+// of a server-side store is. One with another signature is not: anybody can send that.
+func TestMigrateTypeThatHasMoved(t *testing.T) {
+	gob.RegisterName("after.Line", movedLine{})
+	for _, secrets := range [][][]byte{{kittest.TestSecret}, {[]byte("a newer secret"), nil, kittest.TestSecret}} {
+		after := moveSite(gincookie.NewStore(secrets...), memstore.New())
+		b := kittest.NewBrowser(t, after)
+		for secret, reports := range map[string]int{string(kittest.TestSecret): 1, "somebody else's": 0} {
+			text, err := securecookie.New([]byte(secret), nil).SetSerializer(otherName{}).
+				Encode(oldCookie, map[any]any{"user_id": 42, "cart": movedLine{"tea"}})
+			require.NoError(t, err)
+			b.Cookies[oldCookie] = text
+			assert.Equal(t, http.StatusUnauthorized, b.Get("/account").Code)
+			errs := after.Errors()
+			require.Len(t, errs, reports)
+			for _, err := range errs {
+				assert.ErrorIs(t, err, store.ErrCorrupt)
+			}
+		}
+	}
 }
