@@ -136,9 +136,9 @@ func (s *Store) findMoved(ctx context.Context, id string, r Record) (now string,
 }
 
 // isFree reports whether the old cookie may move into one more session: the one of its mark has neither
-// ended nor got another ID just now, and nobody has signed in to it.
+// ended nor got another ID just now, and nobody has signed in to it, or by the cookie.
 func (o *moving) isFree(ctx context.Context, m mark) (bool, error) {
-	if !m.Text {
+	if !m.Text || m.User != "" {
 		return false, nil
 	}
 	r, found, err := o.m.load(ctx, m.ID, true)

@@ -195,3 +195,21 @@ func TestMigrateOneTextBeside(t *testing.T) {
 	assert.JSONEq(t, `{"name":"Grace","count":7,"cart":[{"Name":"tea","N":2}],"flashes":[{"level":"info","text":"Saved"}]}`, first.Get("/values").Body.String())
 	assert.JSONEq(t, `{"name":"Ada","count":8,"cart":[{"Name":"tea","N":2}],"flashes":[{"level":"info","text":"Saved"}]}`, second.Get("/values").Body.String())
 }
+
+// TestMigrateTextAfterASignIn: once somebody has signed in by a visitor's text it opens nothing, also when no trace of
+// that sign-in is left.
+func TestMigrateTextAfterASignIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := gincookie.NewStore(kittest.TestSecret), memstore.New()
+		before := visited(t, from, "/visit")
+		after := moveSite(from, to)
+		b := before.At(after)
+		b.Get("/login")
+		b.Get("/logout")
+		for range 2 {
+			assert.JSONEq(t, `{"n":0,"ok":false}`, before.At(after).Get("/count").Body.String())
+			time.Sleep(2 * time.Hour)
+		}
+		require.NoError(t, to.Close())
+	})
+}
