@@ -20,6 +20,9 @@
 // middleware has returned is reported to Config.OnError and not saved. A visitor who
 // stores nothing gets no cookie.
 //
+// A 103 (Early Hints) that is sent by c.Status and c.Writer.WriteHeaderNow counts as the
+// response: gin takes the header for sent then. So change the session before that.
+//
 // A handler that panics saves nothing, if the recovery stands in front of this middleware,
 // as that of [gin.Default] does. What such a recovery changes itself comes too late. One behind
 // is known by a status of 500 or more, or by a request that it has aborted before it writes: if
