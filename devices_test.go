@@ -688,6 +688,7 @@ func TestAllHasASignInOfItsOwn(t *testing.T) {
 
 	listed, err := s.Sessions(t.Context(), "42")
 	require.NoError(t, err)
+	require.NotEmpty(t, listed)
 	var all []string
 	for session, err := range s.All(t.Context()) {
 		require.NoError(t, err)
