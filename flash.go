@@ -43,25 +43,19 @@ type flashes struct {
 	bounded []string // the prefixes of those of which old ones have made room
 }
 
-// readFlashes are the messages that a request has read: all of them, and how those stand in the
-// session that were there before, or that it has kept.
+// readFlashes are the messages that a request has read, and how they stood in the session.
 type readFlashes struct {
 	messages []FlashMessage
-	texts    map[string]string
-	gin      []any // were left with AddFlash
+	texts    map[string]string // by name
+	gin      []any             // were left with AddFlash
 }
 
-// add adds messages, and those texts of messages that an earlier request has left.
-func (r *readFlashes) add(q *request, read []FlashMessage, texts map[string]string) {
-	r.messages = append(r.messages, read...)
-	before := q.session.Base()
-	for name, text := range texts {
-		if before[name] != "" || q.keeps(name) {
-			if r.texts == nil {
-				r.texts = make(map[string]string, len(texts))
-			}
-			r.texts[name] = text
-		}
+func (r *readFlashes) add(messages []FlashMessage, texts map[string]string) {
+	r.messages = append(r.messages, messages...)
+	if r.texts == nil {
+		r.texts = texts
+	} else {
+		maps.Copy(r.texts, texts)
 	}
 }
 
@@ -126,9 +120,9 @@ func FlashNow(c *gin.Context, level Level, text string) {
 // least once: requests at the same time may both show it, but none is lost because the
 // handler panics, the status is 500 or more, the session cannot be saved, or the client went
 // away before the response, unless the same request has left it. A prefetch or a HEAD request
-// gets none, as nobody sees the response. If there are none, nothing changes, and what it returns is nil. Texts that were
-// left with AddFlash of gin-contrib/sessions are among them, as Info, but for those under a
-// key of their own.
+// gets none, as nobody sees the response. If there are none, nothing changes, and what it
+// returns is nil. Texts that were left with AddFlash of gin-contrib/sessions are among them,
+// as Info, but for those under a key of their own.
 //
 // Call it where the page is rendered. Of another response, nobody can tell that it shows none of
 // them: before a redirect call [KeepFlashes]. If c.HTML does not find its template, Gin sends an
@@ -153,7 +147,7 @@ func Flashes(c *gin.Context) []FlashMessage {
 	if len(f.read.messages) == 0 {
 		f.at = time.Now()
 	}
-	f.read.add(q, stored, texts)
+	f.read.add(stored, texts)
 	now := f.now
 	f.now = nil
 	return append(stored, now...)
