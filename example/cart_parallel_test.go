@@ -147,19 +147,14 @@ func TestDoubleClickOnOrder(t *testing.T) {
 // sends nothing, so that the visitor's cart is the user's.
 func TestDoubleClickOnSignIn(t *testing.T) {
 	t.Parallel()
-	server := newTestServer(t, sessionkit.Config{})
-	handler := server.Config.Handler
 	arrived, clicked := make(chan struct{}, 2), make(chan struct{})
-	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := newTab(t, newSiteBehind(t, func(w http.ResponseWriter, r *http.Request, application http.Handler) {
 		if r.Method == http.MethodPost && r.URL.Path == "/login" {
 			arrived <- struct{}{}
 			<-clicked
 		}
-		handler.ServeHTTP(w, r)
-	})
-	server.Start()
-	t.Cleanup(server.Close)
-	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+		application.ServeHTTP(w, r)
+	}))
 	b.open("/")
 	b.click("button[value=Sencha]")
 	b.open("/login")

@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -119,7 +120,21 @@ const patience = 30 * time.Second
 // newSite returns the application on http://localhost.
 func newSite(t *testing.T, config sessionkit.Config) string {
 	t.Helper()
-	server := newTestServer(t, config)
+	return start(t, newTestServer(t, config))
+}
+
+// newSiteBehind is newSite with something in front of the application.
+func newSiteBehind(t *testing.T, front func(w http.ResponseWriter, r *http.Request, application http.Handler)) string {
+	t.Helper()
+	server := newTestServer(t, sessionkit.Config{})
+	application := server.Config.Handler
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { front(w, r, application) })
+	return start(t, server)
+}
+
+// start starts a server, and returns its address on localhost.
+func start(t *testing.T, server *httptest.Server) string {
+	t.Helper()
 	server.Start()
 	t.Cleanup(server.Close)
 	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)

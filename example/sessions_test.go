@@ -97,17 +97,12 @@ func TestExpiryIsSaid(t *testing.T) {
 func TestSignedInAgainInAnotherTab(t *testing.T) {
 	t.Parallel()
 	var forms atomic.Int32
-	server := newTestServer(t, sessionkit.Config{})
-	app := server.Config.Handler
-	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := newTab(t, newSiteBehind(t, func(w http.ResponseWriter, r *http.Request, application http.Handler) {
 		if r.URL.Path == "/cart" && r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 			forms.Add(1)
 		}
-		app.ServeHTTP(w, r)
-	})
-	server.Start()
-	t.Cleanup(server.Close)
-	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+		application.ServeHTTP(w, r)
+	}))
 	b.signIn("alice")
 	b.open("/")
 	const add = `fetch("/cart", {method: "POST", body: new URLSearchParams({item: "tea " + i})})`
@@ -154,19 +149,14 @@ func TestRevocationEndsTheStream(t *testing.T) {
 // TestStreamAfterAnOutage: a browser does not ask again for a stream in place of which it got an error.
 func TestStreamAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	server := newTestServer(t, sessionkit.Config{})
-	application := server.Config.Handler
 	var asked atomic.Bool
-	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := newTab(t, newSiteBehind(t, func(w http.ResponseWriter, r *http.Request, application http.Handler) {
 		if r.URL.Path == "/api/live" && !asked.Swap(true) {
 			w.WriteHeader(http.StatusBadGateway) // the proxy's
 			return
 		}
 		application.ServeHTTP(w, r)
-	})
-	server.Start()
-	t.Cleanup(server.Close)
-	b := newTab(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
+	}))
 	b.signIn("alice")
 	b.open("/live")
 	b.expectComplaint("502")
